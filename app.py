@@ -1,0 +1,8 @@
+"""Open the page: `python app.py`, or as a Hugging Face Space."""
+
+import sys
+
+from genrestore.__main__ import main
+
+if __name__ == "__main__":
+    main(["app", *sys.argv[1:]])

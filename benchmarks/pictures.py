@@ -1,0 +1,162 @@
+"""The pictures that go with the weights and the README, made anew from what the nets do now.
+
+    python benchmarks/pictures.py weights       # weights/<name>/sample.webp
+    python benchmarks/pictures.py screenshots   # docs/pictures/*.webp, through Chromium
+
+Only the CC0 example photos of the page are used.
+"""
+
+import argparse
+import io
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import genrestore
+from genrestore import degrade, image
+from genrestore.card import Card
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "genrestore/ui/examples"
+PICTURES = ROOT / "docs/pictures"
+SIDE = 256  # pixels of the example shown in a portrait
+PORT = 7999
+
+
+def grid(card: Card) -> Image.Image:
+    """32 seeds, eight a row."""
+    pictures = genrestore.sample(card.name, n=32, seed=0)
+    width, height = pictures[0].size
+    sheet = Image.new("RGB", (8 * width, 4 * height))
+    for k, picture in enumerate(pictures):
+        sheet.paste(picture.convert("RGB"), (k % 8 * width, k // 8 * height))
+    return sheet if width >= 64 else sheet.resize((2 * sheet.width, 2 * sheet.height), Image.Resampling.NEAREST)
+
+
+def beside(*pictures: Image.Image) -> Image.Image:
+    sheet = Image.new("RGB", (sum(p.width for p in pictures) + 8 * (len(pictures) - 1), pictures[0].height), "white")
+    x = 0
+    for picture in pictures:
+        sheet.paste(picture, (x, 0))
+        x += picture.width + 8
+    return sheet
+
+
+def repaired(card: Card) -> Image.Image:
+    """Spoilt with scratches and text, and repaired."""
+    photo = image.load(EXAMPLES / "dog.jpg").pil().crop((160, 120, 160 + SIDE, 120 + SIDE))
+    rng = np.random.default_rng(7)
+    hole = np.asarray(degrade.scratch(rng, SIDE, SIDE)) > 127
+    hole[SIDE // 2 :] |= (np.asarray(degrade.text(rng, SIDE, SIDE)) > 127)[SIDE // 2 :]
+    spoilt = np.array(photo)
+    spoilt[hole] = 255
+    result = genrestore.inpaint(Image.fromarray(spoilt), hole, model=card.name)
+    return beside(Image.fromarray(spoilt), result, photo)
+
+
+def enlarged(card: Card) -> Image.Image:
+    """A small piece, enlarged by bicubic and by the net."""
+    piece = image.load(EXAMPLES / "guitar.jpg").pil().crop((220, 200, 220 + 96, 200 + 96))
+    scale = card.config["scale"]
+    return beside(
+        piece.resize((96 * scale, 96 * scale), Image.Resampling.BICUBIC),
+        genrestore.upscale(piece, scale, model=card.name),
+    )
+
+
+PORTRAIT = {"sample": grid, "inpaint": repaired, "upscale": enlarged}
+
+
+def weights() -> None:
+    for card in genrestore.models():
+        assert card.folder is not None
+        if card.task in PORTRAIT:
+            PORTRAIT[card.task](card).save(card.folder / "sample.webp", quality=88, method=6)
+            print(card.folder / "sample.webp")
+
+
+def screenshots() -> None:
+    from playwright.sync_api import Page, sync_playwright
+
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "GENRESTORE_HOME": "/nonexistent"}
+    app = subprocess.Popen([sys.executable, "app.py", "--port", str(PORT), "--no-browser"], cwd=ROOT, env=environment)
+
+    def shoot(page: Page, name: str) -> None:
+        shot = Image.open(io.BytesIO(page.screenshot()))
+        shot.convert("RGB").save(PICTURES / f"{name}.webp", quality=86, method=6)
+        print(PICTURES / f"{name}.webp")
+
+    try:
+        for _ in range(300):
+            with suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{PORT}/", timeout=5)
+                break
+            time.sleep(0.1)
+        with sync_playwright() as driver:
+            browser = driver.chromium.launch(
+                executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+            )
+            page = browser.new_page(viewport={"width": 1280, "height": 860})
+            page.goto(f"http://127.0.0.1:{PORT}/")
+            page.wait_for_selector("#live canvas[data-state]", timeout=60_000)
+            page.wait_for_timeout(3000)
+            shoot(page, "sample")
+            for tab, button in (("Inpaint", "Repair"), ("Upscale", "Upscale")):
+                page.get_by_role("tab", name=tab).click()
+                page.wait_for_timeout(2500)
+                page.locator(f"#tab-{tab.lower()} button, [id^=tab-{tab.lower()}] button").first.wait_for(
+                    timeout=20_000
+                )
+                SCENES[tab](page, button)
+                shoot(page, tab.lower())
+            browser.close()
+    finally:
+        app.kill()
+        app.wait()
+
+
+def repair_scene(page, button: str) -> None:  # type: ignore[no-untyped-def]
+    """An example photo with a few strokes, repaired."""
+    page.get_by_role("button", name="Dog").first.click()
+    page.wait_for_timeout(2500)
+    canvas = page.locator("#mask-editor canvas").first
+    box = canvas.bounding_box()
+    for line in range(3):
+        y = box["y"] + box["height"] * (0.3 + 0.15 * line)
+        page.mouse.move(box["x"] + box["width"] * 0.35, y)
+        page.mouse.down()
+        for step in range(12):
+            page.mouse.move(box["x"] + box["width"] * (0.35 + 0.02 * step), y + 14 * (step % 3))
+        page.mouse.up()
+    page.get_by_role("button", name=button, exact=True).click()
+    page.wait_for_timeout(9000)
+
+
+def upscale_scene(page, button: str) -> None:  # type: ignore[no-untyped-def]
+    page.get_by_role("button", name="Guitar").first.click()
+    page.wait_for_timeout(2500)
+    page.get_by_role("button", name=button, exact=True).click()
+    page.wait_for_timeout(15_000)
+
+
+SCENES = {"Inpaint": repair_scene, "Upscale": upscale_scene}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="+", choices=("weights", "screenshots"))
+    for what in parser.parse_args().what:
+        {"weights": weights, "screenshots": screenshots}[what]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Writes the tables of the README from the cards and from benchmarks/results; `--check` only says whether they are stale.
+
+python benchmarks/readme.py
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from genrestore.card import Card, shelves
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+RESULTS = Path(__file__).parent / "results"
+
+
+def read(name: str) -> dict[str, Any]:
+    path = RESULTS / name
+    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+
+def models() -> str:
+    """One row a shipped weight."""
+    lines = ["| weight | task | net | parameters | trained on | steps | measured |", "|---|---|---|---|---|---|---|"]
+    for path in sorted(shelves()[0].glob("*/card.json")):
+        card = Card.read(path.parent)
+        data = ", ".join(f"{source.name} ({source.count:,})" for source in card.data)
+        scores = ", ".join(f"{metric.set} {metric.value:.2f} dB" for metric in card.metrics if metric.name == "PSNR")
+        others = ", ".join(
+            f"{metric.name} {metric.value:.3g}" for metric in card.metrics if metric.name not in ("PSNR", "SSIM")
+        )
+        name = f"[`{card.name}`](weights/{card.name}/card.json)"
+        size, steps = f"{card.parameters / 1000:,.0f} k", f"{card.recipe['steps']:,}"
+        lines.append(f"| {name} | {card.task} | {card.architecture} | {size} | {data} | {steps} | {scores or others} |")
+    return "\n".join(lines)
+
+
+def quality(what: str, columns: tuple[str, ...], published: dict[str, dict[str, float]]) -> str:
+    table = read(f"quality-{what}.json").get("table", {})
+    lines = ["| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+    lines += [
+        f"| {name} (published) | " + " | ".join(f"{row[c]:.2f}" for c in columns) + " |"
+        for name, row in published.items()
+    ]
+    for name, row in table.items():
+        cells = [f"{row[c]['psnr']:.2f} / {row[c]['ssim']:.3f}" if c in row else "not run (slow)" for c in columns]
+        lines.append(f"| {f'**{name}**' if name == 'genrestore' else name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def speed() -> str:
+    found = read("speed.json")
+    lines = ["| what | measured |", "|---|---|"]
+    rates = found.get("matrix", {})
+    lines += [f"| matrix product 2048², {name} | {rate:g} GFLOP/s |" for name, rate in rates.items()]
+    units = {"upscale": "MP/s of the result", "repair": "s"}
+    for part in ("upscale", "repair", "memory", "start"):
+        for name, value in found.get(part, {}).items():
+            unit = "" if "difference" in name or part not in units else f" {units[part]}"
+            label = (
+                f"12 MP JPEG to JPEG, {name}"
+                if part == "repair"
+                else f"×4 of 480×320, {name}"
+                if part == "upscale"
+                else name
+            )
+            lines.append(f"| {label} | {value:g}{unit} |")
+    slider = read("slider.json")
+    for row in slider.get("alone", []):
+        wait = row["shown_ms"]
+        lines.append(f"| slider to pixels in Chromium, {row['model']} | p50 {wait['p50']} ms, p95 {wait['p95']} ms |")
+    for row in slider.get("together", []):
+        wait = row["wait_ms"]
+        what = f"{row['users']} dragging at once, picture from the server"
+        lines.append(f"| {what} | p50 {wait['p50']} ms, p95 {wait['p95']} ms |")
+    return "\n".join(lines)
+
+
+def sections() -> dict[str, str]:
+    sys.path.insert(0, str(Path(__file__).parent))
+    from quality import FAMILIES, PUBLISHED
+
+    return {
+        "models": models(),
+        "repair": quality("repair", FAMILIES, {}),
+        "upscale": quality("upscale", ("Set5", "Set14", "BSD100"), PUBLISHED),
+        "speed": speed(),
+    }
+
+
+def filled(text: str) -> str:
+    """The README with each table between its two marks made anew."""
+    for name, table in sections().items():
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.S)
+        assert pattern.search(text), f"README.md lacks the marks of {name}"
+        text = pattern.sub(lambda match, table=table: match[1] + table + match[2], text)
+    return text
+
+
+def main() -> None:
+    text = README.read_text("utf-8")
+    fresh = filled(text)
+    if "--check" in sys.argv:
+        raise SystemExit(0 if fresh == text else "README.md is stale; run `python benchmarks/readme.py`.")
+    README.write_text(fresh, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""How fast it is: enlarging, repair, start-up and memory on this machine. Ratios travel between machines, seconds do not.
+
+    python benchmarks/speed.py                 # everything but the browser; a few minutes
+    python benchmarks/speed.py upscale start   # some of it
+    python benchmarks/speed.py --write         # also into benchmarks/results/speed.json
+
+`benchmarks/slider.py` measures the slider. Each figure is the median of several runs after a warm-up; memory is the largest
+resident size of a process of its own. The matrix rates printed first say what machine it was. The last line is JSON.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import genrestore
+from genrestore import image, runtime
+from genrestore.image import Picture
+
+ROOT = Path(__file__).parent.parent
+RESULTS = Path(__file__).parent / "results" / "speed.json"
+LOW = (320, 480)  # height and width of the small picture in the enlarging rows
+HOLES = (50, 100, 200, 400)  # pixels a side
+MEGAPIXELS_12 = (3000, 4000)
+
+
+def median(action: Callable[[], object], runs: int = 5) -> float:
+    """Seconds of the middle run, after one that does not count."""
+    action()
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def matrix_rates() -> dict[str, float]:
+    """GFLOP/s of a 2048² matrix product in each dtype: what this machine is worth."""
+    rates = {}
+    for dtype in (torch.bfloat16, torch.float32):
+        a = torch.randn(2048, 2048).to(dtype)
+        rates[str(dtype).removeprefix("torch.")] = round(2 * 2048**3 / median(lambda a=a: a @ a) / 1e9, 1)
+    return rates
+
+
+def photo(height: int, width: int) -> Picture:
+    """A photo-like picture: an example enlarged, with fresh grain."""
+    source = image.load(ROOT / "genrestore/ui/examples/nyc.jpg")
+    large = source.pil().resize((width, height))
+    grain = np.random.default_rng(0).normal(0, 4, (height, width, 1))
+    return Picture(np.clip(np.asarray(large) + grain, 0, 255).astype(np.uint8), format="JPEG")
+
+
+def upscale() -> dict[str, float]:
+    """Result megapixels a second of the net's run over 480×320, per backend."""
+    tensor = image.to_tensor(photo(*LOW))
+    megapixels = LOW[0] * LOW[1] * 16 / 1e6
+    rows: dict[str, float] = {}
+    pictures: dict[str, torch.Tensor] = {}
+    for precision in ("exact", "fast"):
+        model = runtime.load("auto", task="upscale", precision=precision)
+        rows[f"{model.backend} ({precision})"] = round(
+            megapixels / median(lambda m=model: list(runtime.rows(m, tensor))), 2
+        )
+        pictures[precision] = torch.cat(list(runtime.rows(model, tensor)), -2)
+    difference = (pictures["exact"] - pictures["fast"]).abs().max().item() * 255
+    rows["largest difference between them, levels of 255"] = round(difference, 3)
+    rows["whole call, fast"] = round(megapixels / median(lambda: genrestore.upscale(photo(*LOW), 4), 3), 2)
+    return rows
+
+
+def repair() -> dict[str, float]:
+    """Seconds from JPEG file to JPEG file of 12 megapixels, by the side of the hole."""
+    rows = {}
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "photo.jpg", Path(folder) / "repaired.jpg"
+        image.save(photo(*MEGAPIXELS_12), source)
+        for side in HOLES:
+            mask = np.zeros(MEGAPIXELS_12, bool)
+            mask[1000 : 1000 + side, 1500 : 1500 + side] = True
+
+            def whole(mask: np.ndarray = mask) -> None:
+                image.save(genrestore.inpaint(image.load(source), mask), target)
+
+            rows[f"hole {side}×{side}"] = round(median(whole, 3), 2)
+    return rows
+
+
+JOBS = {
+    "repair of 12 MP, hole 200×200": """
+import numpy as np, genrestore
+from genrestore import image
+mask = np.zeros((3000, 4000), bool); mask[1000:1200, 1500:1700] = True
+image.save(genrestore.inpaint(image.load(source), mask), target)
+""",
+    "6 MP × 4": """
+import genrestore
+from genrestore import image
+image.save(genrestore.upscale(image.load(source), 4), target)
+""",
+}
+
+
+PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+
+
+def memory() -> dict[str, float]:
+    """Largest resident size in GB of a process that does one job from file to file, and its seconds from a cold start."""
+    rows = {}
+    for name, job in JOBS.items():
+        size = MEGAPIXELS_12 if "12 MP" in name else (2000, 3000)
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = Path(folder) / "photo.jpg", Path(folder) / "result.jpg"
+            image.save(photo(*size), source)
+            code = f"source, target = {str(source)!r}, {str(target)!r}\n{job}\n{PEAK}"
+            start = time.perf_counter()
+            done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+            rows[f"{name}, s from cold"] = round(time.perf_counter() - start, 1)
+            rows[f"{name}, GB"] = round(int(done.stdout.split()[-1]) * 1024 / 1e9, 2)
+    return rows
+
+
+def start() -> dict[str, float]:
+    """Seconds from `python app.py` to the first page, and what a cold net adds to the first picture."""
+    waits = []
+    for _ in range(3):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        begin = time.perf_counter()
+        app = subprocess.Popen(
+            [sys.executable, "app.py", "--port", str(port), "--no-browser"], cwd=ROOT, stdout=subprocess.DEVNULL
+        )
+        try:
+            while time.perf_counter() - begin < 60:
+                try:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
+                        page.read()
+                    break
+                except (urllib.error.URLError, ConnectionError):
+                    time.sleep(0.02)
+            waits.append(time.perf_counter() - begin)
+        finally:
+            app.kill()
+            app.wait()
+    rows = {"python app.py to the first page, s": round(statistics.median(waits), 2)}
+    for card in genrestore.models("sample"):
+        code = (
+            "import time, torch, genrestore\nfrom genrestore.tasks import sample\nstart = time.perf_counter()\n"
+            f"genrestore.sample({card.name!r}); print(time.perf_counter() - start)"
+        )
+        times = [
+            float(
+                subprocess.run(
+                    [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
+                ).stdout
+            )
+            for _ in range(3)
+        ]
+        rows[f"first picture of {card.name}, s after torch"] = round(statistics.median(times), 2)
+    return rows
+
+
+PARTS = {"upscale": upscale, "repair": repair, "memory": memory, "start": start}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", nargs="*", choices=[*PARTS, []], help=", ".join(PARTS))
+    parser.add_argument("--write", action="store_true", help="write benchmarks/results/speed.json")
+    given = parser.parse_args()
+    rates = matrix_rates()
+    print("Matrix product, GFLOP/s: " + ", ".join(f"{name} {rate:g}" for name, rate in rates.items()))
+    result: dict[str, object] = {
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+        "matrix": rates,
+    }
+    units = {"upscale": "MP/s of the result", "repair": "s"}
+    for name in given.part or PARTS:
+        rows = PARTS[name]()
+        result[name] = rows
+        print(f"\n| {name} | {units.get(name, '')} |\n|---|---|")
+        print("\n".join(f"| {key} | {value:g} |" for key, value in rows.items()), flush=True)
+    result["this process, GB"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2)
+    print(json.dumps(result, ensure_ascii=False))
+    if given.write:
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""The command `genrestore`, and `python -m genrestore`: the commands of `cli`, and the one that opens the page of `ui`.
+
+They meet here only, so that neither knows the other.
+"""
+
+import os
+import sys
+import webbrowser
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from genrestore.cli import app, main
+
+
+@app.command("app")
+def open_app(
+    host: Annotated[
+        str | None,
+        typer.Option(help="Address to listen on; 0.0.0.0 lets other computers in.", show_default="127.0.0.1"),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on.", show_default="first free one from 7860")
+    ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="Stricter limits on pictures, for a page that strangers use.")
+    ] = False,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+) -> None:
+    """Open the page with all tasks in the browser.
+
+    Example: genrestore app --port 8000
+    """
+    if public:
+        os.environ["GENRESTORE_PUBLIC"] = "1"
+    from genrestore import ui
+
+    page = ui.launch(host, port)
+    address = str(page.local_url)
+    print(f"genrestore is open at {address} (end it with Ctrl-C)", flush=True)
+    if browser and _has_screen():
+        webbrowser.open(address)
+    with suppress(KeyboardInterrupt):
+        page.server.thread.join()
+    page.close(verbose=False)
+    os._exit(0)  # a picture that is still being made in another thread would hold the process and then complain
+
+
+def _has_screen() -> bool:
+    """Without one, Linux would open a text browser in this very terminal."""
+    return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+if __name__ == "__main__":
+    main()

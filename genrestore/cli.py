@@ -1,0 +1,255 @@
+"""The command `genrestore`: one command a task. A command parses, calls the task, writes; torch is imported inside."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+import genrestore
+from genrestore.card import TASKS
+from genrestore.errors import Cancelled, GenrestoreError, SettingError
+
+if TYPE_CHECKING:
+    from genrestore.card import Card
+
+BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
+
+app = typer.Typer(
+    help="Generate, repair and enlarge pictures with small nets, on this computer.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Model = Annotated[
+    str, typer.Option(help="Name from `genrestore models`, or file:PATH; auto takes the best one shipped.")
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="File to write; its suffix chooses the format.", show_default=False)
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    if version:
+        print(f"genrestore {genrestore.__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def sample(
+    model: Model = "auto",
+    n: Annotated[int, typer.Option("-n", "--n", help="How many pictures; the next ones take the next seeds.")] = 1,
+    seed: Annotated[int, typer.Option(help="Where the randomness starts; the same seed gives the same picture.")] = 0,
+    latent: Annotated[
+        Path | None, typer.Option(help=".npy with one latent vector a row, instead of a seed.", show_default=False)
+    ] = None,
+    truncation: Annotated[float, typer.Option(help="Below 1: more typical, above 1: more varied.")] = 1.0,
+    out: Out = None,
+    force: Force = False,
+) -> None:
+    """Make pictures from nothing but a seed.
+
+    Example: genrestore sample --model vae-clothing -n 4 --seed 7 -o shirt.png
+    """
+    from genrestore import image, weights
+
+    rows = None if latent is None else _read_latent(latent)
+    numbers = range(seed, seed + n) if rows is None else range(len(rows))
+    single = out or Path(f"{weights.resolve(model, 'sample').name}.png")
+    named = [single] if out and len(numbers) == 1 else [single.with_stem(f"{single.stem}-{k}") for k in numbers]
+    paths = [_writable(path, force) for path in named]
+    pictures = genrestore.sample(model, n, seed, latent=rows, truncation=truncation)
+    for picture, path in zip(pictures, paths, strict=True):
+        print(image.save(image.load(picture), path))
+
+
+@app.command()
+def inpaint(
+    source: Annotated[Path, typer.Argument(help="Picture to repair.")],
+    mask: Annotated[Path, typer.Argument(help="Picture of the same size: white where it is to be filled.")],
+    model: Model = "auto",
+    strategy: Annotated[str, typer.Option(help="crop: work round each hole; whole: the picture at once.")] = "crop",
+    seed: Annotated[int, typer.Option(help="Where the randomness starts, for nets that draw it.")] = 0,
+    out: Out = None,
+    force: Force = False,
+) -> None:
+    """Repair the white part of a mask; all else stays as it is.
+
+    Example: genrestore inpaint photo.jpg mask.png -o repaired.png
+    """
+    from genrestore import image
+    from genrestore.tasks.inpaint import changed_outside
+
+    picture = image.load(source)
+    path = _writable(out or _beside(source, "repaired", image.suffix(picture)), force, source, mask)
+    with _progress() as progress:
+        result = genrestore.inpaint(picture, mask, model=model, strategy=strategy, seed=seed, progress=progress)
+    image.save(result, path)
+    written = image.load(path)
+    hole = image.load_mask(mask, (picture.width, picture.height))
+    changed, outside = changed_outside(picture, written, hole)
+    print(path)
+    print(f"{changed:,} of {outside:,} samples changed outside the mask", end="")
+    print(f": {written.format} encodes the whole picture anew; PNG keeps every sample." if changed else "")
+
+
+@app.command()
+def upscale(
+    source: Annotated[Path, typer.Argument(help="Picture to enlarge.")],
+    scale: Annotated[float, typer.Option(help="How many times wider and higher.")] = 4,
+    model: Model = "auto",
+    width: Annotated[
+        int | None, typer.Option(help="Width to reach in pixels, instead of a scale.", show_default=False)
+    ] = None,
+    height: Annotated[
+        int | None, typer.Option(help="Height to reach in pixels, instead of a scale.", show_default=False)
+    ] = None,
+    strength: Annotated[float, typer.Option(help="0 is faithful, 1 invents as much texture as the net can.")] = 0.0,
+    out: Out = None,
+    force: Force = False,
+) -> None:
+    """Enlarge a picture.
+
+    Example: genrestore upscale cat.png -o cat-x4.png
+    """
+    from genrestore import image
+
+    picture = image.load(source)
+    path = _writable(out or _beside(source, "enlarged", image.suffix(picture)), force, source)
+    with _progress() as progress:
+        result = genrestore.upscale(
+            picture, scale, model=model, width=width, height=height, strength=strength, progress=progress
+        )
+    image.save(result, path)
+    print(path)
+    print(f"{picture.width}×{picture.height} → {result.width}×{result.height}")
+
+
+@app.command()
+def train(
+    preset: Annotated[str, typer.Argument(help="What to train, such as span-x4; a wrong name lists them all.")],
+    data: Annotated[Path, typer.Option(help="Folder of pictures, or .npz.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; the weight lies there at the end.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
+    steps: Annotated[
+        int | None, typer.Option(help="Train for so many steps.", show_default="as the recipe says")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Pictures a step.", show_default="as the recipe says")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Where the randomness starts.", show_default="as the recipe says")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Processor threads to use.", show_default="all")] = None,
+) -> None:
+    """Train a net on your own pictures. Ctrl-C stops it; --resume goes on where it was.
+
+    Example: genrestore train span-x4 --data photos --out runs/span-x4
+    """
+    from genrestore.train import run
+
+    print(run(preset, data, out, resume=resume, steps=steps, batch=batch, seed=seed, threads=threads))
+
+
+@app.command()
+def models(
+    task: Annotated[
+        str | None, typer.Option(help=f"Only those for one task: {', '.join(TASKS)}.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole cards, for programs.")] = False,
+) -> None:
+    """List the installed nets, what they score and where they lie.
+
+    Example: genrestore models --task upscale
+    """
+    if task is not None and task not in TASKS:
+        raise SettingError(f"There is no task {task!r}; tasks are {', '.join(TASKS)}.")
+    cards = genrestore.models(task)
+    if as_json:
+        print(json.dumps([dataclasses.asdict(card) for card in cards], indent=2, ensure_ascii=False, default=str))
+        return
+    rows = [("name", "task", "parameters", "score", "title"), *map(_row, cards)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and end the process: 0 if all went well, 2 on bad input, 130 after Ctrl-C."""
+    try:
+        code = app(arguments, prog_name="genrestore", standalone_mode=False) or 0
+    except (KeyboardInterrupt, typer.Abort, Cancelled):
+        code = INTERRUPTED
+    except typer.TyperException as problem:  # the command line itself is wrong
+        context = getattr(problem, "ctx", None)
+        command = context.command_path if context else "genrestore"
+        sentence = problem.format_message()
+        stop = "" if sentence.endswith((".", "?")) else "."
+        print(f"{sentence}{stop} `{command} --help` shows what it takes.", file=sys.stderr)
+        code = BAD_INPUT
+    except GenrestoreError as problem:
+        print(problem, file=sys.stderr)
+        code = BAD_INPUT
+    if code == INTERRUPTED:
+        print("Cancelled", file=sys.stderr)
+    sys.exit(code)
+
+
+@contextmanager
+def _progress() -> Generator[Callable[[float, str], None] | None, None, None]:
+    """A bar for a task's `progress`, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=100, leave=False, bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} < {remaining}") as bar:
+
+        def show(share: float, what: str) -> None:
+            bar.set_description_str(what, refresh=False)
+            bar.update(100 * share - bar.n)
+
+        yield show
+
+
+def _writable(path: Path, force: bool, *inputs: Path) -> Path:
+    """The path, if a result may be written there; asked before the work begins."""
+    if path.resolve() in [file.resolve() for file in inputs]:
+        raise SettingError(f"{path} is an input and would be overwritten; choose another name with -o.")
+    if not path.parent.is_dir():
+        raise SettingError(f"There is no folder {path.parent}; make it first, or choose another with -o.")
+    if path.exists() and not force:
+        raise SettingError(f"{path} exists; replace it with --force, or choose another name with -o.")
+    return path
+
+
+def _beside(source: Path, word: str, suffix: str) -> Path:
+    """photo.jpg → photo.repaired.jpg, in the folder of the input."""
+    return source.with_name(f"{source.stem}.{word}{suffix}")
+
+
+def _read_latent(path: Path) -> Any:
+    """(n, Z) floats."""
+    import numpy as np
+
+    try:
+        rows = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as problem:
+        raise SettingError(f"{path} is not a readable .npy file ({problem}); write one with numpy.save.") from problem
+    return np.atleast_2d(rows)
+
+
+def _row(card: "Card") -> tuple[str, ...]:
+    best = card.metrics[0] if card.metrics else None
+    score = f"{best.set} {best.name} {best.value:g}" if best else "not measured"
+    return card.name, card.task, f"{card.parameters:,}", score, card.title

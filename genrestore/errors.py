@@ -1,0 +1,38 @@
+"""What can go wrong in a way that a person can mend. Every message is one sentence that says what to do."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class GenrestoreError(Exception):
+    """A mistake in the input or a limit that was reached; shown as one line, exit code 2."""
+
+
+class ImageError(GenrestoreError):
+    """A picture that cannot be read, is too large, or cannot be written as asked."""
+
+
+class MaskError(GenrestoreError):
+    """A mask that does not fit its picture or marks nothing."""
+
+
+class ModelError(GenrestoreError):
+    """A model or weight that does not exist, does not fit the task, or is damaged."""
+
+
+class SettingError(GenrestoreError):
+    """An argument out of its range."""
+
+
+class TrainingError(GenrestoreError):
+    """A training that cannot begin or go on."""
+
+
+class Cancelled(GenrestoreError):
+    """The caller set the `cancel` event; nothing was written."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str], hint: str) -> ModelError:
+    """The error for a name that is not in a table: offers the nearest one, else `hint`."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return ModelError(f"There is no {kind} named {name!r}. {f'Did you mean {near[0]!r}?' if near else hint}")

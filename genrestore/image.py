@@ -1,0 +1,534 @@
+"""Picture: the one path from a file to pixels and back, with everything the file carried.
+
+`load` takes a file, its bytes, a PIL image or an array; `save` and `encode` write it. Whatever is wrong with an input
+comes out as one ImageError. Read: JPEG, PNG, WebP, AVIF, TIFF, GIF and BMP, told by content, not by suffix. Written:
+the same but GIF, whose 256 colours hold no result.
+
+Samples stay as they are in 8 and 16 bit, grey or RGB, with or without alpha. Palettes become RGB, 1 bit becomes 8-bit
+grey, CMYK and Lab become 8-bit sRGB; AVIF of 10 or 12 bits is read as 8. Other depths are an error.
+"""
+
+import io
+import os
+import re
+import secrets
+import warnings
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
+
+from genrestore import container, samples
+from genrestore.errors import ImageError, MaskError, SettingError
+from genrestore.samples import Pixels
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# `load` holds its own limits against the header; Pillow's alarm at 89 megapixels would only print beside them.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # odd metadata, which are left out in silence
+
+METADATA = 1 << 20  # bytes that are kept of EXIF, of XMP, of an ICC profile, and of all texts together
+QUALITY = {"JPEG": 95, "WEBP": 90, "AVIF": 90}  # where neither the caller nor the input says one
+LONGEST = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 65_535, "BMP": 65_535}  # pixels a side that a format can hold
+SUFFIXES = {  # of a format, the first is the one that `suffix` gives
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".jfif": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".avif": "AVIF",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+}
+SIGNATURES = {
+    "JPEG": rb"\xff\xd8\xff",
+    "PNG": rb"\x89PNG\r\n\x1a\n",
+    "WEBP": rb"RIFF....WEBP",
+    "AVIF": rb"....ftyp(avi[fs]|.{8}.*avi[fs])",
+    "TIFF": rb"II[*+]\0|MM\0[*+]",
+    "GIF": rb"GIF8[79]a",
+    "BMP": rb"BM",
+}
+FOREIGN = {  # what people try, and what they can do
+    rb"....ftyp(hei|hev|mif1|msf1)": "a HEIC photo; export it as JPEG, or set the camera to “most compatible”",
+    rb"....ftyp": "a video; save one frame of it as PNG",
+    rb"%PDF": "a PDF document; export the page as PNG",
+    rb"\s*(<[?!][^<]*>\s*)*<svg": "an SVG drawing; export it as PNG in the size you need",
+    rb"8BPS": "a Photoshop document; export it as PNG or TIFF",
+    rb"\xff\x0a|\0\0\0\x0cJXL ": "a JPEG XL picture; export it as PNG",
+    rb"\s*<(!doctype html|html)": "a web page; save the picture itself",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What `load` takes in; more is an ImageError before anything is decoded."""
+
+    bytes: int  # of the file
+    megapixels: float
+    side: int  # pixels
+    frames: int = 1  # who raises it gets the first frame of an animation
+
+    @classmethod
+    def local(cls) -> "Limits":
+        """One's own machine: as much as Pillow decodes."""
+        return cls(bytes=512 << 20, megapixels=178, side=65_535)
+
+    @classmethod
+    def public(cls) -> "Limits":
+        """A page that strangers use."""
+        return cls(bytes=64 << 20, megapixels=50, side=16_384)
+
+
+def limits() -> Limits:
+    """The limits in force: public on a Hugging Face Space or with GENRESTORE_PUBLIC=1, else local."""
+    public = "SPACE_ID" in os.environ or os.environ.get("GENRESTORE_PUBLIC") == "1"
+    return Limits.public() if public else Limits.local()
+
+
+class JpegCoding(NamedTuple):
+    """How a JPEG was written, so that writing it again loses as little as possible."""
+
+    tables: list[list[int]]  # quantisation of brightness and of colour, 64 numbers each
+    subsampling: int  # Pillow's number: 0 = 4:4:4, 1 = 4:2:2, 2 = 4:2:0
+    progressive: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """Upright pixels and what their file carried.
+
+    Attributes:
+        pixels: (H, W, C) uint8 or uint16; C = 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA; alpha is not multiplied in.
+        format: Pillow's name of the input's format; "PNG" where there was no file.
+        exif: the block from its TIFF header on; its orientation is 1.
+        icc: the colour profile.
+        xmp: XML.
+        dpi: pixels per inch across and down.
+        text: the text chunks of a PNG; the comment of a JPEG or GIF under "Comment".
+        jpeg: the coding of a JPEG.
+        lossless: whether the file held every sample exactly, so that the result should too.
+    """
+
+    pixels: Pixels
+    format: str = "PNG"
+    exif: bytes | None = None
+    icc: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    text: dict[str, str] = field(default_factory=dict[str, str])
+    jpeg: JpegCoding | None = None
+    lossless: bool = True
+
+    def __post_init__(self) -> None:
+        shape, kind = self.pixels.shape, self.pixels.dtype
+        assert len(shape) == 3 and 1 <= shape[2] <= 4 and kind in (np.uint8, np.uint16), f"{shape} {kind} is no picture"
+
+    @property
+    def width(self) -> int:
+        return self.pixels.shape[1]
+
+    @property
+    def height(self) -> int:
+        return self.pixels.shape[0]
+
+    @property
+    def channels(self) -> int:
+        return self.pixels.shape[2]
+
+    @property
+    def peak(self) -> int:
+        """The value of white: 255 or 65,535."""
+        return int(np.iinfo(self.pixels.dtype).max)
+
+    @property
+    def colour(self) -> Pixels:
+        """(H, W, 1 or 3): the pixels without alpha."""
+        return self.pixels[..., :1] if self.channels < 3 else self.pixels[..., :3]
+
+    @property
+    def alpha(self) -> Pixels | None:
+        """(H, W, 1), where there is one."""
+        return self.pixels[..., -1:] if self.channels in (2, 4) else None
+
+    def with_pixels(self, pixels: Pixels) -> "Picture":
+        """The same file with other pixels; size, depth and channels may differ."""
+        return replace(self, pixels=pixels)
+
+    def rgb8(self) -> npt.NDArray[np.uint8]:
+        """(H, W, 3) uint8: alpha dropped, grey repeated, 16 bit rounded to 8."""
+        colour = samples.eight(self.colour)
+        return np.ascontiguousarray(np.broadcast_to(colour, (self.height, self.width, 3)))
+
+    def pil(self) -> Image.Image:
+        """A PIL image with the metadata in `info`. Pillow has no 16-bit colour: that is rounded to 8 bit."""
+        image = _pil8(self)
+        if self.pixels.dtype == np.uint16 and self.channels == 1:
+            image = Image.frombytes("I;16", (self.width, self.height), self.pixels.astype("<u2").tobytes())
+        image.info = {**self.text, **_pillow_metadata(self)}
+        return image
+
+
+# --- in --------------------------------------------------------------------------------------------------------------
+
+Source = Picture | Image.Image | str | Path | bytes | npt.NDArray[Any]
+_in_force = limits  # `load` has an argument of that name
+
+
+def load(source: Source, *, limits: Limits | None = None) -> Picture:
+    """The picture in a file, in bytes, in a PIL image or in an array (H, W) or (H, W, C); a Picture stays as it is.
+
+    Size and frames are checked on the header, before anything is decoded. The EXIF orientation is applied to the pixels
+    and reset; thumbnails, which show the old picture, and metadata beyond METADATA are left out.
+
+    Raises:
+        ImageError: there is no such file, or it is too large, an animation, damaged, or no picture of a known format.
+    """
+    allowed, name = limits or _in_force(), "The picture"
+    try:
+        if isinstance(source, Picture):
+            return source
+        if isinstance(source, np.ndarray):
+            return Picture(_array(source))
+        if isinstance(source, Image.Image):
+            _check_size(name, source, allowed)
+            return _picture(source, b"")
+        if isinstance(source, bytes):
+            return _decode(name, source, allowed)
+        path = Path(source).expanduser()
+        name = path.name
+        return _decode(name, _read(path, allowed), allowed)
+    except ImageError:
+        raise
+    except Exception as problem:  # decoders raise nearly everything at damaged files
+        raise ImageError(_reason(name, problem)) from problem
+
+
+def _reason(name: str, problem: Exception) -> str:
+    text = str(problem).strip(". ")
+    if isinstance(problem, Image.DecompressionBombError | MemoryError):
+        return f"{name} is too large to decode; scale it down first."
+    if isinstance(problem, EOFError) or "truncated" in text.lower():
+        return f"{name} is cut off before its end; download or copy it again."
+    if isinstance(problem, UnidentifiedImageError) or not text:
+        text = "its header makes no sense"
+    return f"{name} cannot be read ({text}); save it again as PNG or JPEG in a picture editor."
+
+
+def _read(path: Path, allowed: Limits) -> bytes:
+    try:
+        if path.is_dir():
+            raise ImageError(f"{path} is a folder; name a picture in it.")
+        if not path.is_file():
+            raise ImageError(f"There is no picture {path}; check the name.")
+        with path.open("rb") as file:
+            return file.read(allowed.bytes + 1)
+    except OSError as problem:
+        raise ImageError(f"{path} cannot be opened ({problem.strerror}); check the name and your rights.") from problem
+
+
+def _decode(name: str, data: bytes, allowed: Limits) -> Picture:
+    if not data:
+        raise ImageError(f"{name} is empty (0 bytes); choose another file.")
+    if len(data) > allowed.bytes:
+        raise ImageError(f"{name} has more than {allowed.bytes / (1 << 20):.3g} MB, the limit here; save it smaller.")
+    kind = _kind(name, data)
+    frames = container.frames(data, kind)
+    with Image.open(io.BytesIO(data), formats=[kind]) as image:
+        if kind in ("PNG", "WEBP", "AVIF"):
+            frames = int(getattr(image, "n_frames", 1))
+        if frames > allowed.frames:
+            raise ImageError(f"{name} holds {frames} frames or pages; save the one you want as PNG.")
+        _check_size(name, image, allowed)
+        return _picture(image, data)
+
+
+def _kind(name: str, data: bytes) -> str:
+    """Pillow's name of the format, by the first bytes."""
+    for kind, signature in SIGNATURES.items():
+        if re.match(signature, data[:64], re.DOTALL):
+            return kind
+    for signature, what in FOREIGN.items():
+        if re.match(signature, data[:2048], re.DOTALL | re.IGNORECASE):
+            raise ImageError(f"{name} is {what}.")
+    raise ImageError(f"{name} is not a picture of a known format; use JPEG, PNG, WebP, AVIF, TIFF, GIF or BMP.")
+
+
+def _check_size(name: str, image: Image.Image, allowed: Limits) -> None:
+    if image.width * image.height > allowed.megapixels * 1e6:
+        limit = f"{allowed.megapixels:g} megapixels"
+    elif max(image.size) > allowed.side:
+        limit = f"{allowed.side} pixels a side"
+    else:
+        return
+    raise ImageError(f"{name} is {image.width}×{image.height}; the limit here is {limit}: scale it down first.")
+
+
+def _array(array: npt.NDArray[Any]) -> Pixels:
+    pixels = array[..., None] if array.ndim == 2 else array
+    if pixels.dtype == np.bool_:
+        pixels = pixels.astype(np.uint8) * 255
+    if pixels.ndim != 3 or not 1 <= pixels.shape[2] <= 4 or pixels.dtype.str[1:] not in ("u1", "u2") or not pixels.size:
+        given = f"An array {array.shape} of {array.dtype}"
+        raise ImageError(f"{given} is no picture; give (H, W, 1 to 4) of uint8 or uint16.")
+    return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+
+
+def _picture(image: Image.Image, data: bytes) -> Picture:
+    """Decode an opened image; `data` is its file, or empty where there is none."""
+    pixels, orientation = samples.decode(image, data), 1
+    exif, icc, xmp = (_kept(image.info.get(key)) for key in ("exif", "icc_profile", "xmp"))
+    if isinstance(image, TiffImagePlugin.TiffImageFile):  # Pillow has turned the pixels
+        exif = _tiff_exif(image)
+    elif exif:
+        try:
+            exif = exif.removeprefix(b"Exif\0\0")
+            orientation = container.orientation(exif)
+            pixels = samples.upright(pixels, orientation)
+            exif = container.refit(exif, pixels.shape[1], pixels.shape[0])
+        except ValueError:  # not EXIF at all
+            exif = None
+    kind = {"MPO": "JPEG"}.get(image.format or "PNG", image.format or "PNG")
+    return Picture(
+        pixels,
+        format=kind,
+        exif=exif,
+        icc=icc if image.mode not in ("CMYK", "LAB") else None,
+        xmp=xmp and re.sub(rb'(tiff:Orientation(?:=["\']|>))[2-8]', rb"\g<1>1", xmp),
+        dpi=_dpi(image.info.get("dpi"), orientation),
+        text=_text(image),
+        jpeg=_jpeg(image),
+        lossless=container.webp_lossless(data) if kind == "WEBP" else kind not in ("JPEG", "AVIF"),
+    )
+
+
+# --- metadata --------------------------------------------------------------------------------------------------------
+
+
+def _kept(value: object) -> bytes | None:
+    return value if isinstance(value, bytes) and 0 < len(value) <= METADATA else None
+
+
+def _tiff_exif(image: TiffImagePlugin.TiffImageFile) -> bytes | None:
+    """What a TIFF tells about its picture, as an EXIF block; its tags about strips and samples stay behind."""
+    source, kept = image.getexif(), Image.Exif()
+    for tag in container.DESCRIPTIVE & set(source):
+        kept[tag] = source[tag]
+    for tag in (container.EXIF, container.GPS):
+        inner = {key: value for key, value in source.get_ifd(tag).items() if key != container.INTEROPERABILITY}
+        if inner:
+            kept[tag] = inner
+    return _kept(kept.tobytes().removeprefix(b"Exif\0\0")) if kept else None
+
+
+def _text(image: Image.Image) -> dict[str, str]:
+    found: dict[str, str] = dict(image.text) if isinstance(image, PngImagePlugin.PngImageFile) else {}
+    comment = image.info.get("comment")
+    if isinstance(comment, bytes):
+        found["Comment"] = comment.decode("utf-8", "replace")
+    text = {key: str(value) for key, value in found.items() if key != "XML:com.adobe.xmp"}
+    while sum(len(key) + len(value) for key, value in text.items()) > METADATA:
+        del text[max(text, key=lambda key: len(key) + len(text[key]))]
+    return text
+
+
+def _dpi(value: Any, orientation: int) -> tuple[float, float] | None:
+    try:
+        across, down = float(value[0]), float(value[1])
+    except (TypeError, ValueError, IndexError, ZeroDivisionError):
+        return None
+    if orientation > 4:
+        across, down = down, across
+    return (across, down) if 0.01 < across < 1e5 and 0.01 < down < 1e5 else None
+
+
+def _jpeg(image: Image.Image) -> JpegCoding | None:
+    if not isinstance(image, JpegImagePlugin.JpegImageFile) or image.mode == "CMYK":
+        return None
+    tables = [image.quantization[component[3]] for component in image.layer[:2]]
+    return JpegCoding(tables, max(0, JpegImagePlugin.get_sampling(image)), bool(image.info.get("progressive")))
+
+
+def _fitting_icc(picture: Picture) -> bytes | None:
+    """The profile, unless it is for another number of colours than the pixels now have."""
+    return picture.icc if picture.icc and picture.icc[16:20] == (b"GRAY" if picture.channels < 3 else b"RGB ") else None
+
+
+def _pillow_metadata(picture: Picture) -> dict[str, Any]:
+    """By the names that Pillow uses, in `info` and in `save`."""
+    exif = picture.exif and b"Exif\0\0" + container.refit(picture.exif, picture.width, picture.height)
+    known = {"exif": exif, "icc_profile": _fitting_icc(picture), "xmp": picture.xmp, "dpi": picture.dpi}
+    return {key: value for key, value in known.items() if value}
+
+
+# --- out -------------------------------------------------------------------------------------------------------------
+
+
+def suffix(picture: Picture) -> str:
+    """The suffix for the format that is written by default: the input's, or PNG in place of GIF."""
+    return next(suffix for suffix, kind in SUFFIXES.items() if kind == _output(picture, None))
+
+
+def save(picture: Picture, path: str | Path, *, format: str | None = None, quality: int | None = None) -> Path:
+    """Write the picture; a file that is already there is replaced whole or not at all.
+
+    PNG and TIFF keep 16 bit; for the others it is rounded to 8.
+
+    Args:
+        format: "JPEG", "png", ".webp" …; by default what the suffix says and, without suffix, the input's format.
+        quality: 1 to 100, for JPEG, WebP and AVIF. By default a JPEG keeps its tables and subsampling, what came from a
+            lossless file is lossless in WebP, and QUALITY holds for the rest. PNG, TIFF and BMP are always lossless.
+
+    Raises:
+        ImageError: the format is unknown or cannot hold the picture (size, alpha), or the file cannot be written.
+        SettingError: the quality is out of its range.
+    """
+    path = Path(path).expanduser()
+    kind = _output(picture, format or path.suffix or None)
+    if path.is_dir():
+        raise ImageError(f"{path} is a folder; add a file name.")
+    part = path.with_name(f".{secrets.token_hex(8)}.part")  # in the same folder, for only there a rename is at once
+    try:
+        with part.open("xb") as file:
+            _write(picture, file, kind, quality)
+        part.replace(path)
+    except OSError as problem:
+        raise ImageError(f"{path} cannot be written ({problem.strerror}); choose another place.") from problem
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def encode(picture: Picture, *, format: str | None = None, quality: int | None = None) -> bytes:
+    """The bytes of the file that `save` would write, with the same arguments and errors."""
+    file = io.BytesIO()
+    _write(picture, file, _output(picture, format), quality)
+    return file.getvalue()
+
+
+def _output(picture: Picture, format: str | None) -> str:
+    """Pillow's name of the format to write."""
+    if format is None:
+        return picture.format if picture.format in SUFFIXES.values() else "PNG"
+    kind = SUFFIXES.get("." + format.lower().removeprefix("."))
+    if kind is None:
+        raise ImageError(f"Pictures cannot be written as {format!r}; choose one of {', '.join(SUFFIXES)}.")
+    return kind
+
+
+def _write(picture: Picture, file: BinaryIO, kind: str, quality: int | None) -> None:
+    if quality is not None and not 1 <= quality <= 100:
+        raise SettingError(f"The quality {quality} is out of range; choose 1 to 100.")
+    size = f"{picture.width}×{picture.height}"
+    if max(picture.width, picture.height) > LONGEST.get(kind, 2**31 - 1):
+        raise ImageError(f"{kind} holds {LONGEST[kind]} pixels a side, the picture is {size}; choose PNG or TIFF.")
+    if kind in ("JPEG", "BMP") and picture.alpha is not None:
+        raise ImageError(f"{kind} holds no transparency; choose PNG or WebP.")
+    if kind in ("PNG", "TIFF"):
+        pixels = picture.pixels
+        exif = picture.exif and container.refit(picture.exif, picture.width, picture.height)
+        icc, xmp, dpi = _fitting_icc(picture), picture.xmp, picture.dpi
+        if kind == "PNG":
+            samples.write_png(file, pixels, exif=exif, icc=icc, xmp=xmp, dpi=dpi, text=picture.text)
+            return
+        if pixels.dtype == np.uint16 and picture.channels == 2:  # few programs read it, and Pillow does not
+            pixels = pixels[..., (0, 0, 0, 1)]
+        samples.write_tiff(file, pixels, exif=exif, icc=icc, xmp=xmp, dpi=dpi)
+        return
+    options = _pillow_metadata(picture) | _coding(picture, kind, quality)
+    try:
+        _save_pillow(_pil8(picture), file, kind, options)
+    except (OSError, ValueError, SystemError) as problem:
+        if isinstance(problem, OSError) and problem.errno:  # the disk, not the encoder
+            raise
+        raise ImageError(f"{kind} cannot hold this picture ({problem}); choose PNG or TIFF.") from problem
+
+
+def _save_pillow(drawn: Image.Image, file: BinaryIO, kind: str, options: dict[str, Any]) -> None:
+    try:
+        drawn.save(file, kind, **options)
+    except OSError as problem:
+        if problem.errno or not options.get("progressive"):
+            raise
+        # Pillow's buffer for a progressive JPEG is 2 bytes a pixel, too few for the noisiest pictures.
+        file.seek(0)
+        file.truncate()
+        drawn.save(file, kind, **options | {"progressive": False})
+
+
+def _coding(picture: Picture, kind: str, quality: int | None) -> dict[str, Any]:
+    """Pillow's options for how to code the pixels."""
+    if kind == "JPEG":
+        comment = picture.text.get("Comment", "").encode()[:65_000]
+        options: dict[str, Any] = {"comment": comment} if comment else {}
+        if picture.jpeg:
+            options |= {"subsampling": picture.jpeg.subsampling, "progressive": picture.jpeg.progressive}
+        if picture.jpeg and quality is None:
+            return options | {"qtables": picture.jpeg.tables}
+        quality = quality or QUALITY[kind]
+        return {"subsampling": 0 if quality >= 90 else 2, **options, "quality": quality}
+    if kind == "WEBP" and quality is None and picture.lossless:
+        # `exact` keeps colours under full transparency. Speed before size: 2 s for 12 megapixels, not 6 s.
+        return {"lossless": True, "exact": True, "method": 1, "quality": 0}
+    if kind == "AVIF":
+        return {"quality": quality or QUALITY[kind], "speed": 8}
+    return {"quality": quality or QUALITY[kind]} if kind == "WEBP" else {}
+
+
+def _pil8(picture: Picture) -> Image.Image:
+    pixels = np.ascontiguousarray(samples.eight(picture.pixels))
+    return Image.fromarray(pixels[..., 0] if picture.channels == 1 else pixels)
+
+
+# --- tensors and masks -----------------------------------------------------------------------------------------------
+
+
+def to_tensor(picture: Picture) -> "Tensor":
+    """(1, C, H, W) float32 in [0, 1]."""
+    import torch
+
+    planes = np.moveaxis(picture.pixels, 2, 0).astype(np.float32, order="C")
+    planes /= picture.peak
+    return torch.from_numpy(planes)[None]  # pyright: ignore[reportUnknownMemberType]
+
+
+def from_tensor(tensor: "Tensor", like: Picture) -> Picture:
+    """(1, C, H, W), clamped to [0, 1] and rounded to the depth of `like`, with its metadata; undoes `to_tensor`."""
+    planes = tensor.detach()[0].float().cpu().numpy()
+    pixels = np.empty((*planes.shape[1:], len(planes)), like.pixels.dtype)
+    for channel, plane in enumerate(planes):
+        pixels[..., channel] = np.rint(np.nan_to_num(plane).clip(0, 1) * like.peak)
+    return like.with_pixels(pixels)
+
+
+def load_mask(source: Source, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """(H, W) bool, True = fill: the mask of any mode for a picture of `size` (width, height).
+
+    White is to be filled: what is at least half as bright as white. Where alpha differs from place to place, as in a
+    painted layer, what is at least half opaque is to be filled, whatever its colour. A mask of the same shape in
+    another size (but for a pixel of rounding) is resized to the nearest pixel.
+
+    Raises:
+        ImageError: it cannot be read.
+        MaskError: it has another shape, or marks nothing.
+    """
+    mask = load(source)
+    alpha = mask.alpha
+    shown = mask.colour if alpha is None or (alpha == alpha[0, 0]).all() else alpha
+    marked: npt.NDArray[np.bool_] = 2 * shown.sum(axis=2, dtype=np.uint32) >= mask.peak * shown.shape[2]
+    width, height = size
+    if abs(mask.width * height - mask.height * width) > max(width, height, mask.width, mask.height):
+        sizes = f"{mask.width}×{mask.height}, the picture {width}×{height}"
+        raise MaskError(f"The mask is {sizes}; give it the shape of the picture.")
+    if (mask.width, mask.height) != (width, height):
+        rows, columns = np.arange(height) * mask.height // height, np.arange(width) * mask.width // width
+        marked = marked[rows][:, columns]
+    if not marked.any():
+        raise MaskError("The mask marks nothing; paint white what is to be filled.")
+    return marked

@@ -1,0 +1,89 @@
+"""Blocks that more than one model uses, and the classical fills that repair starts from."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+TINY = 1e-12  # keeps a division by no weight at all finite
+
+
+def local_mean(image: Tensor, side: int = 7) -> Tensor:
+    """Mean over the `side` × `side` window round each pixel; edges are replicated. (B, C, H, W) → the same."""
+    half = side // 2
+    return F.avg_pool2d(F.pad(image, (half, half, half, half), mode="replicate"), side, stride=1)
+
+
+CONFIDENCE = 8  # how fast a few known pixels outvote the coarser level; 8 was best of 1 to 32 on wide holes
+BINOMIAL = (
+    1.0,
+    3.0,
+    3.0,
+    1.0,
+)  # taps of the pyramid's filter; with two equal taps the result depends on where blocks begin
+
+
+def pull_push(image: Tensor, mask: Tensor) -> Tensor:
+    """Fill mask = 1 from a pyramid of averages of the known pixels: smooth, and never far off.
+
+    Gortler, Grzeszczuk, Szeliski & Cohen, "The Lumigraph", SIGGRAPH 1996, section 3.4.1; their weights saturate at 1, ours
+    approach it as 1 − (1 − w)^CONFIDENCE.
+    image (B, C, H, W), mask (B, 1, H, W) → (B, C, H, W). A picture without a known pixel becomes 0.
+    """
+    taps = torch.tensor(BINOMIAL, device=image.device, dtype=image.dtype) / sum(BINOMIAL)
+    kernel = torch.outer(taps, taps)[None, None]
+    known = 1 - mask
+    colour, weight = image * known, known  # colours are premultiplied by their weights
+    levels = [(colour, weight)]
+    while max(colour.shape[-2:]) > 1:
+        # One pixel of nothing all round, and one more to even sides: each level lies exactly on the one below it.
+        margin = (1, 1 + colour.shape[-1] % 2, 1, 1 + colour.shape[-2] % 2)
+        colour, weight = (_halved(F.pad(plane, margin), kernel) for plane in (colour, weight))
+        sure = 1 - (1 - weight.clamp(max=1)) ** CONFIDENCE
+        colour, weight = colour * (sure / weight.clamp(min=TINY)), sure
+        levels.append((colour, weight))
+    filled = colour / weight.clamp(min=TINY)
+    for colour, weight in reversed(levels[:-1]):
+        height, width = colour.shape[-2:]
+        coarse = F.interpolate(filled, scale_factor=2.0, mode="bilinear", align_corners=False)[..., :height, :width]
+        filled = colour + (1 - weight) * coarse
+    return image * known + filled * mask
+
+
+def _halved(plane: Tensor, kernel: Tensor) -> Tensor:
+    channels = plane.shape[1]
+    return F.conv2d(plane, kernel.expand(channels, 1, -1, -1), stride=2, groups=channels)
+
+
+def laplacian(image: Tensor) -> Tensor:
+    """Sum of the four neighbours minus four times the pixel; nothing flows across the edge. Symmetric as a matrix."""
+    across = image[..., :, 1:] - image[..., :, :-1]
+    down = image[..., 1:, :] - image[..., :-1, :]
+    out = torch.zeros_like(image)
+    out[..., :, :-1] += across
+    out[..., :, 1:] -= across
+    out[..., :-1, :] += down
+    out[..., 1:, :] -= down
+    return out
+
+
+def biharmonic(image: Tensor, mask: Tensor, steps: int = 40) -> Tensor:
+    """Fill mask = 1 by lowering the bending energy Σ (Δu)² with conjugate gradients, starting from `pull_push`.
+
+    The energy is that of Chui & Mhaskar, "MRA contextual-recovery extension of smooth functions on manifolds",
+    ACHA 2010; the solver is Hestenes & Stiefel 1952, one system a picture and channel, all at once.
+    image (B, C, H, W), mask (B, 1, H, W) → (B, C, H, W); known pixels come back unchanged.
+    """
+    filled = pull_push(image, mask)
+    residual = -laplacian(laplacian(filled)) * mask
+    direction = residual
+    energy = residual.square().sum((-2, -1), keepdim=True)
+    for _ in range(steps):
+        image_of_direction = laplacian(laplacian(direction)) * mask
+        curvature = (direction * image_of_direction).sum((-2, -1), keepdim=True)
+        step = energy / curvature.clamp(min=1e-20)
+        filled = filled + step * direction
+        residual = residual - step * image_of_direction
+        lower = residual.square().sum((-2, -1), keepdim=True)
+        direction = residual + lower / energy.clamp(min=1e-20) * direction
+        energy = lower
+    return torch.where(mask > 0, filled.clamp(0, 1), image)

@@ -1,0 +1,97 @@
+"""DCGAN: a generator of transposed convolutions against a critic of strided ones.
+
+Radford, Metz & Chintala, "Unsupervised representation learning with deep convolutional generative adversarial networks",
+ICLR 2016. arXiv:1511.06434
+As in the paper: strides instead of pooling, batch normalisation, ReLU in the generator and leaky ReLU in the critic, tanh,
+weights drawn from N(0, 0.02), Adam(2e-4, 0.5, 0.999), batch 128. Changed: 32×32, so one layer less; samples are drawn from a
+moving average of the generator's weights, which the paper did not have (Yazıcı et al., ICLR 2019, arXiv:1806.04498).
+
+    z (B, 100, 1, 1) ─ 256×4×4 ─ 128×8×8 ─ 64×16×16 ─ 3×32×32        image ─ 64×16×16 ─ 128×8×8 ─ 256×4×4 ─ 1
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from genrestore import losses
+from genrestore.card import SizeRule
+from genrestore.recipe import Phase, TrainRecipe
+from genrestore.registry import register
+
+
+@dataclass(frozen=True)
+class Config:
+    latent: int = 100  # length of z
+    width: int = 64  # channels of the largest map
+    channels: int = 3
+
+
+def _start(module: nn.Module) -> None:
+    """The paper's initialisation."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+@register(
+    "dcgan-cifar10",
+    task="sample",
+    config=Config(),
+    recipe=TrainRecipe(
+        data="small/cifar10.npz", licence="research use (CIFAR-10, Krizhevsky 2009)",
+        steps=12_000, batch=128, size=32, lr=2e-4, betas=(0.5, 0.999), ema=0.999, precision="fp32",
+    ),
+    title="DCGAN, everyday things 32×32",
+    intended="Exploring the latent space of a classical GAN.",
+    limits="32×32 pixels; shapes are only suggested, as with every DCGAN of this size.",
+    paper="https://arxiv.org/abs/1511.06434",
+)  # fmt: skip
+class DCGAN(nn.Module):
+    """Draws 32×32 pictures from a standard normal z."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.latent = config.latent
+        self.size_rule = SizeRule(multiple_of=32, minimum=32)
+        w = config.width
+        self.generator = nn.Sequential(
+            nn.ConvTranspose2d(config.latent, 4 * w, 4, 1, 0, bias=False), nn.BatchNorm2d(4 * w), nn.ReLU(),
+            nn.ConvTranspose2d(4 * w, 2 * w, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * w), nn.ReLU(),
+            nn.ConvTranspose2d(2 * w, w, 4, 2, 1, bias=False), nn.BatchNorm2d(w), nn.ReLU(),
+            nn.ConvTranspose2d(w, config.channels, 4, 2, 1, bias=False), nn.Tanh(),
+        )  # fmt: skip
+        self.critic = nn.Sequential(
+            nn.Conv2d(config.channels, w, 4, 2, 1, bias=False), nn.LeakyReLU(0.2),
+            nn.Conv2d(w, 2 * w, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * w), nn.LeakyReLU(0.2),
+            nn.Conv2d(2 * w, 4 * w, 4, 2, 1, bias=False), nn.BatchNorm2d(4 * w), nn.LeakyReLU(0.2),
+            nn.Conv2d(4 * w, 1, 4, 1, 0, bias=False), nn.Flatten(0),
+        )  # fmt: skip
+        self.apply(_start)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """(B, Z) → (B, C, 32, 32) in [0, 1]."""
+        return self.generator(z[:, :, None, None]) * 0.5 + 0.5
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """(n, C, 32, 32) in [0, 1]."""
+        return self.decode(torch.randn(n, self.latent, generator=generator))
+
+    def _fakes(self, like: Tensor) -> Tensor:
+        return self.generator(
+            torch.randn(len(like), self.latent, 1, 1, device=like.device)
+        )  # in [−1, 1], as the critic takes it
+
+    def critic_loss(self, batch: dict[str, Tensor]) -> Tensor:
+        with torch.no_grad():
+            fakes = self._fakes(batch["image"])
+        return losses.critic_cross_entropy(self.critic(batch["image"] * 2 - 1), self.critic(fakes))
+
+    def generator_loss(self, batch: dict[str, Tensor]) -> Tensor:
+        return losses.non_saturating(self.critic(self._fakes(batch["image"])))
+
+    def phases(self, recipe: TrainRecipe) -> list[Phase]:
+        critic, generator = recipe.adam(self.critic), recipe.adam(self.generator)
+        return [Phase("critic", critic, self.critic_loss), Phase("generator", generator, self.generator_loss)]

@@ -1,0 +1,54 @@
+"""The table of presets. It knows no model: models enter themselves with `@register`."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from genrestore.recipe import TrainRecipe
+
+Net = TypeVar("Net", bound=type)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named way to build and train a net."""
+
+    name: str
+    task: str
+    net: type
+    config: Any  # a frozen dataclass
+    recipe: TrainRecipe
+    title: str
+    intended: str
+    limits: str
+    paper: str
+
+    @property
+    def architecture(self) -> str:
+        return self.net.__name__
+
+
+presets: dict[str, Preset] = {}
+
+
+def register(
+    name: str,
+    *,
+    task: str,
+    config: Any,
+    recipe: TrainRecipe,
+    title: str = "",
+    intended: str = "",
+    limits: str = "",
+    paper: str = "",
+) -> Callable[[Net], Net]:
+    """Enter the decorated net in the table; a second preset of one net is a second line."""
+
+    def enter(net: Net) -> Net:
+        assert name not in presets, f"two presets are named {name!r}"
+        filled = dataclasses.replace(recipe, model=name)
+        presets[name] = Preset(name, task, net, config, filled, title or name, intended, limits, paper)
+        return net
+
+    return enter

@@ -1,0 +1,166 @@
+"""The About tab: the cards as a page. What each net is, learnt from, scores and cannot do; whose photographs we use."""
+
+import json
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+import gradio as gr
+
+import genrestore
+from genrestore.card import TASKS, Card, DataSource, Metric
+from genrestore.ui.words import Words
+
+HERE = Path(__file__).parent
+EXAMPLES = HERE / "examples"
+
+W = Words(
+    "about",
+    {
+        "privacy": (
+            "Your pictures go to the computer that runs this page and to no other. "
+            "There is no telemetry, no account and no outside service; uploads are deleted after some hours.",
+            "您的图片只会发送到运行本页面的计算机，不会发往别处。没有遥测、账户或外部服务；上传的文件会在数小时后删除。",
+        ),
+        "models": ("The nets", "模型"),
+        "models_hint": (
+            "Each was trained with this program, on the data named here, and can be trained again with its recipe.",
+            "每个模型都由本程序用下列数据训练，并可按其配方重新训练。",
+        ),
+        "none": (
+            "No weight is installed yet; `genrestore train` makes one.",
+            "尚未安装权重，可用 genrestore train 训练。",
+        ),
+        "sample": ("Sample", "生成"),
+        "inpaint": ("Inpaint", "修复"),
+        "upscale": ("Upscale", "放大"),
+        "restore": ("Restore", "复原"),
+        "compress": ("Compress", "压缩"),
+        "intended": ("Good for", "适用于"),
+        "limits": ("Cannot do", "局限"),
+        "data": ("Trained on", "训练数据"),
+        "pictures": ("pictures", "张图片"),
+        "parameters": ("Parameters", "参数量"),
+        "size": ("File", "文件大小"),
+        "license": ("Licence", "许可"),
+        "time": ("Trained for", "训练用时"),
+        "hours": ("h", "小时"),
+        "paper": ("Paper", "论文"),
+        "scores": ("Scores", "评测"),
+        "set": ("Set", "数据集"),
+        "protocol": ("Protocol", "评测方法"),
+        "value": ("Value", "数值"),
+        "count": ("Pictures", "图片数"),
+        "unmeasured": ("Not measured yet.", "尚未评测。"),
+        "recipe": ("Recipe and commands", "配方与命令"),
+        "photos": ("The example photographs", "示例照片"),
+        "photos_hint": (
+            "From the GB82 image set, given to the public domain (CC0 1.0) by its photographer.",
+            "取自 GB82 图像集，由摄影者以 CC0 1.0 释出至公有领域。",
+        ),
+        "program": ("The program", "程序"),
+        "dog": ("Dog", "狗"),
+        "bulb": ("Light bulb", "灯泡"),
+        "guitar": ("Guitar", "吉他"),
+        "nyc": ("New York", "纽约"),
+        "sand": ("Sand", "沙"),
+    },
+)
+
+
+def build() -> None:
+    """Lay out the tab inside the gr.Tab that is open."""
+    cards = sorted(genrestore.models(), key=lambda card: TASKS.index(card.task))
+    photos = sorted(EXAMPLES.glob("*.jpg"))
+    gr.set_static_paths([path for card in cards if (path := sample_picture(card))])
+    gr.HTML(
+        f"<p>{say('privacy')}</p>"
+        f"<h2>{say('models')}</h2>{models(cards)}"
+        f"<h2>{say('photos')}</h2><p>{say('photos_hint')}</p><div class='photos'>{''.join(map(photo, photos))}</div>"
+        f"<h2>{say('program')}</h2><p>genrestore {genrestore.__version__}, Apache-2.0</p>",
+        css_template=HERE.joinpath("about.css").read_text("utf-8"),
+        apply_default_css=False,
+        elem_id="about",
+    )
+
+
+def say(key: str) -> str:
+    """The word in both languages; page.css shows the visitor's. (Gradio translates one word in an HTML, not many.)"""
+    return "".join(f"<span lang='{language}'>{escape(words[key])}</span>" for language, words in W.both().items())
+
+
+def models(cards: Iterable[Card]) -> str:
+    """The cards as HTML, one article each."""
+    articles = "".join(map(article, cards))
+    return f"<p>{say('models_hint')}</p>{articles}" if articles else f"<p>{say('none')}</p>"
+
+
+def article(card: Card) -> str:
+    """One card as HTML. Everything a card says is text: a downloaded one may hold anything."""
+    picture = sample_picture(card)
+    hours = f"{card.hours:g} {say('hours')}, {escape(card.hardware)}" if card.hours else escape(card.hardware)
+    facts = [
+        ("intended", escape(card.intended)),
+        ("limits", escape(card.limits)),
+        ("data", "<br>".join(map(_source, card.data))),
+        ("parameters", f"{card.parameters:,}"),
+        ("size", f"{card.weights.stat().st_size / 1e6:.1f} MB" if card.weights.exists() else ""),
+        ("license", escape(card.license)),
+        ("time", hours),
+        ("paper", _paper(card.paper)),
+    ]
+    rows = "".join(f"<dt>{say(key)}</dt><dd>{text}</dd>" for key, text in facts if text)
+    commands = "\n".join(dict.fromkeys(metric.command for metric in card.metrics if metric.command))
+    recipe = json.dumps(card.recipe, indent=2, ensure_ascii=False)
+    return (
+        f"<article><header><h3>{escape(card.title or card.name)}</h3>"
+        + f"<p>{say(card.task)} · <code>{escape(card.name)}</code></p></header>"
+        + (f"<img src='{address(picture)}' alt='' loading='lazy'>" if picture else "")
+        + f"<dl>{rows}</dl>"
+        + f"<h4>{say('scores')}</h4>{_scores(card.metrics)}"
+        + f"<details><summary>{say('recipe')}</summary>"
+        + f"<pre>{escape(recipe)}</pre><pre>{escape(commands)}</pre></details>"
+        + "</article>"
+    )
+
+
+def photo(path: Path) -> str:
+    """One example photograph with its name as HTML."""
+    return (
+        f"<figure><img src='{address(path)}' alt='' loading='lazy'><figcaption>{say(path.stem)}</figcaption></figure>"
+    )
+
+
+def sample_picture(card: Card) -> Path | None:
+    """The picture that lies beside the weight, if there is one."""
+    path = card.folder / "sample.webp" if card.folder else None
+    return path if path and path.is_file() else None
+
+
+def address(path: Path) -> str:
+    """Where the page finds a file that is served as it is; relative, so that the page may live below a sub-path."""
+    return f"gradio_api/file={quote(path.resolve().as_posix())}"
+
+
+def _source(source: DataSource) -> str:
+    licence = f" · {escape(source.licence)}" if source.licence else ""
+    return f"{escape(source.name)}: {source.count:,} {say('pictures')}{licence}"
+
+
+def _paper(reference: str) -> str:
+    if not reference.startswith("https://"):
+        return escape(reference)
+    return f"<a href='{escape(reference)}' rel='noreferrer' target='_blank'>{escape(reference.removeprefix('https://'))}</a>"
+
+
+def _scores(metrics: Iterable[Metric]) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(m.set)}</td><td>{escape(m.protocol)}</td>"
+        f"<td>{escape(m.name)} {m.value:g}</td><td>{m.n:,}</td></tr>"
+        for m in metrics
+    )
+    if not rows:
+        return f"<p>{say('unmeasured')}</p>"
+    head = "".join(f"<th>{say(key)}</th>" for key in ("set", "protocol", "value", "count"))
+    return f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"

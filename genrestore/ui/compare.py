@@ -1,0 +1,116 @@
+"""Before/after slider for two pictures, with zoom and pan: drawn by compare.js and compare.css."""
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio import processing_utils, utils
+from PIL import Image
+
+from genrestore import image
+from genrestore.ui import words
+
+PREVIEW = 2048  # pixels a side of what is shown at first
+FULL = 12.0  # megapixels up to which the whole picture is there to zoom into
+WEBP_SIDE = 16383  # pixels, the format's limit
+BROWSER_FORMATS = ("JPEG", "PNG", "WEBP")  # files that every browser draws as they are
+
+W = words.Words(
+    "compare",
+    {
+        "before": ("Before", "处理前"),
+        "after": ("After", "处理后"),
+        "handle": ("Border between before and after", "前后对比分界线"),
+        "stage": (
+            "Picture. Plus and minus zoom, 0 fits, 1 shows single pixels, arrow keys move, B shows before.",
+            "图片。加减号缩放，0 适应窗口，1 显示原始像素，方向键移动，B 键查看处理前。",
+        ),
+        "tools": ("Zoom and compare", "缩放与对比"),
+        "in": ("Zoom in", "放大视图"),
+        "out": ("Zoom out", "缩小视图"),
+        "fit": ("Fit", "适应"),
+        "actual": ("100 %", "100 %"),
+        "hold": ("Hold to see before", "按住查看处理前"),
+        "fullscreen": ("Full screen", "全屏"),
+        "reduced": ("Reduced view, the download has every pixel", "缩小预览，下载文件为完整尺寸"),
+        "empty": ("The result appears here", "结果将显示在这里"),
+        "lost": ("The pictures are no longer on the server; run it again", "图片已不在服务器上，请重新运行"),
+    },
+)
+
+
+class Compare:
+    """`Compare(...)` lays out a gr.HTML; handlers return `Compare.value(before, after)` to it.
+
+    Not a subclass of gr.HTML, because Gradio writes a .pyi file beside every subclass that it meets.
+    """
+
+    def __new__(cls, *, label: Any = None, elem_id: str | None = None) -> gr.HTML:
+        """The empty slider, inside the layout that is open; `label` names it to screen readers."""
+        return gr.HTML(
+            label=label,
+            elem_id=elem_id,
+            html_template=_beside("html"),
+            css_template=_beside("css"),
+            js_on_load=_beside("js"),
+            apply_default_css=False,
+            words=W.both(),
+        )
+
+    @staticmethod
+    def value(before: image.Source, after: image.Source | None = None) -> dict[str, Any]:
+        """What the slider shows: both pictures in one box, or `before` alone while there is no `after`.
+
+        A path is shown as it is where browsers can; everything else is written into Gradio's cache.
+
+        Raises:
+            ImageError: a path that is not a picture.
+        """
+        return {"before": _view(before), "after": None if after is None else _view(after)}
+
+
+def _beside(kind: str) -> str:
+    return Path(__file__).with_suffix(f".{kind}").read_text("utf-8")
+
+
+def _view(source: image.Source) -> dict[str, Any]:
+    """One picture for compare.js: its true size, a quick preview, and the full file where there is one to zoom into."""
+    picture = image.load(source)
+    full = None
+    if picture.width * picture.height <= FULL * 1e6 and max(picture.width, picture.height) <= WEBP_SIDE:
+        if isinstance(source, str | Path) and picture.format in BROWSER_FORMATS:
+            full = processing_utils.save_file_to_cache(source, _cache())
+        else:
+            full = _save(_drawn(picture))
+    preview = full
+    if preview is None or max(picture.width, picture.height) > PREVIEW:
+        small = _drawn(picture)
+        small.thumbnail((PREVIEW, PREVIEW), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        preview = _save(small)
+    return {
+        "width": picture.width,
+        "height": picture.height,
+        "preview": gr.FileData(path=preview).model_dump(),
+        "full": gr.FileData(path=full).model_dump() if full else None,
+    }
+
+
+def _drawn(picture: image.Picture) -> Image.Image:
+    """In 8 bits, for the screen only."""
+    drawn = picture.pil()
+    return Image.fromarray(picture.rgb8()) if drawn.mode == "I;16" else drawn
+
+
+def _save(drawn: Image.Image) -> str:
+    """Write into Gradio's cache, quickly and with no loss that an eye finds; the path."""
+    data = BytesIO()
+    if drawn.mode in ("L", "RGB"):
+        drawn.save(data, "JPEG", quality=95, subsampling=0, icc_profile=drawn.info.get("icc_profile"))
+        return processing_utils.save_bytes_to_cache(data.getvalue(), "view.jpg", _cache())
+    drawn.save(data, "WEBP", quality=95, method=0, icc_profile=drawn.info.get("icc_profile"))
+    return processing_utils.save_bytes_to_cache(data.getvalue(), "view.webp", _cache())
+
+
+def _cache() -> str:
+    return utils.get_upload_folder()

@@ -1,0 +1,55 @@
+"""A picture being made in a thread of its own, so that the page can follow it and stop it."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from gradio import processing_utils, utils
+
+from genrestore import image
+
+EXAMPLES = [Path(__file__).with_name("examples") / f"{name}.jpg" for name in ("dog", "bulb", "guitar", "nyc", "sand")]
+BEAT = 0.2  # seconds between two looks at a running job; a cancelled one is told to stop within it
+
+
+class Job(threading.Thread):
+    """One call of a task. A tab says in `work` what is done, and yields to the page while it follows."""
+
+    def __init__(self, cancel: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self.cancel = cancel
+        self.fraction = 0.0  # done, 0 to 1
+        self.problem: Exception | None = None
+        self.file: Path | None = None  # for the download, once the job is done
+
+    def work(self) -> None:
+        """Make the picture and set `file`; hand `report` and `cancel` to the task."""
+        raise NotImplementedError
+
+    def run(self) -> None:
+        try:
+            self.work()
+        except Exception as problem:  # raised again where the page follows the job
+            self.problem = problem
+
+    def report(self, fraction: float, text: str) -> None:
+        self.fraction = fraction
+
+    def follow(self) -> Iterator[None]:
+        """Start the job and yield every BEAT until it ends; then raise what it raised."""
+        self.start()
+        while self.is_alive():
+            self.join(BEAT)
+            yield
+        if self.problem is not None:
+            raise self.problem
+
+
+def written(picture: image.Picture, name: str) -> Path:
+    """Write a result as `name` into Gradio's cache, from where the page may offer it."""
+    return Path(processing_utils.save_bytes_to_cache(image.encode(picture), name, utils.get_upload_folder()))
+
+
+def bar(fraction: float, text: str) -> str:
+    """HTML of a progress bar and its text."""
+    return f'<progress value="{fraction:.3f}" aria-label="{text}"></progress> {text}'

@@ -1,0 +1,436 @@
+// The live picture of the Sample tab. Gradio runs this once, with `element`, `props` and `server` in scope.
+//
+// `state` is everything that defines the picture; the server turns it into pixels, and the address bar holds it.
+
+const REACH = props.reach; // how far a slider goes to each side, in standard deviations of the latent
+const STEP = 0.05;
+const END = 3; // where the little pictures at a slider's ends lie
+const FEW = 8; // directions shown at first
+const MANY = props.directions; // and after "more"
+const PAGE = 16; // raw dimensions, and seeds, on one page
+const SEEDS = props.seeds; // first seed that does not exist
+const RANDOM = 1_000_000; // random seeds stay below this, so that they can be remembered
+const QUIET = 250; // ms without a change before the small pictures and the address follow
+
+const find = (query) => element.querySelector(query);
+const words = props.words[/^zh/i.test(navigator.language) ? "zh-CN" : "en"];
+const say = (key, values = {}) => words[key].replace(/{(\w+)}/g, (_, name) => values[name]);
+
+const picture = find(".picture");
+const rows = { directions: [], dimensions: [] };
+let catalogue = [];
+let state = { model: "", seed: 0, truncation: 1, a: [], raw: {} };
+let z = []; // the latent of the drawn picture, from the server
+let shown = FEW; // directions on the page
+let rawFirst = 0; // first raw dimension on the page
+let seedFirst = 0; // first seed in the grid
+
+// ---- asking the server ----
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+// Calls `ask` with the newest wish, one call at a time, and draws every answer: nothing piles up and the last wish is
+// always the one that stays. When the server is busy, or the call failed on its way (the answer is undefined), ask again.
+function follow(ask, draw) {
+  let busy = false;
+  let wanted = null;
+  return async (wish) => {
+    wanted = wish;
+    if (busy) return;
+    busy = true;
+    let failures = 0;
+    try {
+      while (wanted) {
+        const current = wanted;
+        wanted = null;
+        const answer = await ask(current);
+        if (answer && !answer.busy) {
+          failures = 0;
+          await draw(answer, current).catch(console.error); // what cannot be drawn must not stop the next one
+          continue;
+        }
+        failures += 1;
+        tell(answer ? words.busy : words.lost);
+        await pause(Math.min(10_000, 500 * 2 ** failures));
+        wanted ??= current;
+      }
+    } finally {
+      busy = false;
+    }
+  };
+}
+
+async function decode(url) {
+  const image = new Image();
+  image.src = url;
+  await image.decode();
+  return image;
+}
+
+function tell(problem) {
+  find(".problem").textContent = problem;
+  find(".stage").classList.toggle("stale", problem !== "");
+}
+
+const copy = (changes = {}) => structuredClone({ ...state, ...changes });
+
+const live = follow(
+  async (wish) => {
+    const start = performance.now();
+    const answer = await server.picture(wish);
+    return answer && { ...answer, ms: performance.now() - start };
+  },
+  async (answer, wish) => {
+    if (answer.problem) return tell(answer.problem);
+    const image = await decode(answer.picture);
+    if (picture.width !== image.width || picture.height !== image.height) {
+      picture.width = image.width;
+      picture.height = image.height;
+    }
+    picture.getContext("2d").drawImage(image, 0, 0);
+    picture.dataset.state = JSON.stringify(wish);
+    z = answer.z;
+    tell("");
+    find(".measured").textContent = `${image.width} × ${image.height} · ${Math.round(answer.ms)} ms`;
+    showValues();
+  },
+);
+
+// The small pictures come as one strip, a picture below the other.
+const strips = (canvases) =>
+  follow(
+    (wishes) => server.strip(wishes),
+    async (answer, wishes) => {
+      if (answer.problem) return tell(answer.problem);
+      const image = await decode(answer.picture);
+      const height = image.height / wishes.length;
+      canvases().slice(0, wishes.length).forEach((canvas, place) => {
+        canvas.width = image.width;
+        canvas.height = height;
+        canvas.getContext("2d").drawImage(image, 0, -place * height);
+      });
+    },
+  );
+
+const drawSeeds = strips(() => [...find(".grid").querySelectorAll("canvas")]);
+const drawEnds = strips(() => [...find(".directions").querySelectorAll("canvas")]);
+
+let timer = 0;
+const last = {};
+
+function changed() {
+  live(copy());
+  showValues();
+  soon();
+}
+
+function soon() {
+  clearTimeout(timer);
+  timer = setTimeout(settle, QUIET);
+}
+
+function settle() {
+  if (!z.length) return soon(); // the large picture comes first
+  const once = (name, wishes, draw) => {
+    const key = JSON.stringify(wishes);
+    if (last[name] === key) return;
+    last[name] = key;
+    draw(wishes);
+  };
+  once("seeds", gridSeeds().map((seed) => copy({ seed })), drawSeeds);
+  const ends = rows.directions.flatMap((_, place) => [-END, END].map((end) => copy({ a: moved(place, end) })));
+  if (ends.length) once("ends", ends, drawEnds);
+  keepAddress();
+}
+
+// ---- the state and the address bar ----
+
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+const round = (value) => Math.round(value * 100) / 100;
+
+function moved(place, value) {
+  const a = Array.from({ length: Math.max(state.a.length, place + 1) }, (_, k) => state.a[k] ?? 0);
+  a[place] = value;
+  while (a.length && a.at(-1) === 0) a.pop();
+  return a;
+}
+
+function keepAddress() {
+  const url = new URL(location.href);
+  const start = { ...first(), model: catalogue[0].name };
+  const put = (key, text, plain) => (text === plain ? url.searchParams.delete(key) : url.searchParams.set(key, text));
+  put("model", state.model, start.model);
+  put("seed", String(state.seed), String(start.seed));
+  put("truncation", String(state.truncation), String(start.truncation));
+  put("a", state.a.join(","), "");
+  put("raw", Object.entries(state.raw).map(([index, value]) => `${index}:${value}`).join(","), "");
+  history.replaceState(history.state, "", url);
+}
+
+function readAddress() {
+  const query = new URLSearchParams(location.search);
+  const number = (text, low, high, otherwise) => {
+    const value = text === null || text.trim() === "" ? NaN : Number(text);
+    return Number.isFinite(value) ? clamp(value, low, high) : otherwise;
+  };
+  const list = (key) => (query.get(key) ?? "").split(",").filter(Boolean);
+  state = first();
+  if (catalogue.some((model) => model.name === query.get("model"))) state.model = query.get("model");
+  state.seed = Math.floor(number(query.get("seed"), 0, SEEDS - 1, state.seed));
+  state.truncation = number(query.get("truncation"), 0, props.widest, 1);
+  state.a = list("a").slice(0, MANY).map((text) => number(text, -REACH, REACH, 0));
+  if (state.a.length > FEW) shown = MANY;
+  for (const [index, value] of list("raw").map((text) => text.split(":"))) {
+    if (/^\d{1,6}$/.test(index)) state.raw[Number(index)] = number(value ?? null, -REACH, REACH, 0);
+  }
+}
+
+const first = () => ({ model: state.model || catalogue[0].name, seed: props.seed, truncation: 1, a: [], raw: {} });
+
+function setSeed(seed) {
+  state.seed = clamp(Math.floor(seed), 0, SEEDS - 1);
+  seedFirst = state.seed - (state.seed % PAGE);
+  changed();
+}
+
+// ---- drawing the controls ----
+
+function make(tag, attributes = {}, ...children) {
+  const node = Object.assign(document.createElement(tag), attributes);
+  node.append(...children);
+  return node;
+}
+
+// One slider with its number. `move` is called with each value, `rest` when the row is to go back to where it rests.
+function slider({ name, label, low, high, step = STEP, move, rest }) {
+  const input = make("input", { type: "range", min: low, max: high, step, ariaLabel: label });
+  const output = make("output");
+  const row = make("div", { className: "row", title: words.rest }, make("span", { className: "label" }, name), input, output);
+  input.addEventListener("input", () => move(Number(input.value)));
+  input.addEventListener("dblclick", rest);
+  input.addEventListener("keydown", (event) => {
+    if (["Delete", "Backspace", "0"].includes(event.key)) {
+      event.preventDefault();
+      rest();
+    }
+  });
+  const show = (value, origin) => {
+    const at = (number) => `${(100 * (clamp(number, low, high) - low)) / (high - low)}%`;
+    if (Number(input.value) !== value) input.value = value;
+    output.textContent = value.toFixed(2).replace("-", "−");
+    row.style.setProperty("--from", at(Math.min(origin, value)));
+    row.style.setProperty("--to", at(Math.max(origin, value)));
+  };
+  return { row, input, show };
+}
+
+function layDirections() {
+  const count = z.length ? Math.min(shown, z.length) : shown;
+  rows.directions = Array.from({ length: count }, (_, place) => {
+    const move = (value) => {
+      state.a = moved(place, value);
+      changed();
+    };
+    const label = say("direction", { number: place + 1 });
+    const row = slider({ name: String(place + 1), label, low: -REACH, high: REACH, move, rest: () => move(0) });
+    const end = (value) => {
+      const button = make("button", { type: "button", className: "end", tabIndex: -1, ariaLabel: `${label}: ${value}` }, make("canvas"));
+      button.addEventListener("click", () => move(value));
+      return button;
+    };
+    row.input.before(end(-END));
+    row.input.after(end(END));
+    return row;
+  });
+  find(".directions").replaceChildren(...rows.directions.map((row) => row.row));
+  const button = find("[data-do=more]");
+  button.hidden = z.length > 0 && z.length <= FEW;
+  button.textContent = shown === FEW ? words.more : words.fewer;
+  button.ariaExpanded = String(shown !== FEW);
+  last.ends = null;
+  soon();
+}
+
+function layDimensions() {
+  rawFirst = clamp(rawFirst, 0, Math.max(0, z.length - 1));
+  rawFirst -= rawFirst % PAGE;
+  const indices = Array.from({ length: Math.min(PAGE, z.length - rawFirst) }, (_, k) => rawFirst + k);
+  rows.dimensions = indices.map((index) => {
+    const move = (value) => {
+      state.raw[index] = value;
+      changed();
+    };
+    const rest = () => {
+      delete state.raw[index];
+      changed();
+    };
+    const label = say("dimension", { number: index });
+    return { index, ...slider({ name: String(index), label, low: -REACH, high: REACH, move, rest }) };
+  });
+  find(".dimensions").replaceChildren(...rows.dimensions.map((row) => row.row));
+  find(".raw .range").textContent = say("range", { first: rawFirst, last: rawFirst + indices.length - 1, all: z.length });
+  find(".index").max = Math.max(0, z.length - 1);
+  find("[data-do=raw-back]").disabled = rawFirst === 0;
+  find("[data-do=raw-on]").disabled = rawFirst + PAGE >= z.length;
+}
+
+const gridSeeds = () => Array.from({ length: PAGE }, (_, k) => seedFirst + k).filter((seed) => seed < SEEDS);
+
+function layGrid() {
+  find(".grid").replaceChildren(
+    ...Array.from({ length: PAGE }, () => {
+      const button = make("button", { type: "button" }, make("canvas"), make("span"));
+      button.addEventListener("click", () => setSeed(Number(button.dataset.seed)));
+      return button;
+    }),
+  );
+}
+
+const truncation = slider({
+  name: "",
+  label: words.truncation,
+  low: 0,
+  high: props.widest,
+  move: (value) => {
+    state.truncation = value;
+    changed();
+  },
+  rest: () => {
+    state.truncation = 1;
+    changed();
+  },
+});
+
+// Everything on the page that shows the state.
+function showValues() {
+  if (rows.directions.length !== (z.length ? Math.min(shown, z.length) : shown)) layDirections();
+  if (find(".raw").open && z.length && !rows.dimensions.length) layDimensions();
+
+  find(".model").value = state.model;
+  find(".about").textContent = catalogue.find((model) => model.name === state.model)?.about ?? "";
+  if (document.activeElement !== find(".number") || find(".number").value !== "") find(".number").value = state.seed;
+  find("[data-do=previous]").disabled = state.seed === 0;
+  find("[data-do=next]").disabled = state.seed === SEEDS - 1;
+  truncation.show(state.truncation, 0);
+  rows.directions.forEach((row, place) => row.show(state.a[place] ?? 0, 0));
+  rows.dimensions.forEach((row) => {
+    const held = row.index in state.raw;
+    row.row.classList.toggle("held", held);
+    row.show(held ? state.raw[row.index] : round(z[row.index] ?? 0), 0);
+  });
+  const held = Object.keys(state.raw).length;
+  find(".count").textContent = held ? say("held", { count: held, all: z.length }) : z.length ? `(${z.length})` : "";
+  find("[data-do=release]").disabled = held === 0;
+  find("[data-do=centre]").disabled = state.a.length === 0;
+  picture.ariaLabel = say("picture", { model: state.model, seed: state.seed });
+
+  const seeds = gridSeeds();
+  find(".neighbours .range").textContent = `${seeds[0]} – ${seeds.at(-1)}`;
+  [...find(".grid").children].forEach((button, place) => {
+    button.hidden = place >= seeds.length;
+    button.dataset.seed = seeds[place];
+    button.ariaLabel = say("seed_number", { seed: seeds[place] });
+    button.ariaCurrent = String(seeds[place] === state.seed);
+    button.lastChild.textContent = seeds[place];
+  });
+  find("[data-do=seeds-back]").disabled = seedFirst === 0;
+  find("[data-do=seeds-on]").disabled = seedFirst + PAGE >= SEEDS;
+}
+
+// ---- what the buttons do ----
+
+async function download() {
+  const answer = await server.download(copy());
+  if (!answer) return tell(words.lost);
+  if (answer.problem) return tell(answer.problem);
+  make("a", { href: answer.url, download: answer.name }).click();
+}
+
+function turnSeeds(by) {
+  seedFirst = clamp(seedFirst + by * PAGE, 0, SEEDS - PAGE);
+  showValues();
+  settle();
+}
+
+function turnRaw(by) {
+  rawFirst += by * PAGE;
+  layDimensions();
+  showValues();
+}
+
+const actions = {
+  random: () => setSeed(Math.random() * RANDOM),
+  previous: () => setSeed(state.seed - 1),
+  next: () => setSeed(state.seed + 1),
+  reset: () => {
+    state = first();
+    setSeed(state.seed);
+  },
+  download,
+  centre: () => {
+    state.a = [];
+    changed();
+  },
+  more: () => {
+    shown = shown === FEW ? MANY : FEW;
+    layDirections();
+    showValues();
+  },
+  release: () => {
+    state.raw = {};
+    changed();
+  },
+  "raw-back": () => turnRaw(-1),
+  "raw-on": () => turnRaw(1),
+  "seeds-back": () => turnSeeds(-1),
+  "seeds-on": () => turnSeeds(1),
+};
+
+function connect() {
+  for (const node of element.querySelectorAll("[data-word]")) node.textContent = words[node.dataset.word];
+  for (const node of element.querySelectorAll("[data-label]")) node.ariaLabel = node.title = words[node.dataset.label];
+  for (const node of element.querySelectorAll("[data-title]")) node.title = words[node.dataset.title];
+  for (const node of element.querySelectorAll("[data-do]")) node.addEventListener("click", actions[node.dataset.do]);
+  find(".truncation").replaceChildren(truncation.row);
+  find(".number").max = SEEDS - 1;
+  find(".number").addEventListener("input", (event) => {
+    if (event.target.value !== "" && event.target.validity.valid) setSeed(Number(event.target.value));
+  });
+  find(".number").addEventListener("blur", showValues);
+  find(".smooth input").addEventListener("change", (event) => element.firstElementChild.classList.toggle("smoothed", event.target.checked));
+  find(".raw").addEventListener("toggle", showValues);
+  find(".index").addEventListener("input", (event) => {
+    const index = Number(event.target.value);
+    if (event.target.value === "" || !(index >= 0 && index < z.length)) return;
+    rawFirst = index;
+    layDimensions();
+    showValues();
+    rows.dimensions.forEach((row) => row.row.classList.toggle("sought", row.index === index));
+  });
+  find(".index").addEventListener("keydown", (event) => {
+    if (event.key === "Enter") rows.dimensions.find((row) => row.row.classList.contains("sought"))?.input.focus();
+  });
+  find(".model").addEventListener("change", (event) => {
+    // Directions and dimensions of one net mean nothing in another; the seed and the truncation do.
+    Object.assign(state, { model: event.target.value, a: [], raw: {} });
+    z = [];
+    rows.dimensions = [];
+    changed();
+  });
+}
+
+async function start() {
+  connect();
+  layGrid();
+  showValues();
+  await follow(server.catalogue, async (answer) => (catalogue = answer.models))("all");
+  if (!catalogue.length) {
+    find(".live").inert = true;
+    return tell(words.none);
+  }
+  find(".model").replaceChildren(...catalogue.map(({ name, title }) => make("option", { value: name }, `${title} (${name})`)));
+  readAddress();
+  setSeed(state.seed);
+}
+
+start();

@@ -1,0 +1,234 @@
+"""Editor in which a visitor opens a picture and paints what to repair: a reusable component, drawn by mask_editor.js.
+
+The picture's file reaches the server as it is, byte for byte; the page sees a copy. The mask comes as a PNG of the
+picture's full size. All of it is checked here, because anybody can send anything.
+"""
+
+import base64
+import binascii
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import gradio as gr
+import numpy as np
+from gradio import utils
+from PIL import Image, UnidentifiedImageError
+
+from genrestore import image
+from genrestore.errors import GenrestoreError, ImageError, MaskError
+from genrestore.ui import words
+
+PREVIEW = 1600  # pixels a side of what the browser gets of a picture that it cannot draw itself
+MASK_BYTES = 24 * 2**20  # of the PNG; one bit a pixel, as the editor writes it, needs 12 MB for 100 megapixels of noise
+HEADER = "data:image/png;base64,"
+
+W = words.Words(
+    "mask_editor",
+    {
+        "tools": ("Painting", "绘制"),
+        "tool": ("Tool", "工具"),
+        "brush": ("Brush", "画笔"),
+        "eraser": ("Eraser", "橡皮"),
+        "rectangle": ("Rectangle", "矩形"),
+        "lasso": ("Lasso", "套索"),
+        "move": ("Move", "移动"),
+        "size": ("Size", "大小"),
+        "undo": ("Undo", "撤销"),
+        "redo": ("Redo", "重做"),
+        "help": ("Shortcuts", "快捷键"),
+        "close": ("Close", "关闭"),
+        "other": ("Other photo", "换一张"),
+        "stage": (
+            "Picture to paint on. Arrow keys move the crosshair, Enter puts down or lifts the pen, ? shows all keys.",
+            "绘制区域。方向键移动十字光标，Enter 键落笔或抬笔，问号键查看帮助。",
+        ),
+        "lead": ("Choose a photo, then paint over what should go", "选择一张照片，涂抹要去除的部分"),
+        "choose": ("Choose a photo", "选择照片"),
+        "camera": ("Camera", "拍照"),
+        "back": ("Back to the picture", "返回图片"),
+        "drop": ("or drop it here, or paste it with Ctrl+V", "也可拖放到这里，或按 Ctrl+V 粘贴"),
+        "examples": ("Examples", "示例"),
+        "example": ("Example: {name}", "示例：{name}"),
+        "snap": ("Take the photo", "拍摄"),
+        "leave": ("Cancel", "取消"),
+        "change": ("Mask and view", "遮罩与视图"),
+        "clear": ("Clear", "清除"),
+        "invert": ("Invert", "反选"),
+        "grow": ("Grow", "扩大"),
+        "shrink": ("Shrink", "缩小"),
+        "by": ("Pixels to grow or shrink by", "扩大或缩小的像素数"),
+        "load": ("Load mask", "载入遮罩"),
+        "save": ("Save mask", "保存遮罩"),
+        "in": ("Zoom in", "放大"),
+        "out": ("Zoom out", "缩小"),
+        "fit": ("Fit", "适应"),
+        "note": ("{name} · {w} × {h} · {share} % marked", "{name} · {w} × {h} · 已标记 {share} %"),
+        "note_empty": ("{name} · {w} × {h} · nothing marked yet", "{name} · {w} × {h} · 尚未标记"),
+        "opening": ("Opening …", "正在打开…"),
+        "sending": ("Sending the file …", "正在上传…"),
+        "opened": ("Picture opened, {w} by {h} pixels", "已打开图片，{w} × {h} 像素"),
+        "painted": ("Painted", "已绘制"),
+        "pen_down": ("Pen down", "已落笔"),
+        "undone": ("Undone", "已撤销"),
+        "redone": ("Redone", "已重做"),
+        "cleared": ("Cleared", "已清除"),
+        "inverted": ("Inverted", "已反选"),
+        "grown": ("Grown", "已扩大"),
+        "shrunk": ("Shrunk", "已缩小"),
+        "mask_loaded": ("Mask loaded", "已载入遮罩"),
+        "mask_unreadable": (
+            "This file is not a picture that the browser can read; load the mask as PNG.",
+            "浏览器无法读取该文件，请使用 PNG 格式的遮罩。",
+        ),
+        "mask_misfit": (
+            "The mask is {w} × {h}, the picture {pw} × {ph}; load a mask of the picture's size or proportions.",
+            "遮罩为 {w} × {h}，图片为 {pw} × {ph}，请载入尺寸或比例相同的遮罩。",
+        ),
+        "not_sent": (
+            "The file did not reach the server; it may be too large, or the connection broke.",
+            "文件未能上传，可能过大或连接中断。",
+        ),
+        "lost": ("The picture is no longer on the server; choose it again.", "图片已不在服务器上，请重新选择。"),
+        "camera_refused": (
+            "The browser refused the camera; allow it beside the address, or choose a file.",
+            "浏览器拒绝使用相机，请在地址栏旁允许，或选择文件。",
+        ),
+        "camera_absent": ("No camera was found; choose a file instead.", "未找到相机，请选择文件。"),
+        "camera_insecure": (
+            "Browsers give the camera only to pages opened through https or on this machine; choose a file instead.",
+            "浏览器仅允许 https 或本机页面使用相机，请选择文件。",
+        ),
+        "help_tools": ("Brush, eraser, rectangle, lasso, move", "画笔、橡皮、矩形、套索、移动"),
+        "help_size": ("Smaller or larger brush", "缩小或放大画笔"),
+        "help_zoom": ("Zoom in, out, fit, single pixels", "放大、缩小、适应、原始像素"),
+        "help_arrows": ("Move the crosshair", "移动十字光标"),
+        "help_fine": ("Move it by one pixel", "移动一个像素"),
+        "help_pen": ("Pen down, pen up; so does Space at the crosshair", "落笔或抬笔，十字光标处也可用空格键"),
+        "help_escape": ("Drop an unfinished stroke", "放弃未完成的笔画"),
+        "help_paste": ("Open a picture from the clipboard", "打开剪贴板中的图片"),
+        "help_right": ("Right button or Alt erases", "右键或按住 Alt 擦除"),
+        "help_space": ("Hold Space and drag to move, wheel to zoom", "按住空格拖动可移动，滚轮缩放"),
+        "help_fingers": ("One finger paints, two move and zoom", "单指绘制，双指移动和缩放"),
+    },
+)
+
+
+class MaskEditor:
+    """`MaskEditor(...)` lays out a gr.HTML; handlers get its value and give it to `MaskEditor.read`.
+
+    The value is {"file": a Gradio file, "mask": data URL, "w": width, "h": height}, or None while there is no picture.
+    A handler may return `MaskEditor.value(path)` to open another picture in it. An event that must see the last stroke
+    takes `js=MaskEditor.latest(elem_id)` and the editor as its first input.
+
+    Not a subclass of gr.HTML, because Gradio writes a .pyi file beside every subclass that it meets.
+    """
+
+    def __new__(cls, *, elem_id: str, label: Any = None, examples: Sequence[Path] = ()) -> gr.HTML:
+        """The empty editor, inside the layout that is open; `label` names it to screen readers."""
+        gr.set_static_paths(list(examples))
+        return gr.HTML(
+            {"examples": [gr.FileData(path=str(path)).model_dump() for path in examples]},
+            label=label,
+            elem_id=elem_id,
+            html_template=_beside("html"),
+            css_template=_beside("css"),
+            js_on_load=_beside("js"),
+            apply_default_css=False,
+            server_functions=[inspect, preview],
+            words=W.both(),
+        )
+
+    @staticmethod
+    def value(path: Path) -> dict[str, Any]:
+        """What opens the picture at `path`, a file in Gradio's cache, with nothing painted on it."""
+        return {"file": gr.FileData(path=str(path), orig_name=path.name).model_dump()}
+
+    @staticmethod
+    def latest(elem_id: str) -> str:
+        """JavaScript that waits for the upload and the last stroke before an event is sent."""
+        value = f"document.querySelector('#{elem_id} .mask-editor').editor.value()"
+        return f"async (_, ...others) => [await {value}, ...others]"
+
+    @staticmethod
+    def file(value: object) -> Path:
+        """The picture's file.
+
+        Raises:
+            ImageError: the value names none, or one that was not uploaded here.
+        """
+        return _uploaded(_entries(value).get("file"))
+
+    @staticmethod
+    def read(value: object) -> tuple[image.Picture, np.ndarray]:
+        """The picture and its mask, (H, W) bool of the picture's size, True = painted; it may mark nothing.
+
+        Raises:
+            ImageError: no uploaded picture, or one that cannot be read.
+            MaskError: no mask, or one that is no PNG, too large, or of another size.
+        """
+        picture = image.load(MaskEditor.file(value))
+        return picture, _mask(_entries(value).get("mask"), picture)
+
+
+def inspect(file: object) -> dict[str, Any]:
+    """For the editor: the picture's size as the server sees it, or why it cannot be used."""
+    try:
+        picture = image.load(_uploaded(file))
+    except GenrestoreError as problem:
+        return {"problem": str(problem)}
+    return {"width": picture.width, "height": picture.height}
+
+
+def preview(file: object) -> dict[str, Any]:
+    """For the editor: a small copy of a picture that the browser cannot draw, such as a TIFF."""
+    try:
+        picture = image.load(_uploaded(file))
+    except GenrestoreError as problem:
+        return {"problem": str(problem)}
+    small = Image.fromarray(picture.rgb8())
+    small.thumbnail((PREVIEW, PREVIEW), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    data = io.BytesIO()
+    small.save(data, "JPEG", quality=92)
+    return {"url": "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode("ascii")}
+
+
+def _entries(value: object) -> dict[str, Any]:
+    """What the browser sent, if it is an object; else an empty one."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _uploaded(file: object) -> Path:
+    """The path of a file that Gradio took from a visitor, or that the page itself offers."""
+    path = _entries(file).get("path")
+    if not isinstance(path, str) or "\0" in path:
+        raise ImageError("No picture was uploaded; choose a photo first.")
+    found = Path(path).resolve()
+    if not (found.is_relative_to(Path(utils.get_upload_folder()).resolve()) or utils.is_static_file(found)):
+        raise ImageError("This picture was not uploaded here; choose a photo first.")
+    if not found.is_file():
+        raise ImageError("The picture is no longer on the server; choose it again.")
+    return found
+
+
+def _mask(url: object, picture: image.Picture) -> np.ndarray:
+    if not isinstance(url, str) or not url.startswith(HEADER):
+        raise MaskError("The mask must be a PNG in a data URL; paint it in the editor.")
+    if len(url) > len(HEADER) + MASK_BYTES * 4 // 3:
+        raise MaskError(f"The mask is larger than {MASK_BYTES // 2**20} MB; send it as PNG with one bit a pixel.")
+    try:
+        data = base64.b64decode(url[len(HEADER) :], validate=True)
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as opened:  # reads the header only
+            size = opened.size
+    except (binascii.Error, UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
+        raise MaskError("The mask is not a PNG; paint it in the editor.") from None
+    if size != (picture.width, picture.height):
+        shown = f"{size[0]}×{size[1]}, the picture {picture.width}×{picture.height}"
+        raise MaskError(f"The mask is {shown}; paint it on this picture again.")
+    mask = image.load(data)
+    return mask.colour.max(axis=2) > mask.peak // 2
+
+
+def _beside(kind: str) -> str:
+    return Path(__file__).with_suffix(f".{kind}").read_text("utf-8")

@@ -1,0 +1,314 @@
+"""The Sample tab: sliders over a latent space and a picture that follows the hand.
+
+All that defines a picture is one small JSON state. The browser keeps it (`live.js`) and sends it with each question:
+`{"model": "vae-clothing", "seed": 7, "truncation": 0.8, "a": [0, 1.5], "raw": {"3": -0.4}}` stands for the latent
+z = truncation · latent(model, seed) + Σ aᵢ · directionᵢ, in which `raw` then replaces single components.
+"""
+
+import base64
+import dataclasses
+import functools
+import io
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import gradio as gr
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+import genrestore
+from genrestore import errors
+from genrestore.errors import GenrestoreError, SettingError
+from genrestore.recipe import RunRecipe
+from genrestore.ui.words import Words
+
+SEEDS = 2**31  # first seed that does not exist
+SEED = 0  # of the first picture
+WIDEST = 2.0  # largest truncation
+REACH = 4.0  # how far a slider goes to each side, in standard deviations of the latent
+DIRECTIONS = 16  # principal directions that have a slider
+HELD = 4096  # components of z that one state may hold
+STRIP = 32  # pictures in one strip
+AT_ONCE = 2  # pictures made at the same time; each takes one core
+PATIENCE = 20  # seconds a visitor waits for a picture
+
+W = Words(
+    "sample",
+    {
+        "model": ("Model", "模型"),
+        "seed": ("Seed", "种子"),
+        "previous": ("Previous seed", "上一个种子"),
+        "next": ("Next seed", "下一个种子"),
+        "truncation": ("Truncation", "截断"),
+        "truncation_hint": ("low: typical · high: varied", "低：典型 · 高：多样"),
+        "random": ("Random", "随机"),
+        "reset": ("Reset", "重置"),
+        "reset_hint": ("Back to the first picture of this model", "回到该模型的第一张图"),
+        "download": ("Download", "下载"),
+        "smooth": ("Smooth", "平滑"),
+        "directions": ("Directions", "主方向"),
+        "directions_hint": (
+            "The strongest ways to change this picture. Drag, use the arrow keys, or press a small picture.",
+            "改变这张图最明显的方向。可拖动、用方向键，或点击两端的小图。",
+        ),
+        "direction": ("Direction {number}", "方向 {number}"),
+        "centre": ("Centre all", "全部归零"),
+        "rest": ("Double-click or press 0 to put it back", "双击或按 0 复原"),
+        "more": ("More directions", "更多方向"),
+        "fewer": ("Fewer directions", "更少方向"),
+        "raw": ("Raw dimensions", "原始维度"),
+        "raw_hint": (
+            "The latent vector itself. A moved dimension stays where you put it until released.",
+            "潜向量本身。移动过的维度会固定，直到松开。",
+        ),
+        "raw_back": ("Previous dimensions", "上一页维度"),
+        "raw_on": ("Next dimensions", "下一页维度"),
+        "index": ("Go to", "转到"),
+        "dimension": ("Dimension {number}", "维度 {number}"),
+        "range": ("{first} – {last} of {all}", "{first} – {last}，共 {all}"),
+        "held": ("({count} of {all} held)", "（已固定 {count} / {all}）"),
+        "release": ("Release all", "全部松开"),
+        "seeds": ("Seeds", "种子"),
+        "seeds_hint": (
+            "The same settings from other seeds. Press one to go on from it.",
+            "相同设置下的其他种子。点击即可选用。",
+        ),
+        "seeds_back": ("Previous seeds", "上一组种子"),
+        "seeds_on": ("Next seeds", "下一组种子"),
+        "seed_number": ("Seed {seed}", "种子 {seed}"),
+        "picture": ("Picture of {model} from seed {seed}", "{model} 由种子 {seed} 生成的图片"),
+        "lost": ("No answer from the server; trying again.", "服务器没有响应，正在重试。"),
+        "busy": ("The server is busy; trying again.", "服务器繁忙，正在重试。"),
+        "none": (
+            "There is no model to sample from yet. Train one: genrestore train vae-clothing",
+            "还没有可用的生成模型。请先训练：genrestore train vae-clothing",
+        ),
+    },
+)
+
+
+def _one_core() -> None:
+    """Let the calling thread compute on one core.
+
+    A picture is too small to share: with other work beside it, two cores waiting for each other took 4 times the
+    processor time and 8 times as long (VAE, 64×64).
+    """
+    import torch
+
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    # The call above also set what threads that start later will use; only another thread can put that back.
+    other = threading.Thread(target=torch.set_num_threads, args=(usual,))
+    other.start()
+    other.join()
+
+
+_painters = ThreadPoolExecutor(AT_ONCE, "painter", _one_core)
+_strips = threading.BoundedSemaphore(1)  # one strip at a time, so that thumbnails never fill the painters' queue
+
+
+@dataclass(frozen=True)
+class State:
+    """All that defines one picture."""
+
+    model: str
+    seed: int = SEED
+    truncation: float = 1.0
+    a: tuple[float, ...] = ()  # one number for each principal direction, strongest first
+    raw: tuple[tuple[int, float], ...] = ()  # (index, value) of the components of z that are held
+
+    @classmethod
+    def from_json(cls, data: object) -> "State":
+        """The state a browser sent, with every value checked.
+
+        Raises:
+            SettingError: it is not such a state, or a number is out of its range.
+            ModelError: no weight of the task "sample" has that name.
+        """
+        if not isinstance(data, dict):
+            raise SettingError("Send one JSON object with model, seed, truncation, a and raw.")
+        given = cast(dict[str, Any], data)
+        if extra := set(given) - {field.name for field in dataclasses.fields(cls)}:
+            raise SettingError(f"A picture has no setting {_short(min(extra))}; use model, seed, truncation, a, raw.")
+        a, raw = given.get("a", []), given.get("raw", {})
+        if not isinstance(a, list) or len(a := cast(list[Any], a)) > DIRECTIONS:
+            raise SettingError(f"a must be a list of at most {DIRECTIONS} numbers.")
+        if not isinstance(raw, dict) or len(raw := cast(dict[str, Any], raw)) > HELD:
+            raise SettingError(f'raw must be an object of at most {HELD} numbers such as {{"3": -0.4}}.')
+        return cls(
+            model=_model(given.get("model")),
+            seed=_seed(given.get("seed", SEED)),
+            truncation=_number("truncation", given.get("truncation", 1.0), 0.0, WIDEST),
+            a=tuple(_number("a", value, -REACH, REACH) for value in a),
+            raw=tuple((_index(key), _number("raw", value, -REACH, REACH)) for key, value in raw.items()),
+        )
+
+    def z(self) -> np.ndarray:
+        """The latent vector, float32 of shape (Z,).
+
+        Raises:
+            SettingError: `a` or `raw` has more numbers than the latent.
+        """
+        from genrestore.tasks.sample import directions, latent
+
+        z = np.float32(self.truncation) * latent(self.model, self.seed)
+        if any(self.a):
+            z = z + np.asarray(self.a, np.float32) @ directions(self.model, len(self.a))
+        for index, value in self.raw:
+            if index >= len(z):
+                raise SettingError(f"raw has the index {index}; {self.model} has the dimensions 0 to {len(z) - 1}.")
+            z[index] = value
+        return z.astype(np.float32)
+
+
+def _model(name: object) -> str:
+    """`name`, if a weight has it. Paths and Hub references are refused: a visitor must not choose what is read."""
+    names = [card.name for card in genrestore.models("sample")]
+    if not isinstance(name, str) or name not in names:
+        raise errors.unknown("model", _short(name), names, f"Models are {', '.join(names) or 'not trained yet'}.")
+    return name
+
+
+def _seed(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < SEEDS:
+        raise SettingError(f"seed must be a whole number from 0 to {SEEDS - 1}, not {_short(value)}.")
+    return value
+
+
+def _number(name: str, value: object, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:  # NaN fails too
+        raise SettingError(f"{name} must be a number from {low:g} to {high:g}, not {_short(value)}.")
+    return float(value)
+
+
+def _index(key: str) -> int:
+    if not (key.isascii() and key.isdigit() and len(key) < 8):
+        raise SettingError(f"raw has the index {_short(key)}; use whole numbers from 0.")
+    return int(key)
+
+
+def _short(value: object) -> str:
+    """A value for a message; what is not a plain one may be endless, so only its kind is named."""
+    return str(value)[:40] if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
+
+
+def _answered(question: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    """A server function whose error becomes `{"problem": sentence}`, with "busy" where another try is worth it."""
+
+    @functools.wraps(question)
+    def answer(data: Any) -> dict[str, Any]:
+        try:
+            return question(data)
+        except GenrestoreError as problem:
+            return {"problem": str(problem)}
+        except TimeoutError:
+            return {"problem": "The server is busy; try again in a moment.", "busy": True}
+
+    return answer
+
+
+def _paint(state: State) -> tuple[Image.Image, np.ndarray]:
+    """The picture of a state and its latent (Z,), made when a painter is free.
+
+    Raises:
+        GenrestoreError: a setting does not fit the model, or the model cannot be loaded.
+        TimeoutError: no painter was free for too long.
+    """
+
+    def work() -> tuple[Image.Image, np.ndarray]:
+        z = state.z()
+        return genrestore.sample(state.model, latent=z)[0], z
+
+    painting = _painters.submit(work)
+    try:
+        return painting.result(PATIENCE)
+    except TimeoutError:
+        painting.cancel()
+        raise
+
+
+def _url(image: Image.Image, kind: str, **options: Any) -> str:
+    """The picture as a data URL: nothing is written to the disk."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+@_answered
+def catalogue(_: Any) -> dict[str, Any]:
+    """The models one can sample from."""
+    cards = genrestore.models("sample")
+    return {"models": [{"name": card.name, "title": card.title or card.name, "about": card.intended} for card in cards]}
+
+
+@_answered
+def picture(data: Any) -> dict[str, Any]:
+    """The picture of a state, without loss, and its latent."""
+    image, z = _paint(State.from_json(data))
+    return {"picture": _url(image, "WEBP", lossless=True, method=0), "z": [round(float(value), 4) for value in z]}
+
+
+@_answered
+def strip(data: Any) -> dict[str, Any]:
+    """The pictures of some states of one model, one below the other, for thumbnails."""
+    if not isinstance(data, list) or not 0 < len(given := cast(list[Any], data)) <= STRIP:
+        raise SettingError(f"Send a list of 1 to {STRIP} states.")
+    states = [State.from_json(entry) for entry in given]
+    if len({state.model for state in states}) > 1:
+        raise SettingError("All pictures of one strip must come from one model.")
+    with _strips:
+        images = [_paint(state)[0] for state in states]
+    width, height = images[0].size
+    sheet = Image.new("RGB", (width, height * len(images)))
+    for place, image in enumerate(images):
+        sheet.paste(image, (0, place * height))
+    return {"picture": _url(sheet, "WEBP", quality=90, method=0)}
+
+
+@_answered
+def download(data: Any) -> dict[str, Any]:
+    """The PNG of a state at the net's own size; its text chunk `genrestore` says how to make it again."""
+    state = State.from_json(data)
+    image, z = _paint(state)
+    card = next(card for card in genrestore.models("sample") if card.name == state.model)
+    settings = {"truncation": state.truncation, "a": state.a, "raw": dict(state.raw), "latent": z.tolist()}
+    recipe = RunRecipe("sample", state.model, card.sha256, settings, state.seed, "", genrestore.__version__)
+    text = PngImagePlugin.PngInfo()
+    text.add_text("genrestore", json.dumps(recipe.to_json()))
+    return {"name": f"{state.model}-{state.seed}.png", "url": _url(image, "PNG", pnginfo=text)}
+
+
+def sample(
+    model: str,
+    seed: int = SEED,
+    truncation: float = 1.0,
+    a: list[float] | None = None,
+    raw: dict[str, float] | None = None,
+) -> dict[str, Any]:
+    """The endpoint `/sample` for programs: the same PNG that the page's Download gives, as {"name", "url"}."""
+    return download({"model": model, "seed": seed, "truncation": truncation, "a": a or [], "raw": raw or {}})
+
+
+def build() -> None:
+    """Lay out the tab inside the gr.Tab that is open."""
+    here = Path(__file__)
+    gr.HTML(
+        html_template=here.with_name("live.html").read_text("utf-8"),
+        css_template=here.with_name("live.css").read_text("utf-8"),
+        js_on_load=here.with_name("live.js").read_text("utf-8"),
+        server_functions=[catalogue, picture, strip, download],
+        apply_default_css=False,
+        elem_id="live",
+        words=W.both(),
+        seed=SEED,
+        seeds=SEEDS,
+        widest=WIDEST,
+        reach=REACH,
+        directions=DIRECTIONS,
+    )
+    gr.api(sample, api_name="sample")  # pyright: ignore[reportUnknownMemberType, reportPrivateImportUsage] (Gradio's gap)

@@ -1,0 +1,78 @@
+"""From errors to what a visitor sees: a mistake is one sentence in a toast, a fault of ours is logged."""
+
+import functools
+import inspect
+import logging
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from html import escape
+from typing import Any
+
+import gradio as gr
+from gradio.context import LocalContext
+
+from genrestore.errors import Cancelled, GenrestoreError
+from genrestore.ui import words
+
+log = logging.getLogger(__name__)
+
+W = words.Words(
+    "shown",
+    {
+        "cancelled": ("Cancelled; nothing was changed.", "已取消，未作任何更改。"),
+        "fault": (
+            "Something went wrong on the server; please try again, or try another picture.",
+            "服务器出错，请重试或换一张图片。",
+        ),
+    },
+)
+
+
+def shown(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """The handler for an event listener: when it fails, the visitor reads why and the outputs stay as they were.
+
+    Functions stay functions and generators stay generators, with the same signature. Gradio has no toasts for events
+    with `queue=False`; these must bring their own way to speak.
+    """
+    if inspect.isgeneratorfunction(handler):
+
+        @functools.wraps(handler)
+        def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            with _told() as told:
+                yield from handler(*args, **kwargs)
+            if told:
+                yield gr.skip()
+
+        return generator
+
+    @functools.wraps(handler)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        with _told():
+            return handler(*args, **kwargs)
+        return gr.skip()
+
+    return function
+
+
+@contextmanager
+def _told() -> Generator[list[Exception], None, None]:
+    """Turn an exception of the block into a toast; the list it gives holds the exception afterwards."""
+    caught: list[Exception] = []
+    try:
+        yield caught
+    except gr.Error:
+        raise  # a handler that chose its own message and wants the outputs marked
+    except Cancelled as problem:
+        caught.append(problem)
+        gr.Info(W.text("cancelled", _visitor()))
+    except GenrestoreError as problem:
+        caught.append(problem)
+        gr.Warning(escape(str(problem)))  # a toast takes HTML, and the sentence may quote a file name
+    except Exception as problem:
+        caught.append(problem)
+        log.exception("A handler of the page failed")
+        gr.Warning(W.text("fault", _visitor()))
+
+
+def _visitor() -> gr.Request | None:
+    return LocalContext.request.get(None)

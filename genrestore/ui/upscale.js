@@ -1,0 +1,87 @@
+// Where the Upscale tab takes its picture from: chosen, dropped anywhere on the tab, pasted, or an example. The file
+// goes to the server as it is. Gradio runs this once, with `element`, `props`, `trigger`, `upload` and `watch`.
+
+const find = (query) => element.querySelector(query);
+const words = props.words[/^zh/i.test(navigator.language) ? "zh-CN" : "en"];
+
+const root = find(".chooser");
+const input = find("input");
+const tab = element.closest('[role="tabpanel"]') ?? element;
+const examples = props.value.examples; // files that lie on the server
+let newest = 0; // number of the upload that counts; an older one that ends late is dropped
+
+function addExample(file) {
+  const name = file.path.split(/[\\/]/).pop();
+  const button = document.createElement("button");
+  const picture = document.createElement("img");
+  Object.assign(picture, { src: file.url, alt: name.replace(/\.\w+$/, "") });
+  button.type = "button";
+  button.append(picture);
+  button.addEventListener("click", () => choose({ ...file, orig_name: name }));
+  find(".examples").append(button);
+}
+
+function choose(file) {
+  newest += 1;
+  props.value = { file };
+  draw();
+  trigger("upload");
+}
+
+async function take(file) {
+  if (!file) return;
+  const number = ++newest;
+  root.classList.add("busy");
+  find(".lead").textContent = words.sending;
+  find(".problem").textContent = "";
+  try {
+    const { path, url } = await upload(file);
+    if (number !== newest) return;
+    choose({ path, url, orig_name: file.name, size: file.size, meta: { _type: "gradio.FileData" } });
+  } catch {
+    if (number !== newest) return;
+    draw();
+    find(".problem").textContent = words.not_sent;
+  }
+}
+
+function draw() {
+  const file = props.value?.file;
+  root.classList.remove("busy");
+  find(".problem").textContent = "";
+  find(".lead").textContent = file ? file.orig_name : words.choose;
+  find(".hint").textContent = file ? words.change : words.drop;
+  examples.forEach(({ path }, index) => find(".examples").children[index].setAttribute("aria-pressed", path === file?.path));
+}
+
+const isOpen = () => element.offsetParent !== null; // other tabs take drops and pastes of their own
+const hasFiles = (data) => data?.types.includes("Files");
+
+input.addEventListener("change", () => {
+  take(input.files[0]);
+  input.value = ""; // the same file may be chosen again
+});
+tab.addEventListener("dragover", (event) => {
+  if (!hasFiles(event.dataTransfer)) return;
+  event.preventDefault();
+  root.classList.add("dropping");
+});
+tab.addEventListener("dragleave", (event) => {
+  if (!tab.contains(event.relatedTarget)) root.classList.remove("dropping");
+});
+tab.addEventListener("drop", (event) => {
+  root.classList.remove("dropping");
+  if (!hasFiles(event.dataTransfer)) return;
+  event.preventDefault();
+  take(event.dataTransfer.files[0]);
+});
+document.addEventListener("paste", (event) => {
+  if (!isOpen() || !hasFiles(event.clipboardData)) return;
+  event.preventDefault();
+  take(event.clipboardData.files[0]);
+});
+
+find(".examples").setAttribute("aria-label", words.examples);
+examples.forEach(addExample);
+watch("value", draw);
+draw();

@@ -1,0 +1,325 @@
+"""The Upscale tab: choose a picture, see what enlarging it will cost, watch it, compare, take the file."""
+
+import functools
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+import genrestore
+from genrestore import image
+from genrestore.errors import GenrestoreError
+from genrestore.ui import compare
+from genrestore.ui import job as jobs
+from genrestore.ui.compare import Compare
+from genrestore.ui.mask_editor import MaskEditor
+from genrestore.ui.shown import shown
+from genrestore.ui.words import Words
+
+SCALES = (2, 3, 4)
+SCALE = 4
+
+STATUS = """
+.html-container:has(> &) { padding: 0; }
+min-height: 2.8em;
+font-size: var(--text-sm);
+color: var(--body-text-color-subdued);
+progress {
+  display: block;
+  width: 100%;
+  height: 6px;
+  margin-bottom: 6px;
+  overflow: hidden;
+  appearance: none;
+  border: 0;
+  border-radius: 3px;
+  background: var(--border-color-primary);
+}
+progress::-webkit-progress-bar { background: none; }
+progress::-webkit-progress-value { background: var(--color-accent); transition: width 0.2s; }
+progress::-moz-progress-bar { background: var(--color-accent); }
+"""
+
+W = Words(
+    "upscale",
+    {
+        "source": ("Picture", "图片"),
+        "choose": ("Choose a picture", "选择图片"),
+        "drop": ("or drop or paste one here", "也可拖放或粘贴到此处"),
+        "change": ("Click, drop or paste to change it", "点击、拖放或粘贴以更换"),
+        "sending": ("Sending the file …", "正在上传…"),
+        "not_sent": (
+            "The file did not reach the server; it may be too large, or the connection broke.",
+            "文件未能上传，可能过大或连接中断。",
+        ),
+        "examples": ("Examples", "示例"),
+        "scale": ("Scale", "倍数"),
+        "settings": ("Settings", "设置"),
+        "model": ("Model", "模型"),
+        "auto": ("Best available", "自动选择"),
+        "width": ("Width in pixels", "宽度（像素）"),
+        "height": ("Height in pixels", "高度（像素）"),
+        "size_hint": (
+            "Instead of the scale. 0 keeps the proportions, or the scale if both are 0.",
+            "代替倍数。填 0 则保持比例；两者均为 0 时按倍数。",
+        ),
+        "go": ("Upscale", "放大"),
+        "stop": ("Cancel", "取消"),
+        "result": ("Before and after", "前后对比"),
+        "download": ("Download {name}", "下载 {name}"),
+        "none": ("Nothing chosen yet: the first example is taken.", "尚未选择：将使用第一张示例。"),
+        "quote": (
+            "{before} → **{after}**  \n{megapixels} MP, {time}, {memory} of memory",
+            "{before} → **{after}**  \n{megapixels} MP，{time}，内存 {memory}",
+        ),
+        "seconds": ("about {n} s", "约 {n} 秒"),
+        "minutes": ("about {n} min", "约 {n} 分钟"),
+        "waiting": ("Waiting for its turn …", "正在排队…"),
+        "starting": ("Starting …", "正在开始…"),
+        "running": ("{percent} %", "{percent} %"),
+        "left": ("{percent} %, {time} left", "{percent} %，剩余{time}"),
+        "writing": ("Writing the file …", "正在写入文件…"),
+        "done": ("{size} in {seconds} s, {bytes}", "{size}，用时 {seconds} 秒，{bytes}"),
+    },
+)
+
+OUTPUTS = ("source", "stage", "status", "go", "stop", "download")
+
+
+class Job(jobs.Job):
+    """One enlargement."""
+
+    def __init__(self, source: Path, cancel: threading.Event, **settings: Any) -> None:
+        super().__init__(cancel)
+        self.source = source
+        self.settings = settings
+        self.first: tuple[float, float] | None = None  # fraction and moment of the first report; loading came before
+        self.view: dict[str, Any] | None = None  # for the slider
+        self.size = (0, 0)  # of the result
+
+    def work(self) -> None:
+        picture = image.load(self.source)
+        result = genrestore.upscale(picture, **self.settings, progress=self.report, cancel=self.cancel)
+        self.fraction = 1.0
+        self.size = result.width, result.height
+        self.file = jobs.written(result, _name(self.source, picture, result))
+        whole = result.width * result.height <= compare.FULL * 1e6  # then the slider shows the file itself
+        self.view = Compare.value(self.source, self.file if whole else result)
+
+    def report(self, fraction: float, text: str) -> None:
+        self.first = self.first or (fraction, time.monotonic())
+        super().report(fraction, text)
+
+    def left(self) -> float | None:
+        """Seconds until the net is done; None while too little is done to tell."""
+        if self.first is None or self.fraction <= self.first[0]:
+            return None
+        fraction, moment = self.first
+        return (time.monotonic() - moment) / (self.fraction - fraction) * (1 - self.fraction)
+
+
+# ---- handlers: all but `quoted` return or yield one entry for every name in OUTPUTS ----
+
+
+def _change(**named: Any) -> list[Any]:
+    """What an event alters on the page; what is not named stays as it is."""
+    return [named.get(name, gr.skip()) for name in OUTPUTS]
+
+
+def _idle() -> dict[str, Any]:
+    return {"go": gr.Button(visible=True), "stop": gr.Button(visible=False), "status": ""}
+
+
+def _busy(text: str) -> dict[str, Any]:
+    return {"go": gr.Button(visible=False), "stop": gr.Button(visible=True), "status": jobs.bar(0.0, text)}
+
+
+@shown
+def arrived(value: object) -> list[Any]:
+    """Another picture was chosen: show it. What was running for the one before is cancelled by the event itself."""
+    try:
+        view = Compare.value(MaskEditor.file(value))
+    except GenrestoreError as problem:
+        gr.Warning(str(problem), title="")
+        view = None
+    return _change(stage=view, download=gr.DownloadButton(visible=False), **_idle())
+
+
+@shown
+def quoted(
+    value: object, scale: int, width: float | None, height: float | None, model: str, request: gr.Request
+) -> str:
+    """The picture or the settings changed: the result's size and what it will take, or why it cannot be."""
+    if not _is_chosen(value):
+        return W.text("none", request)
+    from genrestore.tasks import upscale
+
+    try:
+        size = _dimensions(MaskEditor.file(value))
+        cost = upscale.quote(*size, scale, model, to_width=_whole(width), to_height=_whole(height))
+    except GenrestoreError as problem:
+        return str(problem)
+    return W.text(
+        "quote",
+        request,
+        before=_size(*size),
+        after=_size(cost.width, cost.height),
+        megapixels=f"{cost.megapixels:.1f}",
+        time=_time(cost.seconds, request),
+        memory=_bytes(cost.peak_bytes),
+    )
+
+
+def waiting(request: gr.Request) -> list[Any]:
+    """Upscale was pressed: say so at once, because jobs of other visitors may come first."""
+    return _change(**_busy(W.text("waiting", request)))
+
+
+@shown
+def run(
+    value: object, scale: int, width: float | None, height: float | None, model: str, request: gr.Request
+) -> Iterator[list[Any]]:
+    """Enlarge the picture, or the first example if there is none, and tell how far it is.
+
+    Gradio closes this generator when Cancel is pressed and when the visitor leaves; the job is stopped then.
+    """
+    cancel = threading.Event()
+    try:
+        chosen = value if _is_chosen(value) else {"file": _file(jobs.EXAMPLES[0])}
+        size = {"width": _whole(width), "height": _whole(height)}
+        job = Job(MaskEditor.file(chosen), cancel, scale=scale, model=model, **size)
+        yield _change(source=chosen, **_busy(W.text("starting", request)))
+        started = time.monotonic()
+        for _ in job.follow():
+            yield _change(status=jobs.bar(job.fraction, _stage(job, request)))
+        assert job.file is not None
+        seconds = f"{time.monotonic() - started:.1f}"
+        done = W.text("done", request, size=_size(*job.size), seconds=seconds, bytes=_bytes(job.file.stat().st_size))
+        button = gr.DownloadButton(W.text("download", request, name=job.file.name), value=job.file, visible=True)
+        yield _change(stage=job.view, download=button, **{**_idle(), "status": done})
+    except Exception:  # `shown` tells it
+        yield _change(**_idle())
+        raise
+    finally:
+        cancel.set()
+
+
+def stopped() -> list[Any]:
+    """Cancel was pressed, or the job got no place in the queue."""
+    return _change(**_idle())
+
+
+def _is_chosen(value: object) -> bool:
+    return isinstance(value, dict) and "file" in value
+
+
+def _file(path: Path) -> dict[str, Any]:
+    return gr.FileData(path=str(path), orig_name=path.name).model_dump()
+
+
+@functools.lru_cache(maxsize=64)
+def _dimensions(path: Path) -> tuple[int, int]:
+    """(width, height) of an upload; its path holds the hash of its content, so it cannot change."""
+    picture = image.load(path)
+    return picture.width, picture.height
+
+
+def _whole(number: float | None) -> int | None:
+    return int(number) if number else None
+
+
+def _name(source: Path, before: image.Picture, after: image.Picture) -> str:
+    """photo.jpg → photo.x4.jpg, or photo.1920x1080.jpg where the result is no whole multiple."""
+    times, rest = divmod(after.width, before.width)
+    label = f"x{times}" if not rest and after.height == times * before.height else f"{after.width}x{after.height}"
+    return f"{source.stem}.{label}{image.suffix(after)}"
+
+
+# ---- what the page says ----
+
+
+def _stage(job: Job, request: gr.Request) -> str:
+    if job.fraction >= 1:
+        return W.text("writing", request)
+    if job.fraction == 0:
+        return W.text("starting", request)
+    percent, left = round(100 * job.fraction), job.left()
+    if left is None:
+        return W.text("running", request, percent=percent)
+    return W.text("left", request, percent=percent, time=_time(left, request))
+
+
+def _time(seconds: float, request: gr.Request) -> str:
+    if seconds < 90:
+        return W.text("seconds", request, n=max(1, round(seconds)))
+    return W.text("minutes", request, n=round(seconds / 60))
+
+
+def _size(width: int, height: int) -> str:
+    return f"{width} × {height}"
+
+
+def _bytes(count: int) -> str:
+    if count < 1e6:
+        return f"{count / 1e3:.0f} kB"
+    if count < 1e9:
+        return f"{count / 1e6:.{int(count < 1e7)}f} MB"
+    return f"{count / 1e9:.1f} GB"
+
+
+# ---- layout ----
+
+
+def build() -> None:
+    """Lay out the tab inside the gr.Tab that is open."""
+    choices = [(W("auto"), "auto"), *((card.title or card.name, card.name) for card in genrestore.models("upscale"))]
+    with gr.Row():
+        with gr.Column(scale=1, min_width=300):
+            source = gr.HTML(
+                {"examples": [_file(path) for path in jobs.EXAMPLES]},
+                label=W("source"),
+                html_template=_beside("html"),
+                css_template=_beside("css"),
+                js_on_load=_beside("js"),
+                apply_default_css=False,
+                elem_id="upscale-source",
+                words=W.both(),
+            )
+            scales = [(f"{times}×", times) for times in SCALES]
+            scale = gr.Radio(scales, value=SCALE, label=W("scale"), elem_id="upscale-scale")
+            with gr.Accordion(W("settings"), open=False):
+                model = gr.Dropdown(choices, value="auto", label=W("model"), elem_id="upscale-model")
+                with gr.Row():
+                    width = gr.Number(
+                        0, label=W("width"), precision=0, minimum=0, min_width=100, elem_id="upscale-width"
+                    )
+                    height = gr.Number(
+                        0, label=W("height"), precision=0, minimum=0, min_width=100, elem_id="upscale-height"
+                    )
+                gr.Markdown(W("size_hint"))
+            quote = gr.Markdown(W("none"), elem_id="upscale-quote")
+            go = gr.Button(W("go"), variant="primary", elem_id="upscale-go")
+            stop = gr.Button(W("stop"), visible=False, elem_id="upscale-stop")
+            status = gr.HTML(css_template=STATUS, elem_id="upscale-status")
+        with gr.Column(scale=3, min_width=320):
+            stage = Compare(label=W("result"), elem_id="upscale-result")
+            download = gr.DownloadButton(visible=False, elem_id="upscale-download")
+
+    outputs = [source, stage, status, go, stop, download]  # in the order of OUTPUTS
+    settings = [source, scale, width, height, model]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    running = go.click(waiting, None, outputs, queue=False, **quiet).then(run, settings, outputs, **quiet)
+    running.failure(stopped, None, outputs, queue=False, **quiet)
+    stop.click(stopped, None, outputs, cancels=[running], queue=False, **quiet)
+    source.upload(arrived, source, outputs, cancels=[running], **quiet)
+    # One event for all, so that a quote that took long cannot come after a newer one. A result on the stage is among
+    # them because its run has measured the speed.
+    asked = [part.change for part in (*settings, stage)]
+    gr.on(asked, quoted, settings, quote, trigger_mode="always_last", **quiet)
+
+
+def _beside(kind: str) -> str:
+    return Path(__file__).with_suffix(f".{kind}").read_text("utf-8")

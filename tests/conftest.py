@@ -1,0 +1,136 @@
+"""What several test files share: the running page and a browser to look at it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CHROMIUM = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",  # Chromium's own errands would count as requests to outside hosts
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+    "device_scale_factor": 2,
+}
+START_SECONDS = 90  # generous: other tests may hold both cores
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def start_app() -> Iterator[Callable[..., str]]:
+    """start_app(**environment) → address of a page of its own, served by `python app.py` to the end of the tests."""
+    running: list[subprocess.Popen[bytes]] = []
+    scratch = Path(tempfile.mkdtemp(prefix="genrestore-test-"))
+
+    def start(**environment: str) -> str:
+        port = free_port()
+        log = scratch / f"server-{port}.log"
+        with log.open("wb") as sink:
+            server = subprocess.Popen(
+                [sys.executable, str(ROOT / "app.py"), "--port", str(port), "--no-browser"],
+                cwd=ROOT,
+                env={**os.environ, "GRADIO_TEMP_DIR": str(scratch / f"files-{port}"), **environment},
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+            )
+        running.append(server)
+        address = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                with urllib.request.urlopen(address, timeout=5):
+                    return address
+            except (urllib.error.URLError, OSError):
+                assert server.poll() is None, f"python app.py ended:\n{log.read_text('utf-8')}"
+                time.sleep(0.1)
+        raise AssertionError(f"python app.py showed no page within {START_SECONDS} s:\n{log.read_text('utf-8')}")
+
+    yield start
+    for server in running:
+        server.terminate()
+    for server in running:
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def app_url(start_app: Callable[..., str]) -> str:
+    """Address of the page that all browser tests share."""
+    return start_app()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium. Without it the test is skipped, or fails where GENRESTORE_REQUIRE_BROWSER is set."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        message = "There is no chromium on this machine; install it with `apt-get install chromium`."
+        if os.environ.get("GENRESTORE_REQUIRE_BROWSER"):
+            pytest.fail(message)
+        pytest.skip(message)
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright comes with `pip install genrestore[test]`"
+    )
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=path, args=list(CHROMIUM))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Any, app_url: str) -> Iterator[Callable[..., Any]]:
+    """visit(path="/", **context) → a loaded page in a fresh context; `page.problems` lists its console errors."""
+    contexts: list[Any] = []
+
+    def go(path: str = "/", *, address: str = app_url, **context: Any) -> Any:
+        fresh = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **context})
+        contexts.append(fresh)
+        page = fresh.new_page()
+        page.problems = []
+        page.on("console", lambda message: page.problems.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda problem: page.problems.append(str(problem)))
+        page.goto(address + path)
+        page.get_by_role("tab").first.wait_for()
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(visit: Callable[..., Any]) -> Any:
+    """The page at 1280 × 900."""
+    return visit()
+
+
+@pytest.fixture
+def phone(visit: Callable[..., Any]) -> Any:
+    """The page at 390 × 844 with touch."""
+    return visit(**PHONE)

@@ -1,0 +1,289 @@
+"""The command line: help that teaches, one line on bad input, and the same pixels as the Python behind it."""
+
+import importlib
+import inspect
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import genrestore
+from genrestore import __main__ as command  # which adds the command that opens the page
+from genrestore import cli
+from genrestore.errors import Cancelled
+
+COMMANDS = ("sample", "inpaint", "upscale", "train", "models", "app")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """run("upscale", path) → exit code, stdout, stderr."""
+
+    def call(*arguments: str | Path) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            command.main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return call
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A 61 × 47 picture with a gradient, saved as PNG."""
+    y, x = np.mgrid[:47, :61]
+    pixels = np.stack([x * 4, y * 5, (x + y) * 2], -1).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+@pytest.fixture
+def mask(tmp_path: Path) -> Path:
+    """White in a 9 × 7 rectangle of a 61 × 47 picture."""
+    pixels = np.zeros((47, 61), np.uint8)
+    pixels[20:27, 30:39] = 255
+    Image.fromarray(pixels).save(tmp_path / "mask.png")
+    return tmp_path / "mask.png"
+
+
+def needs(task: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(not genrestore.models(task), reason=f"no weight for {task} is installed")
+
+
+# --- help -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_ends_in_an_example_whose_options_exist(command: str, run: Callable[..., tuple[int, str, str]]) -> None:
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    example = re.search(rf"Example: genrestore {command}(.*)", out)
+    assert example, f"`genrestore {command} --help` shows no example"
+    used = re.findall(r"(?<!\S)--?[a-z]+", example[1])
+    assert all(re.search(rf"(?<!\S){option}\b", out.replace(example[0], "")) for option in used)
+
+
+def test_all_commands_are_listed(run: Callable[..., tuple[int, str, str]]) -> None:
+    assert run()[1] == run("--help")[1]
+    listed = run("--help")[1].partition("Commands:")[2]
+    assert tuple(re.findall(r"^  (\w+)", listed, re.MULTILINE)) == COMMANDS
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["upscale", "--help"], ["models", "--json"]])
+def test_quick_commands_load_neither_torch_nor_gradio(arguments: list[str]) -> None:
+    script = (
+        "import sys, genrestore.__main__\n"
+        f"try: genrestore.__main__.main({arguments!r})\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'torch', 'gradio', 'openvino', 'pandas'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+
+
+def test_version_is_the_package_s(run: Callable[..., tuple[int, str, str]]) -> None:
+    assert run("--version") == (0, f"genrestore {genrestore.__version__}\n", "")
+
+
+@pytest.mark.parametrize("command", ["sample", "inpaint", "upscale"])
+def test_options_have_the_names_and_defaults_of_the_python_functions(command: str) -> None:
+    """The page, the command line and Python must give the same picture when nobody asks for anything."""
+    function = inspect.signature(getattr(genrestore, command)).parameters
+    here = inspect.signature(getattr(cli, command)).parameters
+    shared = set(function) & set(here)
+    assert set(function) - shared <= {"image", "prompt", "progress", "cancel"}  # no net reads a prompt yet
+    for name in shared - {"mask"}:
+        assert here[name].default == function[name].default, name
+
+
+# --- bad input ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("inpaintt", "inpaint"),
+        ("upscale", "Missing argument"),
+        ("upscale photo.png --sclae 2", "--scale"),
+        ("upscale photo.png --scale many", "--scale"),
+        ("upscale photo.png --scale 0.5", "scale"),
+        ("upscale gone.png", "gone.png"),
+        ("upscale notes.txt", "notes.txt"),
+        ("upscale photo.png -o photo.png --force", "is an input"),
+        ("upscale photo.png -o mask.png", "--force"),
+        ("upscale photo.png -o gone/x.png", "no folder"),
+        ("upscale photo.png --model span-x5", "span-x5"),
+        ("inpaint photo.png gone.png", "gone.png"),
+        ("inpaint photo.png mask.png -o mask.png --force", "is an input"),
+        ("inpaint photo.png mask.png --strategy none", "strategy"),
+        ("sample --latent notes.txt", "notes.txt"),
+        ("sample -n 0", "n must"),
+        ("models --task dance", "dance"),
+        ("train span-x5 --data . --out run", "span-x5"),
+        ("train span-x4 --data gone --out run", "gone"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    line: str,
+    says: str,
+    run: Callable[..., tuple[int, str, str]],
+    photo: Path,
+    mask: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(photo.parent)
+    Path("notes.txt").write_text("not a picture")
+    before = {path: path.read_bytes() for path in Path().iterdir()}
+    code, out, problem = run(*line.split())
+    assert (code, out) == (2, "")
+    assert problem.count("\n") == 1, problem
+    assert says in problem
+    assert {path: path.read_bytes() for path in Path().iterdir() if path.is_file()} == before
+
+
+def test_a_busy_port_is_said_in_one_line(run: Callable[..., tuple[int, str, str]]) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, _, problem = run("app", "--no-browser", "--port", str(taken.getsockname()[1]))
+    assert code == 2
+    assert problem.count("\n") == 1
+    assert "--port" in problem
+
+
+@pytest.mark.parametrize("problem", [KeyboardInterrupt(), Cancelled("Cancelled; nothing was written.")])
+def test_cancelled_work_leaves_nothing(
+    problem: BaseException, run: Callable[..., tuple[int, str, str]], photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
+        raise problem
+
+    monkeypatch.setattr(genrestore, "upscale", stopped, raising=False)
+    assert run("upscale", photo) == (130, "", "Cancelled\n")
+    assert sorted(file.name for file in photo.parent.iterdir()) == ["photo.png"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
+def test_ctrl_c_ends_a_running_command(photo: Path) -> None:
+    script = (
+        "import sys, time, genrestore, genrestore.__main__\n"
+        "def slow(*_, **__): print('begun', flush=True); time.sleep(60)\n"
+        "genrestore.upscale = slow\n"
+        f"genrestore.__main__.main(['upscale', {str(photo)!r}])\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as job:
+        assert job.stdout is not None
+        assert job.stdout.readline() == "begun\n"
+        os.kill(job.pid, signal.SIGINT)
+        _, problem = job.communicate(timeout=20)
+    assert (job.returncode, problem) == (130, "Cancelled\n")
+
+
+def test_a_fault_of_ours_is_not_hidden(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what a person can mend is told in a line; anything else must keep its traceback."""
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(genrestore, "upscale", broken, raising=False)
+    with pytest.raises(ZeroDivisionError):
+        command.main(["upscale", str(photo)])
+
+
+# --- work -----------------------------------------------------------------------------------------------------------
+
+
+@needs("sample")
+def test_sample_writes_what_python_gives(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, problem = run("sample", "-n", "2", "--seed", "5", "--truncation", "0.7", "-o", "s.png")
+    assert (code, out, problem) == (0, "s-5.png\ns-6.png\n", "")
+    for path, expected in zip(out.split(), genrestore.sample(n=2, seed=5, truncation=0.7), strict=True):
+        assert np.array_equal(np.asarray(Image.open(path)), np.asarray(expected))
+
+
+@needs("sample")
+def test_sample_from_a_latent_file(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    from genrestore.tasks.sample import latent
+
+    np.save(tmp_path / "z.npy", latent(seed=3))
+    code, out, problem = run("sample", "--latent", tmp_path / "z.npy", "-o", tmp_path / "z.png")
+    assert (code, out, problem) == (0, f"{tmp_path / 'z.png'}\n", "")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "z.png")), np.asarray(genrestore.sample(seed=3)[0]))
+
+
+@needs("inpaint")
+def test_inpaint_writes_what_python_gives_beside_the_input(
+    run: Callable[..., tuple[int, str, str]], photo: Path, mask: Path
+) -> None:
+    code, out, problem = run("inpaint", photo, mask)
+    result = photo.with_name("photo.repaired.png")
+    assert (code, problem) == (0, "")
+    assert out.splitlines() == [str(result), f"0 of {3 * (61 * 47 - 63):,} samples changed outside the mask"]
+    assert np.array_equal(np.asarray(Image.open(result)), np.asarray(genrestore.inpaint(Image.open(photo), mask)))
+
+
+@needs("inpaint")
+def test_inpaint_says_that_jpeg_changes_more(run: Callable[..., tuple[int, str, str]], photo: Path, mask: Path) -> None:
+    """Measured on the written file: a JPEG that claimed 0 would be a lie."""
+    code, out, _ = run("inpaint", photo, mask, "-o", photo.with_suffix(".jpg"))
+    assert code == 0
+    changed = re.search(r"([\d,]+) of [\d,]+ samples changed outside the mask: JPEG encodes", out)
+    assert changed, out
+    assert int(changed[1].replace(",", "")) > 0
+
+
+@needs("upscale")
+def test_upscale_writes_what_python_gives(run: Callable[..., tuple[int, str, str]], photo: Path) -> None:
+    code, out, problem = run("upscale", photo, "--width", "100")
+    result = photo.with_name("photo.enlarged.png")
+    assert (code, out, problem) == (0, f"{result}\n61×47 → 100×77\n", "")
+    assert np.array_equal(np.asarray(Image.open(result)), np.asarray(genrestore.upscale(Image.open(photo), width=100)))
+    assert run("upscale", photo, "--width", "100")[0] == 2  # it exists now
+    assert run("upscale", photo, "--width", "100", "--force")[0] == 0
+
+
+def test_models_lists_the_cards(run: Callable[..., tuple[int, str, str]]) -> None:
+    cards = genrestore.models()
+    code, table, _ = run("models")
+    assert code == 0
+    assert [line.split()[0] for line in table.splitlines()[1:]] == [card.name for card in cards]
+    printed = json.loads(run("models", "--json")[1])
+    assert [card["sha256"] for card in printed] == [card.sha256 for card in cards]
+    assert all(Path(card["folder"]).is_dir() for card in printed)
+
+
+def test_train_passes_everything_on(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `python -m genrestore.train` does, this does: both parse and call one function."""
+    seen: dict[str, Any] = {}
+
+    def spy(preset: str, data: Path, out: Path, **settings: Any) -> Path:
+        seen.update(preset=preset, data=data, out=out, **settings)
+        return out
+
+    monkeypatch.setattr(importlib.import_module("genrestore.train"), "run", spy)
+    code, out, _ = run(
+        "train", "vae-clothing", "--data", tmp_path, "--out", tmp_path / "r", "--steps", "3", "--seed", "4", "--resume"
+    )
+    assert (code, out) == (0, f"{tmp_path / 'r'}\n")
+    assert seen == {
+        "preset": "vae-clothing", "data": tmp_path, "out": tmp_path / "r",
+        "resume": True, "steps": 3, "batch": None, "seed": 4, "threads": None,
+    }  # fmt: skip

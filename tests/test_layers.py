@@ -1,0 +1,50 @@
+"""The classical fills."""
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genrestore import layers
+
+
+def hole(height: int, width: int) -> torch.Tensor:
+    mask = torch.zeros(1, 1, height, width)
+    mask[..., height // 3 : 2 * height // 3, width // 3 : 2 * width // 3] = 1
+    return mask
+
+
+@settings(deadline=None, max_examples=25)
+@given(height=st.integers(1, 40), width=st.integers(1, 40), seed=st.integers(0, 1000), share=st.floats(0, 1))
+def test_known_pixels_stay_and_the_rest_is_finite(height: int, width: int, seed: int, share: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.rand(2, 3, height, width, generator=generator)
+    mask = (torch.rand(2, 1, height, width, generator=generator) < share).float()
+    for fill in (layers.pull_push, layers.biharmonic):
+        out = fill(image, mask)
+        assert torch.isfinite(out).all()
+        assert torch.equal(out[(mask == 0).expand_as(out)], image[(mask == 0).expand_as(out)])
+
+
+def test_biharmonic_continues_a_ramp() -> None:
+    """A plane has no bending energy, so it is the solution; a fill that only averages would flatten it."""
+    y, x = torch.meshgrid(torch.linspace(0, 1, 36), torch.linspace(0, 1, 36), indexing="ij")
+    plane = (0.2 + 0.4 * x + 0.3 * y)[None, None]
+    mask = hole(36, 36)
+    out = layers.biharmonic(torch.where(mask > 0, torch.zeros(()), plane), mask, steps=400)
+    assert (out - plane).abs().max() < 2e-3
+
+
+def test_more_steps_bend_less() -> None:
+    torch.manual_seed(0)
+    image, mask = torch.rand(1, 1, 24, 24), hole(24, 24)
+
+    def energy(steps: int) -> float:
+        return layers.laplacian(layers.biharmonic(image, mask, steps)).square().sum().item()
+
+    assert energy(0) > energy(10) >= energy(100) - 1e-3
+
+
+def test_laplacian_is_symmetric() -> None:
+    """Conjugate gradients need it: ⟨Lu, v⟩ = ⟨u, Lv⟩."""
+    u, v = torch.randn(1, 1, 9, 7, dtype=torch.float64), torch.randn(1, 1, 9, 7, dtype=torch.float64)
+    assert abs((layers.laplacian(u) * v).sum() - (u * layers.laplacian(v)).sum()) < 1e-12

@@ -1,0 +1,155 @@
+"""What a browser sends is checked before it is used: the picture must be an upload, the mask a PNG of its size."""
+
+import base64
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("gradio")
+
+from genrestore.errors import GenrestoreError, ImageError, MaskError
+from genrestore.ui import mask_editor
+from genrestore.ui.mask_editor import MaskEditor
+
+HERE = Path(mask_editor.__file__).parent
+
+
+@pytest.fixture
+def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that Gradio keeps uploads in, with photo.png of 40 × 30 in it."""
+    folder = tmp_path / "uploads"
+    (folder / "hash").mkdir(parents=True)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
+    Image.new("RGB", (40, 30), "teal").save(folder / "hash" / "photo.png")
+    return folder
+
+
+def data_url(mask: Image.Image | bytes) -> str:
+    if isinstance(mask, Image.Image):
+        file = io.BytesIO()
+        mask.save(file, "PNG")
+        mask = file.getvalue()
+    return "data:image/png;base64," + base64.b64encode(mask).decode()
+
+
+def payload(path: object, mask: object = None, **more: Any) -> dict[str, Any]:
+    return {"file": {"path": path, "meta": {"_type": "gradio.FileData"}}, "mask": mask, "w": 40, "h": 30, **more}
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB"])
+def test_a_mask_is_read_exactly(uploads: Path, mode: str) -> None:
+    marked = np.random.default_rng(0).random((30, 40)) < 0.4
+    mask = Image.fromarray(np.uint8(255) * marked).convert(mode)
+    picture, read = MaskEditor.read(payload(str(uploads / "hash" / "photo.png"), data_url(mask)))
+    assert (picture.width, picture.height) == (40, 30)
+    assert read.dtype == bool
+    assert np.array_equal(read, marked)
+
+
+def test_an_empty_mask_is_read_as_empty(uploads: Path) -> None:
+    """The tab says what to do then; the component does not decide."""
+    _, read = MaskEditor.read(payload(str(uploads / "hash" / "photo.png"), data_url(Image.new("1", (40, 30)))))
+    assert read.shape == (30, 40)
+    assert not read.any()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "text",
+        [],
+        {},
+        {"file": None},
+        {"file": "/etc/passwd"},
+        {"file": {}},
+        payload(None),
+        payload(7),
+        payload("\0"),
+    ],
+)
+def test_a_value_without_an_upload_is_refused(uploads: Path, value: object) -> None:
+    with pytest.raises(ImageError, match="No picture was uploaded"):
+        MaskEditor.read(value)
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "{uploads}/../secret.png", "{uploads}/link.png", "secret.png", "~", ""]
+)
+def test_a_file_outside_the_uploads_is_refused(uploads: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is there or not, is a picture or not, and whatever way leads out: the answer is the same."""
+    secret = uploads.parent / "secret.png"
+    Image.new("RGB", (40, 30)).save(secret)
+    (uploads / "link.png").symlink_to(secret)
+    monkeypatch.chdir(uploads.parent)
+    with pytest.raises(ImageError, match="was not uploaded here"):
+        MaskEditor.read(payload(path.format(uploads=uploads), data_url(Image.new("1", (40, 30), 1))))
+
+
+def test_an_upload_that_is_gone_is_named(uploads: Path) -> None:
+    with pytest.raises(ImageError, match="no longer on the server"):
+        MaskEditor.read(payload(str(uploads / "hash" / "gone.png")))
+
+
+@pytest.mark.parametrize(
+    ("mask", "reason"),
+    [
+        (None, "must be a PNG"),
+        (5, "must be a PNG"),
+        ("https://example.org/mask.png", "must be a PNG"),
+        ("data:image/svg+xml;base64,AAAA", "must be a PNG"),
+        ("data:image/png;base64,@@@", "is not a PNG"),
+        (data_url(b"GIF89a"), "is not a PNG"),
+        (data_url(Image.new("1", (40, 30), 1)).replace("image/png", "image/jpeg"), "must be a PNG"),
+        (data_url(Image.new("1", (30, 40), 1)), "30×40"),
+        (data_url(Image.new("1", (400, 300), 1)), "400×300"),
+        ("data:image/png;base64," + "A" * (mask_editor.MASK_BYTES * 2), "larger than"),
+    ],
+)
+def test_a_bad_mask_is_refused(uploads: Path, mask: object, reason: str) -> None:
+    with pytest.raises(MaskError, match=reason):
+        MaskEditor.read(payload(str(uploads / "hash" / "photo.png"), mask))
+
+
+def test_a_mask_cut_short_is_refused(uploads: Path) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (30, 40), np.uint8)).save(file, "PNG")
+    with pytest.raises(GenrestoreError):
+        MaskEditor.read(payload(str(uploads / "hash" / "photo.png"), data_url(file.getvalue()[:400])))
+
+
+def test_a_mask_that_claims_to_be_huge_is_refused_unread(uploads: Path) -> None:
+    """Its header says 100,000 × 100,000; nothing of that size may be allocated."""
+    file = io.BytesIO()
+    Image.new("1", (40, 30)).save(file, "PNG")
+    data = bytearray(file.getvalue())
+    data[16:24] = (100_000).to_bytes(4, "big") * 2
+    with pytest.raises(MaskError):
+        MaskEditor.read(payload(str(uploads / "hash" / "photo.png"), data_url(bytes(data))))
+
+
+def test_the_editor_asks_for_size_and_preview(uploads: Path) -> None:
+    path = uploads / "hash" / "photo.png"
+    assert mask_editor.inspect(payload(str(path))["file"]) == {"width": 40, "height": 30}
+    assert mask_editor.preview(payload(str(path))["file"])["url"].startswith("data:image/jpeg;base64,")
+    for ask in (mask_editor.inspect, mask_editor.preview):
+        assert "not uploaded here" in ask({"path": "/etc/passwd"})["problem"]
+        assert "No picture" in ask(None)["problem"]
+    path.write_bytes(b"no picture at all")
+    assert set(mask_editor.inspect(payload(str(path))["file"])) == {"problem"}
+
+
+def test_every_word_of_the_page_is_known() -> None:
+    """A word that is missing would show as `undefined`, and only in the browser."""
+    known = set(mask_editor.W.pairs)
+    html = (HERE / "mask_editor.html").read_text("utf-8")
+    script = (HERE / "mask_editor.js").read_text("utf-8")
+    named = set(re.findall(r'data-(?:word|label)="(\w+)"', html)) | set(re.findall(r"\bwords\.(\w+)", script))
+    assert named <= known, f"no words for {sorted(named - known)}"
+    tools = {"brush", "eraser", "rectangle", "lasso", "move"}  # announced by name
+    assert known <= named | tools, f"nobody says {sorted(known - named - tools)}"

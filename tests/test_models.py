@@ -1,0 +1,200 @@
+"""Promises that every preset in the registry keeps. A new model file is tested by being there."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from genrestore import runtime, weights
+from genrestore.card import Card, DataSource
+from genrestore.data import batch, pack
+from genrestore.degrade import find as degradation
+from genrestore.errors import ModelError
+from genrestore.models import build, find, names
+from genrestore.registry import Preset
+from genrestore.runtime import Model
+
+ALL = names()
+
+
+def fresh(preset: Preset) -> Any:
+    torch.manual_seed(0)
+    return preset.net(preset.config)
+
+
+def model(preset: Preset, net: Any = None) -> Model:
+    card = Card(
+        preset.name,
+        preset.task,
+        preset.architecture,
+        dataclasses.asdict(preset.config),
+        0,
+        "",
+        "none",
+        (),
+        preset.recipe.to_json(),
+    )
+    return Model(card, (net or fresh(preset)).eval(), torch.device("cpu"), "torch")
+
+
+def awake(net: Any) -> Any:
+    """Nets that begin as the identity would keep any promise; small random weights make them do something."""
+    torch.manual_seed(1)
+    for parameter in net.parameters():
+        if parameter.abs().max() < 0.01:
+            nn.init.normal_(parameter, std=0.02)
+    return net
+
+
+def small_batch(preset: Preset) -> dict[str, Tensor]:
+    """Two pictures of the kind the preset trains on, spoilt as its recipe says."""
+    channels = getattr(preset.config, "channels", 3)
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:256, :256] / 255
+    recipe = dataclasses.replace(preset.recipe, batch=2, size=min(preset.recipe.size, 64), augment=())
+    side = recipe.size + 2 * degradation(recipe.degrade).margin
+    arrays = [
+        np.clip(
+            255 * np.stack([np.sin(4 * x + k) ** 2 * y, x * y, rng.random((256, 256)) * 0.2][:channels], -1), 0, 255
+        )[:side, :side].astype(np.uint8)
+        for k in range(2)
+    ]
+    return batch(pack(DataSource("made", 2, "", ""), arrays, None), recipe, 0)
+
+
+def test_presets_of_every_task_of_the_page_exist() -> None:
+    assert {"sample", "inpaint", "upscale"} <= {find(name).task for name in ALL}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_preset_is_plain_data(name: str) -> None:
+    preset = find(name)
+    assert dataclasses.is_dataclass(preset.config) and not isinstance(preset.config, type)
+    assert json.loads(json.dumps(dataclasses.asdict(preset.config))) is not None
+    assert type(preset.recipe).from_json(json.loads(json.dumps(preset.recipe.to_json()))) == preset.recipe
+    assert preset.recipe.model == name and preset.recipe.data
+    for text in (preset.title, preset.intended, preset.limits, preset.paper, preset.recipe.licence):
+        assert text, f"{name} must say title, intended, limits, paper and the licence of its data"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_parameter_gets_a_gradient(name: str) -> None:
+    preset = find(name)
+    net = fresh(preset).train()
+    reached: set[int] = set()
+    for phase in net.phases(preset.recipe):
+        phase.loss(small_batch(preset)).backward()
+        reached |= {id(p) for group in phase.optimizer.param_groups for p in group["params"] if p.grad is not None}
+    missed = [key for key, parameter in net.named_parameters() if id(parameter) not in reached]
+    assert not missed, f"no gradient reaches {missed}"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_loss_falls_on_one_batch(name: str) -> None:
+    """Twenty steps on the same two pictures. For a GAN only the critic's loss is bound to fall, its generator standing still."""
+    preset = find(name)
+    net = awake(fresh(preset)).train()
+    data = small_batch(preset)
+    phase = net.phases(dataclasses.replace(preset.recipe, lr=1e-3))[0]
+    losses = []
+    for _ in range(20):
+        torch.manual_seed(3)
+        phase.optimizer.zero_grad()
+        loss = phase.loss(data)
+        loss.backward()
+        phase.optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] - 0.01 * abs(losses[0]), losses
+
+
+@pytest.mark.parametrize("name", names("sample"))
+def test_samples(name: str) -> None:
+    """Finite pictures in [0, 1]; one z gives one picture, whoever else is in the batch."""
+    net = fresh(find(name)).eval()
+    with torch.inference_mode():
+        pictures = net.sample(3, torch.Generator().manual_seed(5))
+        again = net.sample(3, torch.Generator().manual_seed(5))
+        z = torch.randn(3, net.latent)
+        together, alone = net.decode(z), net.decode(z[1:2])
+    assert pictures.shape[0] == 3 and pictures.shape[2] == pictures.shape[3] == find(name).recipe.size
+    assert torch.isfinite(pictures).all() and pictures.min() >= 0 and pictures.max() <= 1
+    assert torch.equal(pictures, again)
+    assert (together[1:2] - alone).abs().max() < 1 / 1000
+
+
+@pytest.mark.parametrize("name", names("upscale"))
+@pytest.mark.parametrize("height, width", [(37, 53), (1, 1), (2, 64)])
+def test_any_size_comes_out_enlarged(name: str, height: int, width: int) -> None:
+    """Odd sizes too: the runtime pads and crops, so a net need not know."""
+    preset = find(name)
+    out = model(preset)(torch.rand(1, 3, height, width))
+    scale = preset.config.scale  # pyright: ignore[reportAttributeAccessIssue]
+    assert out.shape == (1, 3, height * scale, width * scale)
+    assert torch.isfinite(out).all() and out.min() >= 0 and out.max() <= 1
+
+
+@pytest.mark.parametrize("name", names("inpaint"))
+@pytest.mark.parametrize("height, width", [(37, 53), (8, 8), (64, 1)])
+def test_only_the_hole_changes(name: str, height: int, width: int) -> None:
+    preset = find(name)
+    image = torch.rand(1, 3, height, width)
+    mask = torch.zeros(1, 1, height, width)
+    mask[..., height // 4 : height // 2 + 1, :] = 1
+    out = model(preset, awake(fresh(preset)))(image, mask)
+    assert out.shape == image.shape and torch.isfinite(out).all()
+    outside = (mask == 0).expand_as(image)
+    assert torch.equal(out[outside], image[outside])
+    assert not torch.equal(out, image)
+
+
+@pytest.mark.parametrize("name", names("upscale"))
+def test_receptive_field_is_as_stated(name: str) -> None:
+    """A pixel further off than `receptive` must not matter, or tiles would show."""
+    preset = find(name)
+    net = awake(fresh(preset)).eval()
+    reach = net.size_rule.receptive
+    image = torch.rand(1, 3, 8, 2 * reach + 24)
+    other = image.clone()
+    other[..., 0] = 1 - other[..., 0]
+    with torch.inference_mode():
+        change = (net(image) - net(other)).abs().amax((0, 1, 2))
+    seen = torch.nonzero(change > 0).max().item() // preset.config.scale  # pyright: ignore[reportAttributeAccessIssue]
+    assert seen <= reach, f"{name} sees {seen} pixels, its size rule says {reach}"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_file_alone_rebuilds_the_net(name: str, tmp_path: Path) -> None:
+    preset = find(name)
+    net = awake(fresh(preset)).eval()
+    card = weights.save(net, model(preset).card, tmp_path, half=False)
+    (tmp_path / "card.json").unlink()
+    again = weights.load_net(tmp_path / "model.safetensors")
+    for (key, mine), theirs in zip(net.state_dict().items(), again.state_dict().values(), strict=True):
+        assert torch.equal(mine, theirs), key
+    assert card.parameters == sum(parameter.numel() for parameter in net.parameters())
+
+
+def test_unknown_names_get_the_nearest() -> None:
+    with pytest.raises(ModelError, match="Did you mean 'span-x4'"):
+        find("span-4x")
+    with pytest.raises(ModelError, match="no architecture named 'Spam'"):
+        build("Spam", {})
+    with pytest.raises(ModelError, match="do not fit Span"):
+        build("Span", {"scale": 4, "depth": 3})
+
+
+def test_backend_equals_plain_torch() -> None:
+    """What OpenVINO computes is what PyTorch computes, to a fraction of a grey level."""
+    preset = find("span-x4")
+    net = awake(fresh(preset)).eval()
+    image = torch.rand(1, 3, 40, 56)
+    plain = model(preset, net)(image)
+    title = runtime._compile(net)
+    assert title.startswith("openvino")
+    tolerance = 0.25 / 255 if title.endswith("f32") else 8 / 255
+    assert (Model(model(preset).card, net, torch.device("cpu"), title)(image) - plain).abs().max() < tolerance

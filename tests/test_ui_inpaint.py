@@ -1,0 +1,715 @@
+"""The Inpaint tab in a browser, by mouse, keys and touch, and its handler without one."""
+
+import base64
+import hashlib
+import io
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+pytest.importorskip("gradio")
+
+from conftest import PHONE
+
+import genrestore
+from genrestore.errors import MaskError
+from genrestore.ui import inpaint
+from genrestore.ui import job as jobs
+from genrestore.ui.mask_editor import MaskEditor
+
+EXAMPLES = Path(inpaint.__file__).with_name("examples")
+VALUE = "document.querySelector('#inpaint-editor .mask-editor').editor.value()"
+
+# ---- what the tests do with the page ----
+
+
+def photo(path: Path, width: int = 160, height: int = 120, **save: Any) -> Path:
+    """A smooth picture with some grain, so that a repair differs from it."""
+    y, x = np.mgrid[0:height, 0:width]
+    waves = [127 + 90 * np.sin(x / (9 + 5 * k) + k) * np.cos(y / (11 + 3 * k)) for k in range(3)]
+    grain = np.random.default_rng(5).normal(0, 12, (height, width, 3))
+    Image.fromarray(np.clip(np.stack(waves, 2) + grain, 0, 255).astype(np.uint8)).save(path, **save)
+    return path
+
+
+class Editor:
+    """The editor of one page."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        page.get_by_role("tab", name=re.compile("Inpaint|修复")).click()
+        self.root = page.locator("#inpaint-editor .mask-editor")
+        self.root.wait_for()
+        self.stage = self.root.locator(".stage")
+
+    def open(self, path: Path) -> "Editor":
+        self.root.locator(".photo-file").set_input_files(path)
+        self.root.locator(".note", has_text=path.name).wait_for()
+        self.page.evaluate(VALUE)  # waits until the server has it
+        self.page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+        return self
+
+    def do(self, name: str) -> None:
+        self.root.locator(f"[data-do={name}]:visible").first.click()
+
+    def tool(self, name: str) -> None:
+        self.root.locator(f"[data-tool={name}]").click()
+
+    def size(self, value: int) -> None:
+        """Set the brush to about `value` picture pixels with the bracket keys."""
+        self.stage.focus()
+        for _ in range(60):
+            now = int(self.root.locator(".size output").inner_text().split()[0])
+            if now == value:
+                return
+            self.page.keyboard.press("]" if now < value else "[")
+            if (now < value) != (int(self.root.locator(".size output").inner_text().split()[0]) < value):
+                return
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Where a point of the picture, in parts of its width and height, is on the screen while all is in view."""
+        box = self.stage.bounding_box()
+        value = self.page.evaluate(VALUE)
+        scale = min((box["width"] - 2) / value["w"], (box["height"] - 2) / value["h"])
+        left = box["x"] + (box["width"] - scale * value["w"]) / 2
+        top = box["y"] + (box["height"] - scale * value["h"]) / 2
+        return left + x * scale * value["w"], top + y * scale * value["h"]
+
+    def drag(self, *points: tuple[float, float], button: str = "left") -> None:
+        self.stage.scroll_into_view_if_needed()
+        places = [self.at(*point) for point in points]
+        self.page.mouse.move(*places[0])
+        self.page.mouse.down(button=button)
+        for place in places[1:]:
+            self.page.mouse.move(*place, steps=6)
+        self.page.mouse.up(button=button)
+
+    def value(self) -> Any:
+        return self.page.evaluate(VALUE)
+
+    def mask(self) -> np.ndarray:
+        """(H, W) bool, as the server would get it now."""
+        return read_png(base64.b64decode(self.value()["mask"].split(",")[1]))
+
+    def setting(self, name: str) -> None:
+        if not self.page.locator("#inpaint-format").is_visible():
+            self.page.locator("#inpaint-settings > button").click()
+        self.page.locator("#inpaint-format").get_by_text(name, exact=True).click()
+
+    def repair(self) -> bytes:
+        """Press Repair and wait; the file that the download button gives."""
+        self.page.locator("#inpaint-go").click()
+        self.page.locator("#inpaint-stop").wait_for()
+        self.page.locator("#inpaint-go").wait_for(timeout=60_000)
+        self.page.locator("#inpaint-line").wait_for()
+        with self.page.expect_download() as download:
+            self.page.locator("#inpaint-download").click()
+        self.name = download.value.suggested_filename
+        return Path(download.value.path()).read_bytes()
+
+
+def read_png(data: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as opened:
+        assert opened.format == "PNG"
+        assert opened.mode == "1", "the mask should take one bit a pixel"
+        return np.asarray(opened)
+
+
+def pixels(data: bytes | Path) -> np.ndarray:
+    with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as opened:
+        return np.asarray(opened.convert("RGB"))
+
+
+@pytest.fixture
+def editor(page: Any, tmp_path: Path) -> Editor:
+    """The tab at 1280 × 900 with a PNG of 160 × 120 open."""
+    return Editor(page).open(photo(tmp_path / "photo.png"))
+
+
+# ---- pictures ----
+
+
+def test_the_original_file_reaches_the_server(page: Any, tmp_path: Path) -> None:
+    """Byte for byte, although the page shows it turned; the result keeps what the file carried."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by 90 degrees
+    exif[0x010F] = "Camera maker"
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = photo(tmp_path / "photo.jpg", 200, 120, exif=exif, icc_profile=icc, quality=90, dpi=(300, 300))
+    editor = Editor(page).open(path)
+    value = editor.value()
+    assert (value["w"], value["h"]) == (120, 200)
+    assert (
+        hashlib.sha256(Path(value["file"]["path"]).read_bytes()).digest() == hashlib.sha256(path.read_bytes()).digest()
+    )
+
+    editor.drag((0.3, 0.5), (0.7, 0.5))
+    data = editor.repair()
+    assert editor.name == "photo.repaired.jpg"
+    with Image.open(io.BytesIO(data)) as result:
+        assert (result.format, result.size) == ("JPEG", (120, 200))
+        assert result.info["icc_profile"] == icc
+        assert result.getexif()[0x010F] == "Camera maker"
+        assert result.getexif().get(0x0112, 1) == 1
+    line = page.locator("#inpaint-line").inner_text()
+    assert "by writing JPEG anew, 0 by the repair" in line
+    assert page.problems == []
+
+
+def test_a_format_that_the_browser_cannot_draw_is_shown_by_the_server(page: Any, tmp_path: Path) -> None:
+    path = photo(tmp_path / "scan.tif", 150, 90)
+    editor = Editor(page).open(path)
+    assert (editor.value()["w"], editor.value()["h"]) == (150, 90)
+    editor.drag((0.4, 0.5), (0.6, 0.5))
+    assert editor.mask().any()
+
+
+def test_a_file_that_is_no_picture_leaves_all_as_it_was(editor: Editor, tmp_path: Path) -> None:
+    editor.drag((0.3, 0.5), (0.7, 0.5))
+    before, mask = editor.value(), editor.mask()
+    (tmp_path / "broken.png").write_bytes(b"this is not a picture")
+    editor.root.locator(".photo-file").set_input_files(tmp_path / "broken.png")
+    editor.root.locator(".problem:not(:empty)").wait_for()
+    assert editor.value()["file"]["path"] == before["file"]["path"]
+    assert np.array_equal(editor.mask(), mask)
+    assert editor.root.get_attribute("data-state") == "ready"
+
+
+def test_examples_drop_and_paste_open_pictures(page: Any) -> None:
+    editor = Editor(page)
+    editor.root.get_by_role("button", name="Example: bulb").click()
+    editor.root.locator(".note", has_text="bulb.jpg · 576 × 576").wait_for()
+    assert Path(editor.value()["file"]["path"]).read_bytes() == (EXAMPLES / "bulb.jpg").read_bytes()
+
+    give = """async ([kind, data, name]) => {
+        const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([bytes], name, {type: "image/jpeg"}));
+        const target = kind === "drop" ? document.querySelector("#inpaint-editor .stage") : document.body;
+        const event = kind === "drop"
+            ? new DragEvent("drop", {bubbles: true, cancelable: true, dataTransfer: transfer})
+            : new ClipboardEvent("paste", {bubbles: true, cancelable: true, clipboardData: transfer});
+        target.dispatchEvent(event);
+    }"""
+    for kind, name in (("drop", "sand"), ("paste", "nyc")):
+        data = (EXAMPLES / f"{name}.jpg").read_bytes()
+        page.evaluate(give, [kind, base64.b64encode(data).decode(), f"{name}.jpg"])
+        editor.root.locator(".note", has_text=f"{name}.jpg").wait_for()
+        assert Path(editor.value()["file"]["path"]).read_bytes() == data
+
+
+def test_a_camera_that_is_not_given_is_explained(page: Any) -> None:
+    editor = Editor(page)
+    editor.do("camera")
+    editor.root.locator(".problem", has_text=re.compile("camera", re.IGNORECASE)).wait_for()
+    assert editor.root.get_attribute("data-state") == "start"
+
+
+# ---- painting ----
+
+
+def test_a_stroke_and_an_eraser_change_the_result_only_there(editor: Editor, tmp_path: Path) -> None:
+    editor.drag((0.2, 0.3), (0.8, 0.3), (0.8, 0.7))
+    painted = editor.mask()
+    editor.tool("eraser")
+    editor.drag((0.5, 0.2), (0.5, 0.4))
+    mask = editor.mask()
+    assert 0 < mask.sum() < painted.sum()
+    assert not (mask & ~painted).any()
+    assert painted[36, 80]
+    assert not mask[36, 80]
+    # A stroke across 60 % of the width is a bar: as long as drawn, as high as the brush.
+    size = int(editor.root.locator(".size output").inner_text().split()[0])
+    assert abs(painted[:, 64].sum() - size) <= 1
+
+    before, after = pixels(tmp_path / "photo.png"), pixels(editor.repair())
+    assert editor.name == "photo.repaired.png"
+    different = (before != after).any(axis=2)
+    assert not (different & ~mask).any()
+    assert different[mask].mean() > 0.5
+    count = int((~mask).sum()) * 3
+    assert f"0 of {count:,} samples changed outside the mask" in editor.page.locator("#inpaint-line").inner_text()
+    assert editor.page.problems == []
+
+
+def test_rectangle_lasso_and_right_button(editor: Editor) -> None:
+    editor.tool("rectangle")
+    editor.drag((0.25, 0.25), (0.75, 0.75))
+    mask = editor.mask()
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    assert mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+    assert abs(rows[0] - 30) <= 1
+    assert abs(columns[-1] - 120) <= 1
+    editor.tool("lasso")
+    editor.drag((0.5, 0.3), (0.7, 0.7), (0.3, 0.7), button="right")  # a triangle is cut out
+    cut = editor.mask()
+    assert not (cut & ~mask).any()
+    assert abs((mask & ~cut).sum() - 160 * 0.4 * 120 * 0.4 / 2) < 120
+    assert not cut[72, 80]
+    assert cut[36, 48]
+
+
+def test_undo_and_redo_go_all_the_way(editor: Editor) -> None:
+    """Twelve steps of all kinds, all the way back, all the way forth, and a new step ends the way forth."""
+    states = [editor.mask()]
+    for k in range(4):
+        editor.drag((0.2 + 0.1 * k, 0.2), (0.3 + 0.1 * k, 0.8))
+        states.append(editor.mask())
+        editor.do("invert" if k % 2 else "grow")
+        states.append(editor.mask())
+        editor.do("shrink" if k % 2 else "invert")
+        states.append(editor.mask())
+    for state in states[-2::-1]:
+        editor.page.keyboard.press("Control+z")
+        assert np.array_equal(editor.mask(), state)
+    assert editor.root.locator("[data-do=undo]").is_disabled()
+    for k, state in enumerate(states[1:]):
+        editor.page.keyboard.press("Control+Shift+z" if k % 2 else "Control+y")
+        assert np.array_equal(editor.mask(), state)
+    assert editor.root.locator("[data-do=redo]").is_disabled()
+    editor.do("undo")
+    editor.do("undo")
+    assert np.array_equal(editor.mask(), states[-3])
+    editor.do("clear")
+    assert not editor.mask().any()
+    assert editor.root.locator("[data-do=redo]").is_disabled()
+
+
+def spread(mask: np.ndarray, radius: int) -> np.ndarray:
+    """Plain and slow: every pixel whose distance to a marked one is at most `radius`."""
+    padded = np.pad(mask, radius)
+    height, width = mask.shape
+    offsets = range(-radius, radius + 1)
+    near = [
+        padded[radius + dy : radius + dy + height, radius + dx : radius + dx + width]
+        for dy in offsets
+        for dx in offsets
+        if dx * dx + dy * dy <= radius * radius
+    ]
+    return np.logical_or.reduce(near)
+
+
+def test_invert_grow_and_shrink_are_exact(editor: Editor) -> None:
+    editor.size(9)
+    editor.drag((0.0, 0.1), (0.5, 0.5), (0.9, 1.0))
+    mask = editor.mask()
+    editor.do("invert")
+    assert np.array_equal(editor.mask(), ~mask)
+    editor.do("invert")
+    for radius in (1, 7):
+        editor.root.locator(".by input").fill(str(radius))
+        editor.do("grow")
+        assert np.array_equal(editor.mask(), spread(mask, radius))
+        editor.do("undo")
+        editor.do("shrink")
+        assert np.array_equal(editor.mask(), ~spread(~mask, radius))
+        editor.do("undo")
+
+
+def test_a_mask_goes_out_and_in_unchanged(editor: Editor, tmp_path: Path) -> None:
+    marked = np.random.default_rng(3).random((120, 160)) < 0.3
+    Image.fromarray(marked).save(tmp_path / "noise.png")
+    editor.root.locator(".mask-file").set_input_files(tmp_path / "noise.png")
+    editor.root.locator(".note", has_text="% marked").wait_for()
+    assert np.array_equal(editor.mask(), marked)
+    editor.tool("brush")
+    editor.drag((0.3, 0.3), (0.6, 0.6))
+    drawn = editor.mask()
+    with editor.page.expect_download() as download:
+        editor.do("save")
+    assert download.value.suggested_filename == "photo.mask.png"
+    saved = Path(download.value.path()).read_bytes()
+    assert np.array_equal(read_png(saved), drawn)
+
+    editor.do("clear")
+    (tmp_path / "saved.png").write_bytes(saved)
+    editor.root.locator(".mask-file").set_input_files(tmp_path / "saved.png")
+    editor.root.locator(".note", has_text="% marked").wait_for()
+    assert np.array_equal(editor.mask(), drawn)
+    with editor.page.expect_download() as again:
+        editor.do("save")
+    assert Path(again.value.path()).read_bytes() == saved
+
+    # A painted layer counts by its alpha, whatever its colour; half the size of the picture is the same shape.
+    layer = np.zeros((60, 80, 4), np.uint8)
+    layer[20:40, 10:30, 3] = 255
+    Image.fromarray(layer).save(tmp_path / "layer.png")
+    editor.root.locator(".mask-file").set_input_files(tmp_path / "layer.png")
+    editor.root.locator(".note", has_text="8.3 % marked").wait_for()
+    assert np.array_equal(editor.mask(), np.kron(layer[:, :, 3] > 0, np.ones((2, 2), bool)))
+
+    Image.new("1", (50, 120), 1).save(tmp_path / "narrow.png")
+    editor.root.locator(".mask-file").set_input_files(tmp_path / "narrow.png")
+    editor.root.locator(".problem", has_text="50 × 120, the picture 160 × 120").wait_for()
+
+
+def test_all_can_be_done_with_keys(editor: Editor) -> None:
+    press = editor.page.keyboard.press
+    editor.stage.focus()
+    press("ArrowRight")  # the crosshair appears in the middle
+    press("Enter")
+    for _ in range(6):
+        press("ArrowRight")
+    press("Enter")
+    line = editor.mask()
+    columns = np.flatnonzero(line.any(0))
+    assert line[60, 81]
+    assert len(columns) > 15
+    press("e")
+    press(" ")  # one dab of the eraser at the end of the line, then down and up again
+    press(" ")
+    assert 0 < editor.mask().sum() < line.sum()
+    press("r")
+    press("ArrowUp")
+    press("Enter")
+    for key in ("ArrowUp", "ArrowLeft"):
+        press(key)
+        press(key)
+    press("Enter")
+    assert editor.mask().sum() > 0
+    press("Enter")
+    press("ArrowDown")
+    press("Escape")  # an unfinished rectangle is dropped
+    steps = editor.mask()
+    press("Delete")
+    assert not editor.mask().any()
+    press("Control+z")
+    assert np.array_equal(editor.mask(), steps)
+    assert re.search(r"Undone\. photo\.png .* % marked", editor.root.locator(".said").text_content())
+    press("?")
+    assert editor.root.locator(".help").is_visible()
+    press("Escape")
+    assert not editor.root.locator(".help").is_visible()
+
+
+def test_what_is_painted_lies_under_the_pointer_when_zoomed(editor: Editor) -> None:
+    """Zoom at a point by wheel, pan with the space bar, and dab: the dab is where the picture shows that point."""
+    editor.size(3)
+    x, y = editor.at(0.25, 0.25)
+    editor.page.mouse.move(x, y)
+    for _ in range(4):
+        editor.page.mouse.wheel(0, -300)
+    editor.page.wait_for_timeout(100)
+    editor.page.mouse.down()
+    editor.page.mouse.up()
+    rows, columns = np.nonzero(editor.mask())
+    assert abs(rows.mean() - 30) < 1.5
+    assert abs(columns.mean() - 40) < 1.5
+    percent = int(editor.root.locator(".percent").inner_text().split()[0])
+
+    editor.page.keyboard.down(" ")
+    editor.page.mouse.down()
+    editor.page.mouse.move(x + 90, y + 60, steps=4)
+    editor.page.mouse.up()
+    editor.page.keyboard.up(" ")
+    editor.page.wait_for_timeout(100)
+    editor.do("clear")
+    editor.page.mouse.move(x, y)
+    editor.page.mouse.down()
+    editor.page.mouse.up()
+    rows, columns = np.nonzero(editor.mask())
+    assert abs(columns.mean() - (40 - 90 * 100 / percent)) < 1.5
+    assert abs(rows.mean() - (30 - 60 * 100 / percent)) < 1.5
+
+
+# ---- the tab ----
+
+
+def test_repair_tells_what_is_missing(page: Any, tmp_path: Path) -> None:
+    editor = Editor(page)
+    page.locator("#inpaint-go").click()
+    page.get_by_test_id("toast-body").filter(has_text="choose a photo").wait_for()
+    editor.open(photo(tmp_path / "photo.png"))
+    page.locator("#inpaint-go").click()
+    page.get_by_test_id("toast-body").filter(has_text="Nothing is marked yet").wait_for()
+    assert page.locator("#inpaint-go").is_visible()
+    editor.do("invert")
+    page.locator("#inpaint-go").click()
+    page.get_by_test_id("toast-body").filter(has_text="covers the whole picture").wait_for()
+    page.locator("#inpaint-go").wait_for()
+    assert editor.mask().all(), "a mistake must not cost what is painted"
+
+
+def test_the_result_can_be_worked_on(editor: Editor) -> None:
+    editor.drag((0.3, 0.3), (0.6, 0.3))
+    editor.setting("WebP, lossless")
+    first = editor.repair()
+    assert editor.name == "photo.repaired.webp"
+    assert editor.page.locator("#inpaint-line").inner_text().startswith("0 of ")
+    editor.page.locator("#inpaint-onward").click()
+    editor.root.locator(".note", has_text="photo.repaired.webp").wait_for()
+    assert Path(editor.value()["file"]["path"]).read_bytes() == first
+    assert not editor.mask().any()
+    editor.drag((0.3, 0.7), (0.6, 0.7))
+    mask = editor.mask()
+    second = editor.repair()
+    assert editor.name == "photo.repaired.webp"
+    assert not ((pixels(first) != pixels(second)).any(axis=2) & ~mask).any()
+
+
+def test_another_tab_costs_nothing(editor: Editor) -> None:
+    editor.drag((0.3, 0.3), (0.6, 0.3))
+    mask = editor.mask()
+    editor.page.get_by_role("tab", name="About").click()
+    editor.stage.wait_for(state="hidden")
+    editor.page.get_by_role("tab", name="Inpaint").click()
+    editor.stage.wait_for()
+    assert np.array_equal(editor.mask(), mask)
+    editor.drag((0.3, 0.7), (0.6, 0.7))
+    assert not (mask & ~editor.mask()).any()
+    assert editor.mask()[84, 72]
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A JPEG of 12 megapixels as a phone writes it."""
+    folder = tmp_path_factory.mktemp("large")
+    part = pixels(photo(folder / "part.png", 1000, 750))
+    Image.fromarray(np.tile(part, (4, 4, 1))).save(folder / "large.jpg", quality=90)
+    return folder / "large.jpg"
+
+
+def test_twelve_megapixels_are_shown_within_a_second_and_repaired(page: Any, large: Path) -> None:
+    editor = Editor(page)
+    watch = """() => {
+        const input = document.querySelector("#inpaint-editor .photo-file");
+        const canvas = document.querySelector("#inpaint-editor canvas.photo");
+        canvas.width = 0;
+        window.shown = new Promise((resolve) => input.addEventListener("change", () => {
+            const start = performance.now();
+            const look = () => {
+                const middle = [canvas.width / 2, canvas.height / 2, 1, 1];
+                if (canvas.width && canvas.getContext("2d").getImageData(...middle).data[3])
+                    resolve(performance.now() - start);
+                else requestAnimationFrame(look);
+            };
+            look();
+        }, {capture: true, once: true}));
+    }"""
+    times: list[float] = []
+    while len(times) < 3 and min(times, default=1000) >= 1000:  # other tests may hold the cores for a moment
+        page.evaluate(watch)
+        editor.root.locator(".photo-file").set_input_files(large)
+        times.append(page.evaluate("window.shown"))
+        page.evaluate(VALUE)
+    shown = min(times)
+    print(f"12 megapixels shown after {shown:.0f} ms")
+    assert shown < 1000
+    editor.root.locator(".note", has_text="4000 × 3000").wait_for()
+    assert Path(editor.value()["file"]["path"]).read_bytes() == large.read_bytes()
+    editor.size(100)
+    editor.drag((0.5, 0.5), (0.52, 0.5))
+    assert editor.mask().shape == (3000, 4000)
+    editor.repair()
+    assert editor.name == "large.repaired.jpg"
+    assert page.problems == []
+
+
+def test_cancel_stops_at_once_and_keeps_what_is_painted(page: Any, large: Path) -> None:
+    editor = Editor(page).open(large)
+    editor.tool("rectangle")
+    editor.drag((0.02, 0.02), (0.9, 0.9))
+    mask = editor.mask()
+    page.locator("#inpaint-go").click()
+    page.locator("#inpaint-stop").click()
+    start = time.monotonic()
+    page.locator("#inpaint-go").wait_for()
+    assert time.monotonic() - start < 2
+    assert not page.locator("#inpaint-stop").is_visible()
+    page.wait_for_timeout(1000)
+    assert not page.locator("#inpaint-line").is_visible()
+    assert np.array_equal(editor.mask(), mask)
+
+
+# ---- phone ----
+
+
+def test_a_finger_paints_and_two_fingers_zoom(phone: Any, tmp_path: Path) -> None:
+    editor = Editor(phone).open(photo(tmp_path / "photo.png"))
+    editor.stage.scroll_into_view_if_needed()
+    session = phone.context.new_cdp_session(phone)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        fingers = [{"x": x, "y": y, "id": k} for k, (x, y) in enumerate(points)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+    scrolled = phone.evaluate("scrollY")
+    x, y = editor.at(0.5, 0.2)
+    touch("touchStart", (x, y))
+    for k in range(1, 11):
+        touch("touchMove", (x, y + 12 * k))
+    touch("touchEnd")
+    mask = editor.mask()
+    assert np.flatnonzero(mask.any(1)).size > 40
+    assert phone.evaluate("scrollY") == scrolled, "the page must not scroll under a stroke"
+
+    x, y = editor.at(0.5, 0.5)
+    touch("touchStart", (x - 30, y))
+    touch("touchStart", (x - 30, y), (x + 30, y))
+    for k in range(1, 9):
+        touch("touchMove", (x - 30 - 8 * k, y), (x + 30 + 8 * k, y))
+    touch("touchEnd")
+    phone.wait_for_timeout(100)
+    assert np.array_equal(editor.mask(), mask), "a pinch must not paint"
+    assert editor.root.locator("[data-do=fit]").is_enabled(), "the picture was not zoomed"
+    assert phone.evaluate("scrollY") == scrolled
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    editor.repair()
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    assert phone.problems == []
+
+
+def test_chinese_and_dark(visit: Callable[..., Any], tmp_path: Path) -> None:
+    page = visit("/?__theme=dark", locale="zh-CN", **{**PHONE, "has_touch": False})
+    editor = Editor(page)
+    editor.root.get_by_role("button", name="选择照片").wait_for()
+    editor.open(photo(tmp_path / "photo.png"))
+    assert "尚未标记" in editor.root.locator(".note").inner_text()
+    light = "getComputedStyle(document.querySelector('#inpaint-editor .stage')).backgroundColor"
+    assert max(map(int, re.findall(r"\d+", page.evaluate(light))[:3])) < 80
+    page.locator("#inpaint-go").click()
+    page.get_by_test_id("toast-body").filter(has_text="尚未标记任何区域").wait_for()
+
+
+# ---- what nobody but a forger sends ----
+
+
+def forged(page: Any, value: object) -> str:
+    """Send `value` as the editor's to the Repair event, as a program would; all that the server says."""
+    return page.evaluate(
+        """async (value) => {
+            const config = await (await fetch("/config")).json();
+            const id = config.components.find((part) => part.props.elem_id === "inpaint-go").id;
+            const event = config.dependencies.find((part) => part.targets.some(([target]) => target === id));
+            const session_hash = Math.random().toString(36).slice(2);
+            const data = [value, "auto", "crop", "input"];
+            const body = JSON.stringify({data, fn_index: event.id, session_hash, event_data: null, trigger_id: id});
+            const post = {method: "POST", headers: {"content-type": "application/json"}, body};
+            const joined = await fetch("/gradio_api/queue/join", post);
+            if (!joined.ok) return joined.text();
+            const reader = (await fetch(`/gradio_api/queue/data?session_hash=${session_hash}`)).body.getReader();
+            let heard = "";
+            while (!heard.includes("process_completed")) {
+                const {done, value: part} = await reader.read();
+                if (done) break;
+                heard += new TextDecoder().decode(part);
+            }
+            await reader.cancel();
+            return heard;
+        }""",
+        value,
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "answer"),
+    [
+        ({"path": "/etc/passwd"}, "was not uploaded here"),
+        ({"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, '"success":false'),
+        ({"path": "http://127.0.0.1:9/x.png", "meta": {"_type": "gradio.FileData"}}, "not fetched"),
+        ({"url": "x"}, "No picture was uploaded"),
+        (5, "No picture was uploaded"),
+        (None, "No picture was uploaded"),
+    ],
+)
+def test_a_payload_without_an_uploaded_file_is_refused(page: Any, file: object, answer: str) -> None:
+    mask = "data:image/png;base64,AAAA"
+    heard = forged(page, {"file": file, "mask": mask, "w": 1, "h": 1})
+    assert answer in heard
+    assert "root:" not in heard
+
+
+# ---- the handler without a browser ----
+
+
+@pytest.fixture
+def value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the editor sends for photo.png with a square painted."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    mask = Image.new("1", (160, 120))
+    mask.paste(1, (40, 40, 80, 80))
+    file = io.BytesIO()
+    mask.save(file, "PNG")
+    path = photo(tmp_path / "photo.png")
+    url = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    return {"file": {"path": str(path), "meta": {"_type": "gradio.FileData"}}, "mask": url, "w": 160, "h": 120}
+
+
+def named(change: list[Any]) -> dict[str, Any]:
+    return dict(zip(inpaint.OUTPUTS, change, strict=True))
+
+
+def test_the_handler_gives_the_task_what_was_painted(value: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+
+    def fake(picture: Any, mask: np.ndarray, **settings: Any) -> Any:
+        seen.update(settings, mask=mask)
+        changed = picture.pixels.copy()
+        changed[mask] = 255 - changed[mask]
+        changed[0, 0] ^= 1  # a fault that must be counted
+        return picture.with_pixels(changed)
+
+    monkeypatch.setattr(genrestore, "inpaint", fake, raising=False)
+    last = named(list(inpaint.run(value, "auto", "whole", "png", None))[-1])
+    assert (seen["model"], seen["strategy"]) == ("auto", "whole")
+    assert seen["mask"].sum() == 1600
+    assert last["line"].value.startswith(f"3 of {3 * (160 * 120 - 1600):,} samples changed outside the mask.")
+    assert Path(last["result"]).name == "photo.repaired.png"
+    assert MaskEditor.value(Path(last["result"]))["file"]["path"] == last["result"]
+
+
+def test_a_closed_page_stops_the_job(value: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradio closes the generator of a cancelled event; the thread must hear of it."""
+    stopped = threading.Event()
+
+    def slow(picture: Any, mask: np.ndarray, *, cancel: threading.Event, **_: Any) -> Any:
+        if cancel.wait(20):
+            stopped.set()
+        raise MaskError("stopped")
+
+    monkeypatch.setattr(genrestore, "inpaint", slow, raising=False)
+    running = inpaint.run(value, "auto", "crop", "input", None)
+    next(running)
+    next(running)
+    running.close()
+    assert stopped.wait(5)
+
+
+def test_a_mistake_gives_the_button_back(value: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*_: Any, **__: Any) -> Any:
+        raise MaskError("wrong")
+
+    monkeypatch.setattr(genrestore, "inpaint", wrong, raising=False)
+    told: list[str] = []
+    monkeypatch.setattr("genrestore.ui.shown.gr.Warning", lambda text, **_: told.append(text))
+    changes = [change for change in inpaint.run(value, "auto", "crop", "input", None) if isinstance(change, list)]
+    assert told == ["wrong"]
+    assert named(changes[-1])["go"].visible is True
+    assert named(changes[-1])["stop"].visible is False
+
+
+def test_only_listed_models_and_formats_are_used(value: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`file:` and `hf:` references are for the command line; a stranger must not name what is read."""
+    told: list[str] = []
+    monkeypatch.setattr("genrestore.ui.shown.gr.Warning", lambda text, **_: told.append(text))
+    for model, kind in (("file:/etc", "input"), ("hf:owner/repo", "input"), ("auto", "gif"), ("auto", None)):
+        list(inpaint.run(value, model, "crop", kind, None))
+    assert [text.split()[0] for text in told] == ["Choose", "Choose", "Save", "Save"]
+
+
+def test_strategies_are_those_of_the_task() -> None:
+    from genrestore.tasks import inpaint as task
+
+    assert inpaint.STRATEGIES == task.STRATEGIES
+
+
+def test_examples_are_there() -> None:
+    assert json.dumps([path.name for path in jobs.EXAMPLES if not path.exists()]) == "[]"

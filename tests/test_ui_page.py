@@ -1,0 +1,348 @@
+"""The frame round the tabs: what it asks of the network (nothing), what it refuses, how it looks, what it says."""
+
+import dataclasses
+import http.client
+import importlib
+import io
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import gradio as gr
+import pytest
+from PIL import Image, ImageStat
+
+import genrestore
+from genrestore.card import Card, DataSource, Metric
+from genrestore.errors import Cancelled, MaskError
+from genrestore.ui import TABS, about, guard, words
+from genrestore.ui.shown import shown
+
+ENGLISH = ["Sample", "Inpaint", "Upscale", "About"]
+CHINESE = ["生成", "修复", "放大", "关于"]
+
+
+def open_tab(page: Any, name: str) -> None:
+    page.get_by_role("tab", name=name, exact=True).click()
+    page.locator(f"#tab-{name.lower()}").wait_for()
+    page.wait_for_timeout(600)  # layout settles after the tab is in the page
+
+
+# --- start ----------------------------------------------------------------------------------------------------------
+
+
+def test_page_is_built_without_torch() -> None:
+    """The first page must not wait for torch; whoever needs it imports it inside the call."""
+    script = "import sys, genrestore.ui; genrestore.ui.build(); assert not {'torch', 'openvino'} & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_tabs_open_without_an_error(page: Any) -> None:
+    assert [tab.inner_text() for tab in page.get_by_role("tab").all()] == ENGLISH
+    assert page.title() == "genrestore"
+    for name in ENGLISH:
+        open_tab(page, name)
+    assert page.problems == []
+
+
+def test_tabs_are_reached_by_keyboard(page: Any) -> None:
+    page.get_by_role("tab", name="Sample").focus()
+    for _ in ENGLISH[1:]:
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent.trim()") == "About":
+            break
+    page.keyboard.press("Enter")
+    page.locator("#about").wait_for()
+
+
+# --- no outside host ------------------------------------------------------------------------------------------------
+
+
+def test_the_browser_asks_no_outside_host(browser: Any, app_url: str) -> None:
+    """Every request of every tab, and of Gradio's settings and API panels, goes to the page's own server."""
+    own = urlsplit(app_url).netloc
+    context = browser.new_context()
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda socket: asked.append(socket.url))
+    page.goto(app_url)
+    for name in ENGLISH:
+        open_tab(page, name)
+    for view in ("settings", "api"):
+        page.goto(f"{app_url}/?view={view}")
+        page.get_by_role("tab").first.wait_for()
+        page.wait_for_timeout(1000)
+    context.close()
+    assert len(asked) > 50  # the listener did hear
+    outside = [url for url in asked if not url.startswith(("data:", "blob:")) and urlsplit(url).netloc != own]
+    assert outside == []
+
+
+LISTENER = """
+import os, socket
+def note(what, host):
+    if isinstance(host, bytes): host = host.decode()
+    if host not in (None, "", "localhost", "::1", "0.0.0.0", "::") and not str(host).startswith("127."):
+        with open(os.environ["HEARD"], "a") as file: file.write(f"{what} {host}\\n")
+def wrap(owner, name, place):
+    original = getattr(owner, name)
+    def heard(*args, **kwargs):
+        target = args[place] if len(args) > place else None
+        note(name, target[0] if isinstance(target, tuple) else target)
+        return original(*args, **kwargs)
+    setattr(owner, name, heard)
+for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"): wrap(socket, name, 0)
+class Socket(socket.socket): pass
+for name in ("connect", "connect_ex", "sendto"):
+    def method(self, *args, _original=getattr(socket.socket, name), _name=name):
+        if isinstance(args[-1], tuple): note(_name, args[-1][0])
+        return _original(self, *args)
+    setattr(Socket, name, method)
+socket.socket = Socket
+open(os.environ["HEARD"], "a").close()
+"""
+
+
+def test_the_server_asks_no_outside_host(
+    start_app: Callable[..., str], visit: Callable[..., Any], tmp_path: Path
+) -> None:
+    """From start to a warm net and a first click in each tab: no name is looked up and no connection made."""
+    (tmp_path / "sitecustomize.py").write_text(LISTENER)
+    heard = tmp_path / "heard"
+    surroundings = {"PYTHONPATH": str(tmp_path), "HEARD": str(heard)}
+    control = "import socket\ntry: socket.getaddrinfo('name.invalid', 80)\nexcept OSError: pass"
+    subprocess.run([sys.executable, "-c", control], env={**os.environ, **surroundings}, check=True)
+    assert heard.read_text() == "getaddrinfo name.invalid\n"  # the listener does hear
+    heard.write_text("")
+
+    address = start_app(**surroundings)
+    page = visit(address=address)
+    for name in ENGLISH[:-1]:
+        open_tab(page, name)
+        primary = page.locator("button.primary:visible").first
+        if primary.count() and primary.is_enabled():
+            primary.click()
+        page.wait_for_timeout(1500)
+    assert heard.read_text() == ""
+
+
+# --- what the server refuses ----------------------------------------------------------------------------------------
+
+
+def post(address: str, path: str, body: bytes, *, chunked: bool = False) -> tuple[int, str]:
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)
+    headers = {"Content-Type": "application/json"}
+    if chunked:
+        pieces = (body[k : k + 2**20] for k in range(0, len(body), 2**20))
+        connection.request("POST", path, body=pieces, headers=headers, encode_chunked=True)
+    else:
+        connection.request("POST", path, body=body, headers=headers)
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_json_body_without_end_is_refused(app_url: str, chunked: bool) -> None:
+    """Gradio itself took 60 MB; a chunked body declares no length, so it is counted as it comes."""
+    body = json.dumps({"data": ["x" * guard.BODY_BYTES]}).encode()
+    try:
+        status, said = post(app_url, "/gradio_api/queue/join", body, chunked=chunked)
+    except (BrokenPipeError, ConnectionResetError):
+        return  # the server hung up before all was sent, which is a refusal too
+    assert status == 413
+    assert "upload" in json.loads(said)["error"]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"path": "http://127.0.0.1:9/x.png", "meta": {"_type": "gradio.FileData"}},
+        {"value": [{"path": "https://example.invalid/x.png", "meta": {"_type": "gradio.FileData"}}]},
+        {"path": "HTTPS://example.invalid/x.png"},
+    ],
+)
+def test_an_address_instead_of_a_file_is_refused(app_url: str, payload: dict[str, Any]) -> None:
+    """Gradio would fetch it; this server fetches nothing."""
+    for route in ("/gradio_api/queue/join", "/gradio_api/component_server", "/gradio_api/call/x"):
+        status, said = post(app_url, route, json.dumps({"data": [payload], "session_hash": "s"}).encode())
+        assert status == 400
+        assert "uploaded" in json.loads(said)["error"]
+
+
+def test_addresses_are_found_however_they_are_written() -> None:
+    assert guard.names_address(rb'{"data": [{"path": "\u0068ttp://x"}]}')
+    assert guard.names_address(b'[[[{"a": {"path": " https://x"}}]]]')
+    assert not guard.names_address(b'{"data": [{"path": "/tmp/gradio/a.png", "url": "http://127.0.0.1:7860/a.png"}]}')
+    assert not guard.names_address(b"not json")
+    assert not guard.names_address(b"[" * 100_000)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", str(Path(__file__)), "pyproject.toml", "/no/such/file"])
+def test_files_of_the_server_stay_there(app_url: str, path: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{app_url}/gradio_api/file={path}")
+    assert refused.value.code in (403, 404)
+
+
+def test_the_queue_cannot_be_passed_by(app_url: str) -> None:
+    """With `api_open` anybody could run a handler beside the queue and its limits."""
+    with urllib.request.urlopen(f"{app_url}/config") as answer:
+        config = json.load(answer)
+    queued = [event for event in config["dependencies"] if event["queue"] and event["api_name"]]
+    for event in queued:
+        status, _ = post(app_url, f"/gradio_api/run/{event['api_name']}", b'{"data": []}')
+        assert status == 404
+
+
+def test_the_page_shows_no_source_and_keeps_no_history(app_url: str) -> None:
+    with urllib.request.urlopen(f"{app_url}/config") as answer:
+        config = json.load(answer)
+    assert not config["run_history"]
+    assert config["footer_links"] == []
+
+
+# --- looks ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_phone_never_scrolls_sideways(phone: Any) -> None:
+    for name in ENGLISH:
+        open_tab(phone, name)
+        widths = phone.evaluate("[document.documentElement.scrollWidth, document.body.scrollWidth]")
+        assert max(widths) <= 390, (name, widths)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_both_themes_are_what_they_say(visit: Callable[..., Any], theme: str) -> None:
+    """A component with colours of its own would shine white in the dark."""
+    page = visit(f"/?__theme={theme}")
+    for name in ENGLISH:
+        open_tab(page, name)
+        level = ImageStat.Stat(Image.open(io.BytesIO(page.screenshot())).convert("L")).mean[0]
+        assert level > 190 if theme == "light" else level < 80, (name, level)
+
+
+# --- words ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("locale", "names"),
+    [("fr-FR", ENGLISH), ("zh-CN", CHINESE), ("zh-TW", CHINESE)],
+)
+def test_the_browser_s_language_decides(visit: Callable[..., Any], locale: str, names: list[str]) -> None:
+    page = visit(locale=locale)
+    assert [tab.inner_text() for tab in page.get_by_role("tab").all()] == names
+    page.get_by_role("tab").last.click()
+    texts = about.W.both()
+    here, there = ("zh-CN", "en") if names is CHINESE else ("en", "zh-CN")
+    page.get_by_text(texts[here]["photos"], exact=True).wait_for()
+    assert not page.get_by_text(texts[there]["photos"], exact=True).is_visible()
+    assert "__i18n__" not in page.locator("body").inner_text()
+
+
+def test_every_tab_says_everything_in_both_languages() -> None:
+    for name in TABS:
+        importlib.import_module(f"genrestore.ui.{name}")
+    english, chinese = (words.translations().translations[language] for language in words.LANGUAGES)
+    assert set(english) == set(chinese)
+    assert {key.partition(".")[0] for key in english} >= set(TABS)
+    assert all(english.values())
+    assert all(chinese.values())
+
+
+# --- About ----------------------------------------------------------------------------------------------------------
+
+
+def test_about_shows_every_card(page: Any) -> None:
+    open_tab(page, "About")
+    text = page.locator("#about").inner_text()
+    for card in genrestore.models():
+        assert card.title in text
+        assert card.limits in text
+        assert card.license in text
+        assert all(source.name in text for source in card.data)
+        assert all(f"{metric.value:g}" in text for metric in card.metrics)
+    assert "GB82" in text
+    assert "CC0" in text
+    pictures = "[...document.querySelectorAll('#about img')]"
+    page.evaluate(f"{pictures}.forEach(picture => picture.loading = 'eager')")
+    page.wait_for_timeout(500)
+    assert page.evaluate(f"{pictures}.filter(picture => !picture.naturalWidth).map(picture => picture.src)") == []
+
+
+def test_a_card_is_text_and_nothing_else(tmp_path: Path) -> None:
+    """A downloaded card is a stranger's text; it must not become part of the page."""
+    evil = "<img src=x onerror=alert(1)>'\""
+    card = Card(
+        name=evil, task="sample", architecture=evil, config={}, parameters=1, sha256=evil, license=evil,
+        data=(DataSource(evil, 1, evil, evil),), recipe={evil: evil}, hardware=evil, hours=1.0,
+        metrics=(Metric(evil, evil, evil, 1.0, 1, evil),), title=evil, intended=evil, limits=evil,
+        paper=f"https://x/'{evil}", folder=tmp_path,
+    )  # fmt: skip
+    html = about.article(card)
+    assert "<img" not in html
+    assert html.count("alert(1)") > 10
+    assert (
+        "javascript:" not in about.article(dataclasses.replace(card, paper="javascript:alert(1)")).partition("href")[2]
+    )
+
+
+# --- errors ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_mistake_becomes_a_toast_and_the_outputs_stay() -> None:
+    @shown
+    def handler(text: str) -> str:
+        """Its docstring."""
+        raise MaskError(f"The mask {text} marks nothing; paint something.")
+
+    with pytest.warns(UserWarning, match="paint something"):  # what gr.Warning does where no visitor is
+        assert handler("m.png") == gr.skip()
+    assert (handler.__name__, handler.__doc__) == ("handler", "Its docstring.")
+
+
+def test_what_a_generator_gave_before_its_error_stays() -> None:
+    @shown
+    def handler() -> Any:
+        yield "half"
+        raise MaskError("No <b>mask</b>.")
+
+    with pytest.warns(UserWarning, match="No &lt;b&gt;mask"):
+        assert list(handler()) == ["half", gr.skip()]
+
+
+def test_cancelling_is_no_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    @shown
+    def handler() -> str:
+        raise Cancelled("stop")
+
+    assert handler() == gr.skip()
+    assert "Cancelled" in capsys.readouterr().out
+
+
+def test_a_fault_is_logged_and_its_text_stays_on_the_server(caplog: pytest.LogCaptureFixture) -> None:
+    @shown
+    def handler() -> str:
+        raise KeyError("secret")
+
+    with pytest.warns(UserWarning) as told:
+        assert handler() == gr.skip()
+    assert "secret" not in str(told[0].message)
+    assert "secret" in caplog.text
+
+
+def test_a_handler_s_own_error_passes() -> None:
+    @shown
+    def handler() -> str:
+        raise gr.Error("mine")
+
+    with pytest.raises(gr.Error, match="mine"):
+        handler()

@@ -1,0 +1,413 @@
+"""The Upscale tab: its handlers, and what a visitor does with them in a browser."""
+
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+from conftest import PHONE
+from gradio import utils
+from PIL import Image, ImageCms
+
+import genrestore
+from genrestore import image
+from genrestore.errors import Cancelled, SettingError
+from genrestore.ui import job as jobs
+from genrestore.ui import upscale, words
+
+HURRY = 1.0  # seconds within which a cancelled job must have stopped
+REQUEST: Any = SimpleNamespace(headers={"accept-language": "en"})
+
+
+def enlarged(picture: image.Picture, scale: float) -> image.Picture:
+    times = int(scale)
+    return picture.with_pixels(picture.pixels.repeat(times, axis=0).repeat(times, axis=1))
+
+
+def uploaded(name: str = "photo.jpg", **options: Any) -> dict[str, Any]:
+    """What the page sends once a visitor has chosen a picture of 40 × 30."""
+    folder = Path(utils.get_upload_folder()) / "test"
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(folder / name, **options)
+    return {"file": gr.FileData(path=str(folder / name), orig_name=name).model_dump()}
+
+
+def changes(value: Any, scale: int = 4, model: str = "auto") -> Iterator[dict[str, Any]]:
+    """What `run` alters on the page, step by step."""
+    for step in upscale.run(value, scale, 0, 0, model, REQUEST):
+        if step == gr.skip():  # the whole page stays as it is
+            continue
+        yield {name: part for name, part in zip(upscale.OUTPUTS, step, strict=True) if part != gr.skip()}
+
+
+# --- handlers ---
+
+
+def test_a_run_ends_with_the_file_and_both_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {}
+
+    def fake(picture: image.Picture, scale: float, **settings: Any) -> image.Picture:
+        seen.update(settings, scale=scale)
+        settings["progress"](0.5, "tile 1 of 2")
+        time.sleep(2 * jobs.BEAT)
+        return enlarged(picture, scale)
+
+    monkeypatch.setattr(genrestore, "upscale", fake)
+    steps = list(changes(uploaded(), scale=3))
+    assert steps[0]["go"].visible is False and steps[0]["stop"].visible is True
+    assert any("50 %" in step.get("status", "") for step in steps), "no progress was told"
+    last = steps[-1]
+    assert last["go"].visible is True and last["stop"].visible is False
+    assert last["status"].startswith("120 × 90 in ")
+    assert Path(last["download"].value["path"]).name == "photo.x3.jpg"
+    assert (last["stage"]["before"]["width"], last["stage"]["after"]["width"]) == (40, 120)
+    assert (seen["scale"], seen["width"], seen["height"], seen["model"]) == (3, None, None, "auto")
+
+
+def test_a_target_size_is_in_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(genrestore, "upscale", lambda picture, **_: picture.with_pixels(picture.pixels[:20, :37]))
+    last = list(changes(uploaded("photo.png")))[-1]
+    assert Path(last["download"].value["path"]).name == "photo.37x20.png"
+
+
+def test_without_a_picture_the_first_example_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(genrestore, "upscale", lambda picture, **_: picture)
+    gr.set_static_paths([jobs.EXAMPLES[0].parent])
+    steps = list(changes({"examples": []}))
+    assert steps[0]["source"]["file"]["path"] == str(jobs.EXAMPLES[0])
+    assert "stage" in steps[-1]
+
+
+def test_a_mistake_is_told_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(gr, "Warning", lambda text, **_: told.append(text))
+
+    def fake(*_: Any, **__: Any) -> None:
+        raise SettingError("scale must be less.")
+
+    monkeypatch.setattr(genrestore, "upscale", fake)
+    steps = list(changes(uploaded()))
+    assert told == ["scale must be less."]
+    assert all("stage" not in step and "download" not in step for step in steps), "the last result must stay"
+    assert any(step.get("go") is not None and step["go"].visible for step in steps[1:]), "the button did not come back"
+
+
+@pytest.mark.parametrize(
+    "value", [{"file": None}, {"file": {"path": "/etc/passwd"}}, {"file": {"path": 3}}, {"file": {"path": "a\0b"}}]
+)
+def test_only_uploads_are_read(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(gr, "Warning", lambda text, **_: told.append(text))
+    monkeypatch.setattr(genrestore, "upscale", lambda *_, **__: pytest.fail("it was read"))
+    steps = list(changes(value))
+    assert len(told) == 1
+    assert steps[-1]["go"].visible, "the button did not come back"
+    change = dict(zip(upscale.OUTPUTS, upscale.arrived(value), strict=True))
+    assert change["stage"] is None
+
+
+def test_what_is_no_picture_leaves_an_empty_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(gr, "Warning", lambda text, **_: told.append(text))
+    value = uploaded()
+    Path(value["file"]["path"]).write_bytes(b"no picture")
+    change = dict(zip(upscale.OUTPUTS, upscale.arrived(value), strict=True))
+    assert change["stage"] is None
+    assert len(told) == 1 and "photo.jpg" in told[0]
+
+
+def test_closing_the_generator_stops_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is what Gradio does on Cancel, and when the visitor has gone."""
+    stopped = threading.Event()
+
+    def fake(*_: Any, cancel: threading.Event, **__: Any) -> None:
+        assert cancel.wait(20)
+        stopped.set()
+        raise Cancelled("stopped")
+
+    monkeypatch.setattr(genrestore, "upscale", fake)
+    running = upscale.run(uploaded(), 4, 0, 0, "auto", REQUEST)
+    next(running)
+    next(running)
+    running.close()
+    assert stopped.wait(HURRY)
+
+
+def test_the_time_left_leaves_out_the_loading() -> None:
+    job = upscale.Job(Path("photo.jpg"), threading.Event())
+    assert job.left() is None
+    job.report(0.25, "")
+    assert job.left() is None
+    job.first = (0.25, time.monotonic() - 2)
+    job.report(0.5, "")
+    assert job.left() == pytest.approx(4, abs=0.1)  # a quarter took 2 s, a half is left
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(999, "1 kB"), (450_000, "450 kB"), (1_250_000, "1.2 MB"), (498e6, "498 MB"), (2.31e9, "2.3 GB")],
+)
+def test_bytes_are_told_in_a_fitting_unit(count: float, text: str) -> None:
+    assert upscale._bytes(int(count)) == text
+
+
+# --- in the browser, with a task that only waits ---
+
+
+class Waiting:
+    """Stands in for the task: works in steps of 50 ms for a minute, and notes each step."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.cancelled = 0
+
+    def __call__(self, picture: image.Picture, scale: float, **settings: Any) -> image.Picture:
+        for step in range(1200):
+            if settings["cancel"].wait(0.05):
+                self.cancelled += 1
+                raise Cancelled("stopped")
+            self.steps += 1
+            settings["progress"]((step + 1) / 1200, "")
+        return enlarged(picture, scale)
+
+    def has_stopped(self) -> bool:
+        """Whether no step follows within half a second."""
+        before = self.steps
+        time.sleep(0.5)
+        return self.steps == before
+
+
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> Waiting:
+    task = Waiting()
+    monkeypatch.setattr(genrestore, "upscale", task)
+    return task
+
+
+@pytest.fixture(scope="module")
+def tab_url() -> Iterator[str]:
+    """A page with nothing but the tab, served by this process, so that a test may put its own task behind it."""
+    gr.set_static_paths([jobs.EXAMPLES[0].parent])
+    with gr.Blocks(analytics_enabled=False) as page, gr.Tab("Upscale"):
+        upscale.build()
+    _, address, _ = page.queue(api_open=False).launch(
+        prevent_thread_lock=True, quiet=True, run_history=False, i18n=words.translations(), footer_links=[]
+    )
+    yield address.rstrip("/")
+    page.close()
+
+
+def until(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return condition()
+
+
+def test_cancel_stops_the_work_at_once(visit: Callable[..., Any], tab_url: str, waiting: Waiting) -> None:
+    page = visit(address=tab_url)
+    page.locator("#upscale-go").click()
+    page.locator("#upscale-status progress").wait_for()
+    assert until(lambda: waiting.steps > 10, 10)
+    page.locator("#upscale-stop").click()
+    pressed = time.monotonic()
+    assert until(lambda: waiting.cancelled == 1, HURRY), "the work went on"
+    assert waiting.has_stopped()
+    page.locator("#upscale-go").wait_for()
+    assert time.monotonic() - pressed < HURRY + 2
+    assert page.locator("#upscale-status").inner_text().strip() == ""
+    page.locator("#upscale-go").click()
+    assert until(lambda: not waiting.has_stopped(), 5), "a second run must be possible"
+    page.locator("#upscale-stop").click()
+    assert until(lambda: waiting.cancelled == 2, HURRY)
+    assert page.problems == []
+
+
+def test_leaving_the_page_stops_the_work(visit: Callable[..., Any], tab_url: str, waiting: Waiting) -> None:
+    page = visit(address=tab_url)
+    page.locator("#upscale-go").click()
+    assert until(lambda: waiting.steps > 5, 10)
+    page.close()
+    assert until(lambda: waiting.cancelled == 1, 5), "the work went on though nobody waits for it"
+    assert waiting.has_stopped()
+
+
+def test_another_picture_stops_the_work(visit: Callable[..., Any], tab_url: str, waiting: Waiting) -> None:
+    page = visit(address=tab_url)
+    page.locator("#upscale-go").click()
+    assert until(lambda: waiting.steps > 5, 10)
+    page.locator("#upscale-source .examples button").nth(2).click()
+    assert until(lambda: waiting.cancelled == 1, 2)
+    page.locator("#upscale-go").wait_for()
+    page.locator("#upscale-result [data-state=single]").wait_for()
+
+
+def test_a_second_visitor_waits_and_is_told(visit: Callable[..., Any], tab_url: str, waiting: Waiting) -> None:
+    first, second = visit(address=tab_url), visit(address=tab_url)
+    first.locator("#upscale-go").click()
+    assert until(lambda: waiting.steps > 5, 10)
+    second.locator("#upscale-go").click()
+    second.locator("#upscale-status", has_text="Waiting for its turn").wait_for()
+    second.locator("#upscale-stop").click()
+    second.locator("#upscale-go").wait_for()
+    assert not waiting.has_stopped(), "only the first visitor's own Cancel ends the first job"
+    first.locator("#upscale-stop").click()
+    assert until(lambda: waiting.cancelled == 1, HURRY)
+
+
+# --- in the browser, with the shipped net ---
+
+
+def open_tab(page: Any, name: str = "Upscale") -> Any:
+    page.get_by_role("tab", name=name).click()
+    page.locator("#upscale-go").wait_for()
+    return page
+
+
+def finished(page: Any) -> Any:
+    page.locator("#upscale-result [data-state=pair]").wait_for(timeout=60_000)
+    return page
+
+
+def downloaded(page: Any) -> tuple[str, bytes]:
+    with page.expect_download() as waiting:
+        page.locator("#upscale-download").click()
+    return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
+
+
+def test_an_example_is_enlarged_and_compared(page: Any) -> None:
+    open_tab(page)
+    page.locator("#upscale-source .examples button").nth(1).click()
+    page.locator("#upscale-result [data-state=single]").wait_for()
+    quote = page.locator("#upscale-quote [data-testid=markdown]")
+    quote.get_by_text("2304 × 2304").wait_for()
+    assert " MP" in quote.inner_text() and " s," in quote.inner_text() and "memory" in quote.inner_text()
+    page.locator("#upscale-scale").get_by_label("2×").check()
+    quote.get_by_text("1152 × 1152").wait_for()
+    page.locator("#upscale-go").click()
+    finished(page)
+    name, data = downloaded(page)
+    assert name == "bulb.x2.jpg"
+    assert Image.open(io.BytesIO(data)).size == (1152, 1152)
+    handle = page.get_by_role("slider", name="Border between before and after")
+    handle.focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    clip = page.evaluate("document.querySelector('#upscale-result img.after').style.clipPath")
+    assert clip == "inset(0px 0px 0px 60%)"
+    assert page.problems == []
+
+
+def test_a_file_keeps_its_format_and_what_it_says(page: Any, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "A camera"
+    exif[0x0112] = 6  # lies on its side
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 40, 3), dtype=np.uint8)
+    path = tmp_path / "my photo.jpg"
+    Image.fromarray(pixels).save(path, exif=exif, icc_profile=profile, dpi=(300, 300))
+    open_tab(page)
+    page.locator("#upscale-source input").set_input_files(path)
+    page.locator("#upscale-quote [data-testid=markdown]").get_by_text("96 × 160").wait_for()
+    page.locator("#upscale-go").click()
+    finished(page)
+    name, data = downloaded(page)
+    assert name == "my photo.x4.jpg"
+    result = Image.open(io.BytesIO(data))
+    assert (result.format, result.size) == ("JPEG", (96, 160)), "4 times the upright picture"
+    assert result.getexif()[0x010F] == "A camera"
+    assert result.getexif().get(0x0112, 1) == 1
+    assert result.info["icc_profile"] == profile
+    assert result.info["dpi"] == (300, 300)
+
+
+def test_a_broken_file_is_told_in_one_line(page: Any, tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"\xff\xd8\xff no picture")
+    open_tab(page)
+    page.locator("#upscale-source input").set_input_files(path)
+    page.locator("[data-testid=toast-body]", has_text="photo.jpg").first.wait_for()
+    page.locator("#upscale-quote", has_text="photo.jpg").wait_for()
+    page.locator("#upscale-go").click()
+    page.wait_for_timeout(500)
+    page.locator("#upscale-go").wait_for()
+    page.locator("#upscale-source .examples button").first.click()  # and all goes on
+    page.locator("#upscale-result [data-state=single]").wait_for()
+
+
+def test_too_large_a_target_is_refused_in_the_quote(page: Any) -> None:
+    open_tab(page)
+    page.locator("#upscale-source .examples button").first.click()
+    page.get_by_role("button", name="Settings").click()
+    page.locator("#upscale-width input").fill("99999")
+    page.locator("#upscale-width input").blur()
+    page.locator("#upscale-quote", has_text="more than 16 times").wait_for()
+    page.locator("#upscale-width input").fill("1000")
+    page.locator("#upscale-width input").blur()
+    page.locator("#upscale-quote", has_text="1000 × 1000").wait_for()
+
+
+def test_a_picture_may_be_dropped_or_pasted(page: Any) -> None:
+    open_tab(page)
+    give = """async ([event, target, field]) => {
+        const canvas = Object.assign(document.createElement("canvas"), { width: 20, height: 10 });
+        const blob = await new Promise((done) => canvas.toBlob(done));
+        const data = new DataTransfer();
+        data.items.add(new File([blob], event + ".png", { type: "image/png" }));
+        const made = event === "paste"
+            ? new ClipboardEvent(event, { clipboardData: data, bubbles: true })
+            : new DragEvent(event, { dataTransfer: data, bubbles: true });
+        document.querySelector(target).dispatchEvent(made);
+    }"""
+    page.evaluate(give, ["drop", "#upscale-result .stage", "dataTransfer"])
+    page.locator("#upscale-source .lead", has_text="drop.png").wait_for()
+    page.locator("#upscale-quote", has_text="80 × 40").wait_for()
+    page.evaluate(give, ["paste", "body", "clipboardData"])
+    page.locator("#upscale-source .lead", has_text="paste.png").wait_for()
+
+
+def test_on_a_phone_by_touch_in_chinese(visit: Callable[..., Any]) -> None:
+    page = visit(**{**PHONE, "locale": "zh-CN"})
+    page.get_by_role("tab", name="放大").tap()
+    page.locator("#upscale-source .examples button").nth(4).tap()
+    page.locator("#upscale-result [data-state=single]").wait_for()
+    page.locator("#upscale-scale").get_by_label("2×").tap()
+    page.locator("#upscale-quote", has_text="1152 × 1152").wait_for()
+    page.get_by_role("button", name="放大", exact=True).tap()
+    finished(page)
+    page.wait_for_function(  # the result has come into view by itself
+        "() => { const { top, bottom } = document.querySelector('#upscale-result .stage').getBoundingClientRect();"
+        " return top < innerHeight / 2 && bottom > innerHeight / 2; }"
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") == 390, "the page scrolls sideways"
+    assert page.locator("#upscale-download").inner_text().strip() == "下载 sand.x2.jpg"
+
+
+def test_the_model_must_be_one_of_the_list(page: Any, app_url: str) -> None:
+    """Anybody can send anything: a path in place of a model's name must not reach the loader."""
+    config = page.evaluate("fetch('/config').then((answer) => answer.json())")
+    ids = {part["props"].get("elem_id"): part["id"] for part in config["components"]}
+    run = next(
+        event for event in config["dependencies"]
+        if ids["upscale-model"] in event["inputs"] and ids["upscale-result"] in event["outputs"]
+    )  # fmt: skip
+    answer = page.evaluate(
+        """async ([index, data]) => {
+            const session_hash = "test" + Math.random();
+            await fetch("/gradio_api/queue/join", { method: "POST", headers: { "content-type": "application/json" },
+                body: JSON.stringify({ data, fn_index: index, session_hash }) });
+            const stream = await fetch("/gradio_api/queue/data?session_hash=" + session_hash);
+            return await stream.text();
+        }""",
+        [run["id"], [{}, 4, 0, 0, "file:/etc"]],
+    )
+    assert '"success":false' in answer.replace(" ", "")
