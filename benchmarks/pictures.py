@@ -16,6 +16,7 @@ import time
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -110,13 +111,9 @@ def screenshots() -> None:
             page.wait_for_selector("#live canvas[data-state]", timeout=60_000)
             page.wait_for_timeout(3000)
             shoot(page, "sample")
-            for tab, button in (("Inpaint", "Repair"), ("Upscale", "Upscale")):
-                page.get_by_role("tab", name=tab).click()
-                page.wait_for_timeout(2500)
-                page.locator(f"#tab-{tab.lower()} button, [id^=tab-{tab.lower()}] button").first.wait_for(
-                    timeout=20_000
-                )
-                SCENES[tab](page, button)
+            for tab, scene in SCENES.items():
+                page.get_by_role("tab", name=tab, exact=True).click()
+                scene(page)
                 shoot(page, tab.lower())
             browser.close()
     finally:
@@ -124,28 +121,28 @@ def screenshots() -> None:
         app.wait()
 
 
-def repair_scene(page, button: str) -> None:  # type: ignore[no-untyped-def]
+def repair_scene(page: Any) -> None:
     """An example photo with a few strokes, repaired."""
-    page.get_by_role("button", name="Dog").first.click()
+    page.locator("#inpaint-editor button:has(img)").first.click()
     page.wait_for_timeout(2500)
-    canvas = page.locator("#mask-editor canvas").first
-    box = canvas.bounding_box()
+    box = page.locator("#inpaint-editor canvas").first.bounding_box()
     for line in range(3):
-        y = box["y"] + box["height"] * (0.3 + 0.15 * line)
-        page.mouse.move(box["x"] + box["width"] * 0.35, y)
+        x, y = box["x"] + box["width"] * 0.42, box["y"] + box["height"] * (0.62 + 0.1 * line)
+        page.mouse.move(x, y)
         page.mouse.down()
         for step in range(12):
-            page.mouse.move(box["x"] + box["width"] * (0.35 + 0.02 * step), y + 14 * (step % 3))
+            page.mouse.move(x + 12 * step, y + 9 * (step % 3))
         page.mouse.up()
-    page.get_by_role("button", name=button, exact=True).click()
-    page.wait_for_timeout(9000)
+    page.locator("#inpaint-go").click()
+    page.locator("#inpaint-download").wait_for(timeout=60_000)
+    page.wait_for_timeout(2000)
 
 
-def upscale_scene(page, button: str) -> None:  # type: ignore[no-untyped-def]
-    page.get_by_role("button", name="Guitar").first.click()
-    page.wait_for_timeout(2500)
-    page.get_by_role("button", name=button, exact=True).click()
-    page.wait_for_timeout(15_000)
+def upscale_scene(page: Any) -> None:
+    """The first example, enlarged."""
+    page.locator("#upscale-go").click()
+    page.locator("#upscale-download").wait_for(timeout=60_000)
+    page.wait_for_timeout(2000)
 
 
 SCENES = {"Inpaint": repair_scene, "Upscale": upscale_scene}
