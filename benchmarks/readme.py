@@ -93,9 +93,9 @@ def sections() -> dict[str, str]:
 def filled(text: str) -> str:
     """The README with each table between its two marks made anew."""
     for name, table in sections().items():
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.S)
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
         assert pattern.search(text), f"README.md lacks the marks of {name}"
-        text = pattern.sub(lambda match, table=table: match[1] + table + match[2], text)
+        text = pattern.sub(lambda match, table=table: match[1] + table + "\n" + match[2], text)
     return text
 
 
