@@ -177,7 +177,8 @@ def test_cancelled_work_leaves_nothing(
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
 def test_ctrl_c_ends_a_running_command(photo: Path) -> None:
     script = (
-        "import sys, time, genrestore, genrestore.__main__\n"
+        "import signal, sys, time, genrestore, genrestore.__main__\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs inherit it ignored
         "def slow(*_, **__): print('begun', flush=True); time.sleep(60)\n"
         "genrestore.upscale = slow\n"
         f"genrestore.__main__.main(['upscale', {str(photo)!r}])\n"

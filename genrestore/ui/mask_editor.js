@@ -553,6 +553,7 @@ function publish() {
   encoded = null;
   clearTimeout(timer);
   timer = setTimeout(async () => {
+    if (shape) return publish(); // the next stroke has begun; asking for the value would end it
     props.value = await value();
     trigger("change");
   }, WAIT);
@@ -992,7 +993,7 @@ function onMove(event) {
   hover = event.pointerType === "touch" ? null : point;
   if (hover && cross && !shape && (event.movementX || event.movementY)) dropCross();
   if (!old) return drawMarks();
-  if (gesture === "draw") for (const part of parts(event)) extend(toPicture(place(part)));
+  if (gesture === "draw") for (const part of shape ? parts(event) : []) extend(toPicture(place(part)));
   else if (gesture === "pan") panBy(point.x - old.x, point.y - old.y);
   else if (gesture === "pinch") pinch(event.pointerId, point);
   fingers.set(event.pointerId, point);
