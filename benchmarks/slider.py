@@ -170,6 +170,7 @@ def main() -> None:
     parser.add_argument("--url", help="a page that runs already")
     parser.add_argument("--users", type=int, nargs="*", default=[1, 20], help="how many at once")
     parser.add_argument("--models", nargs="*", help="names; all models to sample from otherwise")
+    parser.add_argument("--write", action="store_true", help="write benchmarks/results/slider.json")
     options = parser.parse_args()
 
     import genrestore
@@ -198,7 +199,10 @@ def main() -> None:
         print(
             f"| {row['users']} | {row['pictures_per_second']} | {row['failures']} | {wait['p50']} / {wait['p95']} ms |"
         )
-    print(json.dumps({"alone": alone, "together": together}))
+    result = {"alone": alone, "together": together}
+    print(json.dumps(result))
+    if options.write:
+        (ROOT / "benchmarks/results/slider.json").write_text(json.dumps(result, indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
