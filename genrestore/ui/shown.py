@@ -38,10 +38,10 @@ def shown(handler: Callable[..., Any]) -> Callable[..., Any]:
 
         @functools.wraps(handler)
         def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            with _told() as told:
+            # Nothing is yielded after a failure: a page that gets a skip on the heels of the handler's last update
+            # may drop that update, and with it the button that was to come back.
+            with _told():
                 yield from handler(*args, **kwargs)
-            if told:
-                yield gr.skip()
 
         return generator
 
@@ -55,21 +55,17 @@ def shown(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def _told() -> Generator[list[Exception], None, None]:
-    """Turn an exception of the block into a toast; the list it gives holds the exception afterwards."""
-    caught: list[Exception] = []
+def _told() -> Generator[None, None, None]:
+    """Turn an exception of the block into a toast."""
     try:
-        yield caught
+        yield
     except gr.Error:
         raise  # a handler that chose its own message and wants the outputs marked
-    except Cancelled as problem:
-        caught.append(problem)
+    except Cancelled:
         gr.Info(W.text("cancelled", _visitor()))
     except GenrestoreError as problem:
-        caught.append(problem)
         gr.Warning(escape(str(problem)))  # a toast takes HTML, and the sentence may quote a file name
-    except Exception as problem:
-        caught.append(problem)
+    except Exception:
         log.exception("A handler of the page failed")
         gr.Warning(W.text("fault", _visitor()))
 
