@@ -434,9 +434,11 @@ def test_repair_tells_what_is_missing(page: Any, tmp_path: Path) -> None:
     editor.do("invert")
     # Slowed down, the page gets several updates at once: none may be lost, or the button does not come back.
     page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 6})
-    page.locator("#inpaint-go").click()
-    page.get_by_test_id("toast-body").filter(has_text="covers the whole picture").wait_for()
-    page.locator("#inpaint-go").wait_for()
+    for _ in range(5):
+        page.locator("#inpaint-go").click()
+        page.get_by_test_id("toast-body").filter(has_text="covers the whole picture").first.wait_for()
+        page.wait_for_timeout(1000)
+        page.locator("#inpaint-go").wait_for(timeout=5000)
     assert editor.mask().all(), "a mistake must not cost what is painted"
 
 
