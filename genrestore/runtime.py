@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 Progress = Callable[[float, str], None]
 
 PRECISIONS = ("fast", "exact")
-TILE = 256  # pixels a side of a tile before its borders are added
+TILE = 384  # pixels a side of a tile before its borders are added
 BLEND = 8  # pixels over which two tiles fade into each other
 
 
@@ -186,7 +186,9 @@ class _OpenVINO:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracer warns of its own deprecation
-            model = openvino.convert_model(module, example_input=example, input=shape)
+            # Traced here, since OpenVINO would have the trace checked, and the check imports SymPy for nearly a second.
+            traced = torch.jit.trace(module, example, check_trace=False)
+            model = openvino.convert_model(traced, example_input=example, input=shape)
         settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads}
         self.compiled = openvino.Core().compile_model(model, "CPU", settings)
         self.title = f"openvino {precision}"

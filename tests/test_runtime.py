@@ -2,6 +2,8 @@
 
 import dataclasses
 import itertools
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -128,3 +130,11 @@ def test_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unknown_precision() -> None:
     with pytest.raises(SettingError, match="precision"):
         runtime.load("auto", precision="vague")
+
+
+def test_a_first_picture_does_not_wait_for_what_it_does_not_need() -> None:
+    # Checking a trace would import these for nearly a second, which every visitor of a cold net would wait.
+    heavy = ("sympy", "torch.distributed.tensor")
+    code = f"import sys, genrestore; genrestore.sample(); print(*[name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []

@@ -29,35 +29,49 @@ let seedFirst = 0; // first seed in the grid
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-// Calls `ask` with the newest wish, one call at a time, and draws every answer: nothing piles up and the last wish is
-// always the one that stays. When the server is busy, or the call failed on its way (the answer is undefined), ask again.
-function follow(ask, draw) {
-  let busy = false;
+// Calls `ask` with the newest wish, at most `lanes` calls at a time, and draws the answers in the order of the wishes: nothing
+// piles up, an answer that a newer one overtook is dropped, and the last wish is always the one that stays. When the server
+// is busy, or the call failed on its way (the answer is undefined), ask again. `prepare` may take its time; `draw` may not.
+function follow(ask, prepare, draw, lanes = 1) {
+  let flying = 0;
   let wanted = null;
+  let sent = 0;
+  let drawn = 0;
+  let failures = 0;
   return async (wish) => {
     wanted = wish;
-    if (busy) return;
-    busy = true;
-    let failures = 0;
+    if (flying === lanes) return;
+    flying += 1;
     try {
       while (wanted) {
         const current = wanted;
+        const turn = ++sent;
         wanted = null;
         const answer = await ask(current);
         if (answer && !answer.busy) {
           failures = 0;
-          await draw(answer, current).catch(console.error); // what cannot be drawn must not stop the next one
+          const ready = await prepare(answer).catch(console.error); // what cannot be drawn must not stop the next one
+          if (ready && turn > drawn) {
+            drawn = turn;
+            draw(ready, current);
+          }
           continue;
         }
+        if (turn < sent) continue; // a newer wish is on its way
         failures += 1;
         tell(answer ? words.busy : words.lost);
         await pause(Math.min(10_000, 500 * 2 ** failures));
         wanted ??= current;
       }
     } finally {
-      busy = false;
+      flying -= 1;
     }
   };
+}
+
+// The answer with its picture decoded, where it has one.
+async function decoded(answer) {
+  return answer.picture ? { ...answer, image: await decode(answer.picture) } : answer;
 }
 
 async function decode(url) {
@@ -68,7 +82,7 @@ async function decode(url) {
 }
 
 function tell(problem) {
-  find(".problem").textContent = problem;
+  put(find(".problem"), "textContent", problem);
   find(".stage").classList.toggle("stale", problem !== "");
 }
 
@@ -80,29 +94,30 @@ const live = follow(
     const answer = await server.picture(wish);
     return answer && { ...answer, ms: performance.now() - start };
   },
-  async (answer, wish) => {
-    if (answer.problem) return tell(answer.problem);
-    const image = await decode(answer.picture);
+  decoded,
+  ({ problem, image, ...answer }, wish) => {
+    if (problem) return tell(problem);
     if (picture.width !== image.width || picture.height !== image.height) {
       picture.width = image.width;
       picture.height = image.height;
     }
     picture.getContext("2d").drawImage(image, 0, 0);
     picture.dataset.state = JSON.stringify(wish);
-    z = answer.z;
+    z = answer.z.split(",").map(Number);
     tell("");
     find(".measured").textContent = `${image.width} × ${image.height} · ${Math.round(answer.ms)} ms`;
     showValues();
   },
+  2, // while one answer is on its way to the screen, the server already draws the next
 );
 
 // The small pictures come as one strip, a picture below the other.
 const strips = (canvases) =>
   follow(
     (wishes) => server.strip(wishes),
-    async (answer, wishes) => {
-      if (answer.problem) return tell(answer.problem);
-      const image = await decode(answer.picture);
+    decoded,
+    ({ problem, image }, wishes) => {
+      if (problem) return tell(problem);
       const height = image.height / wishes.length;
       canvases().slice(0, wishes.length).forEach((canvas, place) => {
         canvas.width = image.width;
@@ -201,6 +216,12 @@ function make(tag, attributes = {}, ...children) {
   return node;
 }
 
+// Sets a property where it differs. A text that is written anew is laid out and painted anew, even when it is the same; a
+// drag sets all of them for every picture.
+function put(node, name, value) {
+  if (node[name] !== value) node[name] = value;
+}
+
 // One slider with its number. `move` is called with each value, `rest` when the row is to go back to where it rests.
 function slider({ name, label, low, high, step = STEP, move, rest }) {
   const input = make("input", { type: "range", min: low, max: high, step, ariaLabel: label });
@@ -217,6 +238,8 @@ function slider({ name, label, low, high, step = STEP, move, rest }) {
   const show = (value, origin) => {
     const at = (number) => `${(100 * (clamp(number, low, high) - low)) / (high - low)}%`;
     if (Number(input.value) !== value) input.value = value;
+    if (row.value === value) return;
+    row.value = value;
     output.textContent = value.toFixed(2).replace("-", "−");
     row.style.setProperty("--from", at(Math.min(origin, value)));
     row.style.setProperty("--to", at(Math.max(origin, value)));
@@ -306,11 +329,11 @@ function showValues() {
   if (rows.directions.length !== (z.length ? Math.min(shown, z.length) : shown)) layDirections();
   if (find(".raw").open && z.length && !rows.dimensions.length) layDimensions();
 
-  find(".model").value = state.model;
-  find(".about").textContent = catalogue.find((model) => model.name === state.model)?.about ?? "";
-  if (document.activeElement !== find(".number") || find(".number").value !== "") find(".number").value = state.seed;
-  find("[data-do=previous]").disabled = state.seed === 0;
-  find("[data-do=next]").disabled = state.seed === SEEDS - 1;
+  put(find(".model"), "value", state.model);
+  put(find(".about"), "textContent", catalogue.find((model) => model.name === state.model)?.about ?? "");
+  if (document.activeElement !== find(".number") || find(".number").value !== "") put(find(".number"), "value", String(state.seed));
+  put(find("[data-do=previous]"), "disabled", state.seed === 0);
+  put(find("[data-do=next]"), "disabled", state.seed === SEEDS - 1);
   truncation.show(state.truncation, 0);
   rows.directions.forEach((row, place) => row.show(state.a[place] ?? 0, 0));
   rows.dimensions.forEach((row) => {
@@ -319,22 +342,22 @@ function showValues() {
     row.show(held ? state.raw[row.index] : round(z[row.index] ?? 0), 0);
   });
   const held = Object.keys(state.raw).length;
-  find(".count").textContent = held ? say("held", { count: held, all: z.length }) : z.length ? `(${z.length})` : "";
-  find("[data-do=release]").disabled = held === 0;
-  find("[data-do=centre]").disabled = state.a.length === 0;
-  picture.ariaLabel = say("picture", { model: state.model, seed: state.seed });
+  put(find(".count"), "textContent", held ? say("held", { count: held, all: z.length }) : z.length ? `(${z.length})` : "");
+  put(find("[data-do=release]"), "disabled", held === 0);
+  put(find("[data-do=centre]"), "disabled", state.a.length === 0);
+  put(picture, "ariaLabel", say("picture", { model: state.model, seed: state.seed }));
 
   const seeds = gridSeeds();
-  find(".neighbours .range").textContent = `${seeds[0]} – ${seeds.at(-1)}`;
+  put(find(".neighbours .range"), "textContent", `${seeds[0]} – ${seeds.at(-1)}`);
   [...find(".grid").children].forEach((button, place) => {
-    button.hidden = place >= seeds.length;
-    button.dataset.seed = seeds[place];
-    button.ariaLabel = say("seed_number", { seed: seeds[place] });
-    button.ariaCurrent = String(seeds[place] === state.seed);
-    button.lastChild.textContent = seeds[place];
+    put(button, "hidden", place >= seeds.length);
+    put(button.dataset, "seed", String(seeds[place]));
+    put(button, "ariaLabel", say("seed_number", { seed: seeds[place] }));
+    put(button, "ariaCurrent", String(seeds[place] === state.seed));
+    put(button.lastChild, "textContent", String(seeds[place]));
   });
-  find("[data-do=seeds-back]").disabled = seedFirst === 0;
-  find("[data-do=seeds-on]").disabled = seedFirst + PAGE >= SEEDS;
+  put(find("[data-do=seeds-back]"), "disabled", seedFirst === 0);
+  put(find("[data-do=seeds-on]"), "disabled", seedFirst + PAGE >= SEEDS);
 }
 
 // ---- what the buttons do ----
@@ -423,7 +446,7 @@ async function start() {
   connect();
   layGrid();
   showValues();
-  await follow(server.catalogue, async (answer) => (catalogue = answer.models))("all");
+  await follow(server.catalogue, async (answer) => answer, ({ models }) => (catalogue = models))("all");
   if (!catalogue.length) {
     find(".live").inert = true;
     return tell(words.none);
