@@ -21,9 +21,9 @@ from genrestore.image import Picture
 
 LARGEST_SCALE = 16.0
 LARGEST_RESULT = 2.0  # times the megapixels that an input may have: a photo of a phone, 12 megapixels, fits at ×4
-BASE_BYTES = 1_100_000_000  # of the process with a net loaded
+BASE_BYTES = 1_550_000_000  # of the process with a net loaded
 BYTES_A_PIXEL = 9  # of the result: its samples, Pillow's copy while it is written, one row of tiles
-SPEED = 2.0e6  # result pixels a second, until this process has measured its own
+SPEED = 3.0e6  # result pixels a second, until this process has measured its own
 _measured: dict[str, float] = {}
 
 
