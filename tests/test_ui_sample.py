@@ -327,6 +327,17 @@ def test_a_lost_call_is_made_again_with_the_newest_state(live: Live):
     live.root.get_by_text("No answer from the server").wait_for(state="hidden")
 
 
+def test_a_second_try_does_not_bring_back_an_older_state(live: Live):
+    live.page.route("**/component_server/", lambda route: route.abort())
+    live.slider("Direction 1").press("End")
+    live.root.get_by_text("No answer from the server").wait_for()
+    live.page.unroute("**/component_server/")
+    live.slider("Direction 1").press("Home")
+    live.until(lambda state: state["a"] == [-4])
+    live.page.wait_for_timeout(3000)  # longer than the first pause
+    assert live.state()["a"] == [-4]
+
+
 def test_a_phone_shows_all_and_keeps_the_picture_in_view(phone: Any):
     live = Live(phone)
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390

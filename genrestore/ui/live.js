@@ -61,7 +61,7 @@ function follow(ask, prepare, draw, lanes = 1) {
         failures += 1;
         tell(answer ? words.busy : words.lost);
         await pause(Math.min(10_000, 500 * 2 ** failures));
-        wanted ??= current;
+        if (turn === sent) wanted ??= current; // unless one has left meanwhile
       }
     } finally {
       flying -= 1;
