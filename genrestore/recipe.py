@@ -10,7 +10,7 @@ from genrestore.errors import TrainingError
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
 SCHEDULES = ("constant", "cosine", "trapezoid")
 DECAY = 0.2  # share of a trapezoid's steps in which the rate falls to 0; Hägele et al. 2024, arXiv:2405.18392
@@ -31,9 +31,10 @@ class TrainRecipe:
     steps: int = 10_000
     batch: int = 16
     size: int = 64  # side of the training picture or crop, in pixels
+    crops: int = 1  # places drawn in each picture; the one with the most detail becomes the training crop
     augment: tuple[str, ...] = ("mirror",)
     degrade: str = "none"
-    optimizer: str = "adam"
+    optimizer: str = "adam"  # a name that `genrestore.optimizers` knows
     lr: float = 2e-4
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
@@ -45,7 +46,7 @@ class TrainRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "size"):
+        for name in ("steps", "batch", "size", "crops"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} must be at least 1, not {getattr(self, name)}.")
         if self.schedule not in SCHEDULES:
@@ -79,15 +80,6 @@ class TrainRecipe:
         if self.schedule == "trapezoid":
             return rise * min(1.0, (1 - step / self.steps) / DECAY)
         return rise
-
-    def adam(self, module: "nn.Module") -> "torch.optim.Optimizer":
-        """The recipe's optimiser over the parameters of `module`."""
-        import torch  # recipes are read by pages and pickers that must not load torch
-
-        makers = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-        if self.optimizer not in makers:
-            raise TrainingError(f"optimizer must be one of {', '.join(makers)}, not {self.optimizer!r}.")
-        return makers[self.optimizer](module.parameters(), lr=self.lr, betas=self.betas, weight_decay=self.weight_decay)
 
 
 @dataclass(frozen=True)

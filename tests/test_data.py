@@ -71,6 +71,18 @@ def test_an_epoch_shows_every_picture_once(tmp_path: Path) -> None:
     assert sorted(later) == list(range(12)) and later != seen
 
 
+def test_the_crop_with_the_most_detail_is_taken() -> None:
+    """One quarter of the picture is noise; with more places to choose from, more of a crop lies there."""
+    picture = np.full((64, 64, 3), 128, dtype=np.uint8)
+    picture[:32, :32] = np.random.default_rng(0).integers(0, 256, (32, 32, 3))
+    pictures = data.pack(data.DataSource("made", 1, "", ""), [picture])
+    spread = {}
+    for crops in (1, 4):
+        recipe = dataclasses.replace(RECIPE, batch=64, degrade="holes:box", crops=crops)
+        spread[crops] = data.batch(pictures, recipe, 0)["image"].std((1, 2, 3)).mean().item()
+    assert spread[4] > 1.5 * spread[1] > 0
+
+
 def test_npz_of_arrays_and_of_encoded_pictures(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "genrestore"
 FLOORS = [
     {"errors", "card", "recipe"},
     {"image", "samples", "container", "coder", "registry"},
-    {"layers", "losses", "degrade", "metrics"},
+    {"layers", "losses", "optimizers", "degrade", "metrics"},
     {"models", "data"},
     {"weights"},
     {"runtime"},

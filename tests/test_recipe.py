@@ -26,6 +26,7 @@ def test_an_unknown_setting_is_named() -> None:
     [
         {"steps": 0},
         {"batch": -1},
+        {"crops": 0},
         {"lr": 0.0},
         {"lr": float("nan")},
         {"ema": 1.0},

@@ -35,6 +35,12 @@ def net(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(task, "directions", lambda model, count: np.eye(Z, dtype=np.float32)[:count])
 
 
+def unpacked(answer: dict[str, Any]) -> np.ndarray:
+    """(H, W, 3) of an answer that carries bare pixels."""
+    samples = np.frombuffer(base64.b64decode(answer["pixels"]), np.uint8)
+    return samples.reshape(answer["height"], answer["width"], 3)
+
+
 def pixels(url: str) -> np.ndarray:
     """The pixels of a data URL, (H, W, C)."""
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))))
@@ -114,10 +120,19 @@ def test_the_download_says_how_to_make_it_again():
     assert (recipe["task"], recipe["model"], recipe["seed"]) == ("sample", "two", 3)
     settings = recipe["settings"]
     again = {"model": "two", "seed": 3, **{key: settings[key] for key in ("truncation", "a", "raw")}}
-    assert np.array_equal(pixels(tab.picture(again)["picture"]), np.asarray(image))
+    assert np.array_equal(unpacked(tab.picture(again)), np.asarray(image))
     latent = np.array(settings["latent"], np.float32)
     assert np.array_equal(np.asarray(genrestore.sample("two", latent=latent)[0]), np.asarray(image))
     assert tab.sample(**data) == answer
+
+
+@pytest.mark.usefixtures("net")
+def test_a_large_picture_comes_packed_and_is_the_same(monkeypatch: pytest.MonkeyPatch):
+    bare = tab.picture({"model": "one", "seed": 3})
+    monkeypatch.setattr(tab, "BARE", 0)
+    packed = tab.picture({"model": "one", "seed": 3})
+    assert "picture" not in bare and "pixels" not in packed and bare["z"] == packed["z"]
+    assert np.array_equal(unpacked(bare), pixels(packed["picture"]))
 
 
 @pytest.mark.usefixtures("net")
@@ -210,6 +225,30 @@ def test_the_picture_follows_a_drag_and_ends_right(live: Live):
     assert live.page.evaluate("seen.size") >= 8  # 40 on a quiet machine
     assert live.picture() != before
     assert live.page.problems == []
+
+
+def test_a_picture_that_comes_packed_is_drawn_too(live: Live):
+    """Pictures of larger nets come as WebP; here the answers on their way to the browser are turned into such."""
+    before = live.picture()
+    packed: list[int] = []
+
+    def pack(route: Any) -> None:
+        answer = route.fetch()
+        content = answer.json()
+        if "pixels" in content:
+            image = Image.fromarray(unpacked(content))
+            content = {"picture": tab._url(image, "WEBP", lossless=True), "z": content["z"]}  # pyright: ignore[reportPrivateUsage]
+            packed.append(image.width)
+        route.fulfill(response=answer, json=content)
+
+    live.press("Random")
+    live.until(lambda state: state["seed"] != 0)
+    assert live.picture() != before
+    live.page.route("**/component_server/", pack)
+    live.press("Reset")
+    live.until(lambda state: state["seed"] == 0)
+    assert live.picture() == before
+    assert packed and live.page.problems == []
 
 
 def test_arrow_keys_move_a_slider_and_0_puts_it_back(live: Live):

@@ -3,8 +3,9 @@
 Radford, Metz & Chintala, "Unsupervised representation learning with deep convolutional generative adversarial networks",
 ICLR 2016. arXiv:1511.06434
 As in the paper: strides instead of pooling, batch normalisation, ReLU in the generator and leaky ReLU in the critic, tanh,
-weights drawn from N(0, 0.02), Adam(2e-4, 0.5, 0.999), batch 128. Changed: 32×32, so one layer less; samples are drawn from a
-moving average of the generator's weights, which the paper did not have (Yazıcı et al., ICLR 2019, arXiv:1806.04498).
+weights drawn from N(0, 0.02), Adam(2e-4, 0.5, 0.999). Changed: 32×32, so one layer less; batches of 32 instead of 128, for as
+many steps teach as much in a quarter of the time; samples are drawn from a moving average of the generator's weights, which the
+paper did not have (Yazıcı et al., ICLR 2019, arXiv:1806.04498).
 
     z (B, 100, 1, 1) ─ 256×4×4 ─ 128×8×8 ─ 64×16×16 ─ 3×32×32        image ─ 64×16×16 ─ 128×8×8 ─ 256×4×4 ─ 1
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from genrestore import losses
+from genrestore import losses, optimizers
 from genrestore.card import SizeRule
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import register
@@ -41,7 +42,7 @@ def _start(module: nn.Module) -> None:
     config=Config(),
     recipe=TrainRecipe(
         data="small/cifar10.npz", licence="research use (CIFAR-10, Krizhevsky 2009)",
-        steps=12_000, batch=128, size=32, lr=2e-4, betas=(0.5, 0.999), ema=0.999, precision="fp32",
+        steps=20_000, batch=32, size=32, lr=2e-4, betas=(0.5, 0.999), ema=0.999, precision="fp32",
     ),
     title="DCGAN, everyday things 32×32",
     intended="Exploring the latent space of a classical GAN.",
@@ -93,5 +94,5 @@ class DCGAN(nn.Module):
         return losses.non_saturating(self.critic(self._fakes(batch["image"])))
 
     def phases(self, recipe: TrainRecipe) -> list[Phase]:
-        critic, generator = recipe.adam(self.critic), recipe.adam(self.generator)
+        critic, generator = optimizers.build(recipe, self.critic), optimizers.build(recipe, self.generator)
         return [Phase("critic", critic, self.critic_loss), Phase("generator", generator, self.generator_loss)]

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genrestore import layers, losses
+from genrestore import layers, losses, optimizers
 from genrestore.card import SizeRule
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import register
@@ -132,4 +132,4 @@ class ResidualFill(nn.Module):
         return losses.hole_log_mse(self(batch["image"], batch["mask"]), batch["image"], batch["mask"])
 
     def phases(self, recipe: TrainRecipe) -> list[Phase]:
-        return [Phase("net", recipe.adam(self), self.loss)]
+        return [Phase("net", optimizers.build(recipe, self), self.loss)]

@@ -3,7 +3,8 @@
 Wan et al., "Swift Parameter-free Attention Network for Efficient Super-Resolution", CVPRW 2024. arXiv:2311.12770
 As in the paper: blocks of three convolutions, an attention map that is an odd function of the last one and costs no
 parameter, features of several depths joined before the last convolution. Changed: plain convolutions in training too
-(no re-parameterised triplets, which double the time of a step); five blocks; and the pixel-shuffled picture is added to the
+(no re-parameterised triplets, which double the time of a step); five blocks; a block adds its gated sum to its input and has
+leaky ReLUs instead of SiLUs (0.15 dB on Set5 after three minutes of training); and the pixel-shuffled picture is added to the
 repeated input (the anchor of Du et al., ABPN, arXiv:2105.09750), so that the net learns only what repetition lacks.
 
     image ─ head ─ block ─ block ─ … ─ block ─┐
@@ -16,10 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genrestore import losses
+from genrestore import losses, optimizers
 from genrestore.card import SizeRule
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import register
+
+SLOPE = 0.1  # of the leaky ReLU below 0
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Config:
 
 
 class Block(nn.Module):
-    """Three convolutions; the last one's output gates its own sum with the input."""
+    """Three convolutions; the last one's output gates its own sum with the input, which is added to the input."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -39,8 +42,8 @@ class Block(nn.Module):
         self.third = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.third(F.silu(self.second(F.silu(self.first(x)))))
-        return (x + y) * (torch.sigmoid(y) - 0.5)
+        y = self.third(F.leaky_relu(self.second(F.leaky_relu(self.first(x), SLOPE)), SLOPE))
+        return x + (x + y) * (torch.sigmoid(y) - 0.5)
 
 
 class Body(nn.Module):
@@ -73,11 +76,13 @@ class Body(nn.Module):
     recipe=TrainRecipe(
         data="photos/train",
         licence="mixed: CC BY-SA 4.0 (CID22), Unsplash licence (CLIC 2025), CC BY / BY-SA / GPL-2+ (Debian wallpapers), CC0",
-        steps=60_000,
-        batch=16,
-        size=128,
+        steps=80_000,
+        batch=4,
+        size=96,
+        crops=3,
         augment=("mirror", "turn"),
         degrade="shrink:4",
+        optimizer="muon",
         lr=1e-3,
         betas=(0.9, 0.99),
         schedule="trapezoid",
@@ -111,4 +116,4 @@ class Span(nn.Module):
         return losses.l1(self(batch["low"]), batch["image"])
 
     def phases(self, recipe: TrainRecipe) -> list[Phase]:
-        return [Phase("net", recipe.adam(self), self.loss)]
+        return [Phase("net", optimizers.build(recipe, self), self.loss)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from genrestore import losses
+from genrestore import losses, optimizers
 from genrestore.card import SizeRule
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import register
@@ -84,4 +84,4 @@ class VAE(nn.Module):
         return error + self.config.beta * losses.kl_normal(mean, log_variance)
 
     def phases(self, recipe: TrainRecipe) -> list[Phase]:
-        return [Phase("vae", recipe.adam(self), self.loss)]
+        return [Phase("vae", optimizers.build(recipe, self), self.loss)]

@@ -33,6 +33,7 @@ WIDEST = 2.0  # largest truncation
 REACH = 4.0  # how far a slider goes to each side, in standard deviations of the latent
 DIRECTIONS = 16  # principal directions that have a slider
 HELD = 4096  # components of z that one state may hold
+BARE = 128 * 128  # pixels up to which a picture travels unpacked: 64 KB of text
 STRIP = 32  # pictures in one strip
 AT_ONCE = 2  # pictures made at the same time; each takes one core
 PATIENCE = 20  # seconds a visitor waits for a picture
@@ -248,10 +249,14 @@ def catalogue(_: Any) -> dict[str, Any]:
 
 @_answered
 def picture(data: Any) -> dict[str, Any]:
-    """The picture of a state, without loss, and its latent."""
+    """The picture of a state, without loss, and its latent. A small picture comes as bare pixels, a larger one as WebP."""
     image, z = _paint(State.from_json(data))
     # As one text, since FastAPI looks at each number of a list by itself, which took as long as the picture.
-    return {"picture": _url(image, "WEBP", lossless=True, method=0), "z": ",".join(f"{value:.4g}" for value in z)}
+    latent = {"z": ",".join(f"{value:.4g}" for value in z)}
+    if image.width * image.height > BARE:
+        return {"picture": _url(image, "WEBP", lossless=True, method=0)} | latent
+    pixels = base64.b64encode(image.convert("RGB").tobytes()).decode()
+    return {"pixels": pixels, "width": image.width, "height": image.height} | latent
 
 
 @_answered
