@@ -45,20 +45,24 @@ class Block(nn.Module):
         return x + self.second(F.silu(self.first(x)))
 
 
+def _level(width: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(Block(width) for _ in range(count)))
+
+
 class Body(nn.Module):
     """(B, 7, H, W) → (B, 3, H, W): fill, mask and detail in, what the fill lacks out, times DETAIL."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         widths = config.widths
-        levels = [nn.Sequential(*(Block(w) for _ in range(n))) for w, n in zip(widths, config.blocks, strict=True)]
+        levels = [_level(width, count) for width, count in zip(widths, config.blocks, strict=True)]
         self.channels = 7  # of the input
         self.enter = nn.Conv2d(7, widths[0], 3, padding=1)
         self.fall = nn.ModuleList(levels)
         self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in itertools.pairwise(widths))
         self.up = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in itertools.pairwise(widths))
         self.rise = nn.ModuleList(
-            nn.Sequential(*(Block(w) for _ in range(n))) for w, n in zip(widths[:-1], config.blocks[:-1], strict=True)
+            _level(width, count) for width, count in zip(widths[:-1], config.blocks[:-1], strict=True)
         )
         self.leave = nn.Conv2d(widths[0], 3, 3, padding=1)
         nn.init.normal_(self.leave.weight, std=1e-3)
