@@ -156,7 +156,7 @@ def sample() -> tuple[dict[str, dict[str, Row]], list[Card]]:
         if card.data[0].name not in SETS:
             continue
         recipe = dataclasses.replace(TrainRecipe.from_json(card.recipe), batch=2 * SAMPLES)
-        real = data.batch(data.fit(data.read(DATA / SETS[card.data[0].name]), recipe), recipe, 0)["image"]
+        real = data.batch(data.read(DATA / SETS[card.data[0].name], recipe), recipe, 0)["image"]
         model = runtime.load(card.name)
         generator = torch.Generator().manual_seed(0)
         drawn = torch.cat(

@@ -32,7 +32,7 @@ def models() -> str:
             f"{metric.name} {metric.value:.3g}" for metric in card.metrics if metric.name not in ("PSNR", "SSIM")
         )
         name = f"[`{card.name}`](weights/{card.name}/card.json)"
-        size, steps = f"{card.parameters / 1000:,.0f} k", f"{card.recipe['steps']:,}"
+        size, steps = f"{card.parameters / 1000:,.0f} k", f"{card.recipe.get('stop') or card.recipe['steps']:,}"
         lines.append(f"| {name} | {card.task} | {card.architecture} | {size} | {data} | {steps} | {scores or others} |")
     return "\n".join(lines)
 
@@ -56,7 +56,7 @@ def speed() -> str:
     rates = found.get("matrix", {})
     lines += [f"| matrix product 2048², {name} | {rate:g} GFLOP/s |" for name, rate in rates.items()]
     units = {"upscale": "MP/s of the result", "repair": "s"}
-    for part in ("upscale", "repair", "memory", "start"):
+    for part in ("upscale", "repair", "memory", "start", "train"):
         for name, value in found.get(part, {}).items():
             unit = "" if "difference" in name or part not in units else f" {units[part]}"
             label = (
@@ -64,6 +64,10 @@ def speed() -> str:
                 if part == "repair"
                 else f"×4 of 480×320, {name}"
                 if part == "upscale"
+                else f"training DCGAN, batch 128, {name}"
+                if part == "train" and "memory" not in name
+                else f"training, {name}"
+                if part == "train"
                 else name
             )
             lines.append(f"| {label} | {value:g}{unit} |")

@@ -29,6 +29,7 @@ import torch
 import genrestore
 from genrestore import image, runtime
 from genrestore.image import Picture
+from genrestore.runs import Run
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results" / "speed.json"
@@ -176,7 +177,77 @@ def start() -> dict[str, float]:
     return rows
 
 
-PARTS = {"upscale": upscale, "repair": repair, "memory": memory, "start": start}
+TRAIN = """
+import dataclasses, statistics, sys, time
+from genrestore.models import find
+from genrestore.train import train
+source, out, model, steps = sys.argv[1:5]
+fields = dict(licence="unknown", steps=int(steps), **eval(sys.argv[5]))
+times = []
+train(dataclasses.replace(find(model).recipe, **fields), source, out, on_step=lambda *_: times.append(time.perf_counter()))
+print(fields["batch"] / statistics.median(b - a for a, b in zip(times[3:], times[4:])))
+"""
+CIFAR = ROOT.parent / "shared" / "data" / "small" / "cifar10.npz"
+ROUNDS = 3  # textbook and ours take turns, since the machine's speed moves
+STEPS, LONG = 24, 700  # of a round; of the run whose shares are told
+LARGE, SMALL = 4.0, 0.5  # GB of the generated sets
+
+
+def printed(code: list[str], home: str) -> list[str]:
+    """The lines that another Python prints."""
+    surroundings = {**os.environ, "GENRESTORE_HOME": home, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, *code], check=True, capture_output=True, text=True, cwd=ROOT, env=surroundings
+    )
+    return done.stdout.split()
+
+
+def train() -> dict[str, float]:
+    """DCGAN on CIFAR-10's files at batch 128 against the textbook's loop; what else a run spends time on; its memory."""
+    rows: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "files" / "all"
+        files.mkdir(parents=True)
+        with np.load(CIFAR) as packed:
+            data, offsets = packed["train_jpeg"].tobytes(), packed["train_offsets"]
+        for k in range(len(offsets) - 1):
+            (files / f"{k:05d}.jpg").write_bytes(data[offsets[k] : offsets[k + 1]])
+        fields = repr({"batch": 128, "precision": "auto"})
+        book, ours = [], []
+        for turn in range(ROUNDS):
+            book.append(float(printed(["benchmarks/textbook.py", str(files.parent), str(STEPS)], folder)[-1]))
+            code = ["-c", TRAIN, str(files.parent), f"{folder}/run{turn}", "dcgan-cifar10", str(STEPS), fields]
+            ours.append(float(printed(code, folder)[-1]))
+        rows["textbook loop, pictures a second"] = round(statistics.median(book))
+        rows["our loop, pictures a second"] = round(statistics.median(ours))
+        rows["ratio"] = round(statistics.median(ours) / statistics.median(book), 2)
+        printed(["-c", TRAIN, str(files.parent), f"{folder}/long", "dcgan-cifar10", str(LONG), fields], folder)
+        shares = next(line["shares"] for line in Run(Path(folder) / "long").log() if "shares" in line)
+        rows["share of the time that waits for the loader, %"] = round(100 * shares["loader"], 2)
+        rows["share of the time that writes checkpoints, %"] = round(100 * shares["checkpoints"], 2)
+        rows["share of the time that draws and compares pictures, %"] = round(100 * shares["pictures"], 2)
+    return rows | streaming()
+
+
+def streaming() -> dict[str, float]:
+    """Largest resident size of a training of span-x4 by the size of its data set, both sets of 512×512 pictures in one .npy."""
+    rows: dict[str, float] = {}
+    for size in (SMALL, LARGE):
+        with tempfile.TemporaryDirectory() as folder:
+            count = int(size * 1e9 / (512 * 512 * 3))
+            made = np.lib.format.open_memmap(f"{folder}/made.npy", "w+", np.uint8, (count, 512, 512, 3))
+            noise = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
+            for k in range(count):
+                made[k] = np.roll(noise, k, 0)
+            del made
+            code = ["-c", TRAIN + PEAK, f"{folder}/made.npy", f"{folder}/run", "span-x4", "60", repr({"batch": 4})]
+            rows[f"largest memory with a set of {size:g} GB, GB"] = round(
+                int(printed(code, folder)[-1]) * 1024 / 1e9, 2
+            )
+    return rows
+
+
+PARTS = {"upscale": upscale, "repair": repair, "memory": memory, "start": start, "train": train}
 
 
 def main() -> None:

@@ -26,6 +26,9 @@ def open_app(
     public: Annotated[
         bool, typer.Option("--public", help="Stricter limits on pictures, for a page that strangers use.")
     ] = False,
+    training: Annotated[
+        bool, typer.Option("--training", help="Let everybody train who reaches a page on another address than 127.0.0.1.")
+    ] = False,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
 ) -> None:
     """Open the page with all tasks in the browser.
@@ -36,7 +39,7 @@ def open_app(
         os.environ["GENRESTORE_PUBLIC"] = "1"
     from genrestore import ui
 
-    page = ui.launch(host, port)
+    page = ui.launch(host, port, training or None)
     address = str(page.local_url)
     print(f"genrestore is open at {address} (end it with Ctrl-C)", flush=True)
     if browser and _has_screen():

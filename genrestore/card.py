@@ -21,9 +21,9 @@ def home() -> Path:
 
 
 def shelves() -> list[Path]:
-    """The folders that hold weights, each in a folder of its name: the shipped ones first, then the user's own."""
+    """The folders that hold weights, each in a folder of its name: shipped ones, the user's own, and those in training."""
     shipped = PACKAGE / "shipped" if (PACKAGE / "shipped").is_dir() else PACKAGE.parent / "weights"  # wheel or checkout
-    return [shipped, home() / "weights"]
+    return [shipped, home() / "weights", home() / "runs"]
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,9 @@ class Card:
     def write(self, folder: Path) -> None:
         data = dataclasses.asdict(self)
         del data["folder"]
-        (folder / "card.json").write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        partial = folder / ".card.json.part"
+        partial.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        partial.replace(folder / "card.json")
 
     @property
     def weights(self) -> Path:

@@ -139,26 +139,78 @@ def upscale(
 
 @app.command()
 def train(
-    preset: Annotated[str, typer.Argument(help="What to train, such as span-x4; a wrong name lists them all.")],
-    data: Annotated[Path, typer.Option(help="Folder of pictures, or .npz.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; the weight lies there at the end.")],
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
-    steps: Annotated[
-        int | None, typer.Option(help="Train for so many steps.", show_default="as the recipe says")
+    preset: Annotated[
+        str | None,
+        typer.Argument(help="What to train, such as span-x4; a wrong name lists them all.", show_default=False),
     ] = None,
-    batch: Annotated[int | None, typer.Option(help="Pictures a step.", show_default="as the recipe says")] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Where the randomness starts.", show_default="as the recipe says")
+    data: Annotated[
+        str | None,
+        typer.Option(help="Folder of pictures, .zip, .npy, .npz, or torchvision:NAME@ROOT.", show_default=False),
     ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(help="Of the pictures: own, CC0-1.0, CC-BY-4.0 …, or 'other: words'.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Folder of the run; its name becomes the model's.", show_default="among your runs"
+        ),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="End after so many steps.", show_default="the recipe's")] = None,
+    minutes: Annotated[float | None, typer.Option(help="End after so many minutes.", show_default="no limit")] = None,
+    batch: Annotated[int | None, typer.Option(help="Pictures a step.", show_default="the recipe's")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate.", show_default="the recipe's")] = None,
+    seed: Annotated[int | None, typer.Option(help="Where the randomness starts.", show_default="the recipe's")] = None,
+    holdout: Annotated[
+        float | None, typer.Option(help="Share of the pictures to keep aside and measure on.", show_default="none")
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(help="Train so many times, each with another part kept aside.", show_default="none")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, bf16, fp16, or auto.", show_default="the recipe's")
+    ] = None,
+    leave_out: Annotated[
+        str | None,
+        typer.Option(help="Kinds of flawed pictures to pass over: broken,tiny,duplicate,grey.", show_default="none"),
+    ] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of the recipe.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    recipe: Annotated[
+        Path | None, typer.Option(help="JSON file with a recipe, instead of a preset.", show_default=False)
+    ] = None,
+    reproduce: Annotated[
+        Path | None, typer.Option(help="Weight whose recipe is run again, instead of a preset.", show_default=False)
+    ] = None,
+    doctor: Annotated[bool, typer.Option("--doctor", help="Only look at the pictures and say what is wrong.")] = False,
     threads: Annotated[int | None, typer.Option(help="Processor threads to use.", show_default="all")] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard's files.")] = False,
 ) -> None:
-    """Train a net on your own pictures. Ctrl-C stops it; --resume goes on where it was.
+    """Train a net on your own pictures. Ctrl-C ends it with a checkpoint; --resume goes on where it was.
 
-    Example: genrestore train span-x4 --data photos --out runs/span-x4
+    Example: genrestore train dcgan-cifar10 --data cats --licence own --minutes 30
     """
-    from genrestore.train import run
+    from genrestore.recipe import settings_of
+    from genrestore.train import diagnosis, run
 
-    print(run(preset, data, out, resume=resume, steps=steps, batch=batch, seed=seed, threads=threads))
+    settings: dict[str, Any] = {
+        **settings_of(setting or []),
+        "steps": steps,
+        "minutes": minutes,
+        "batch": batch,
+        "lr": lr,
+    }
+    settings |= {"seed": seed, "holdout": holdout, "precision": precision, "leave_out": leave_out}
+    if doctor:
+        print(diagnosis(preset, data=data, recipe=recipe, settings=settings))
+        return
+    run(
+        preset, data=data, licence=licence, out=out, resume=resume, recipe=recipe, reproduce=reproduce, folds=folds,
+        threads=threads, tensorboard=tensorboard, settings=settings,
+    )  # fmt: skip
 
 
 @app.command()

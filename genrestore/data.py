@@ -1,11 +1,13 @@
-"""Pictures to train on: decoded once into uint8 arrays on disk, then batches that depend on nothing but seed and step."""
+"""Pictures to train on: decoded once into samples on disk, then batches that depend on nothing but seed and step."""
 
-import hashlib
-import io
-import itertools
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import dataclasses
+import math
+import threading
+from collections import deque
+from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,187 +15,240 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from genrestore import degrade, image
-from genrestore.card import DataSource, home
-from genrestore.errors import ImageError, TrainingError
+from genrestore import augment, degrade, flaws
+from genrestore.card import DataSource
+from genrestore.decoded import Decoded, Stored, decode, need, side, square, use
+from genrestore.errors import TrainingError
 from genrestore.recipe import TrainRecipe
+from genrestore.sources import Progress
 
-SUFFIXES = {".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-
-
-# --- augmentation: (H, W, C) → (H, W, C); crops are square, so a turn keeps the shape --------------------------------
-
-
-def mirror(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Left and right swapped, every second time."""
-    return picture[:, ::-1] if rng.random() < 0.5 else picture
+MEMORY = 1 << 30  # samples; a larger set stays in its file, of which each batch reads what it needs
+LEAST = {"whole": 16, "crops": 4}  # pictures without which training does not begin
+ENOUGH = {"whole": 1000, "crops": 100}  # pictures that a good result takes; advice
+TEXT = 128  # bytes of a caption that a net gets
+AHEAD = 3  # batches that are prepared while one is used
 
 
-def turn(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Turned by a random number of right angles."""
-    return np.rot90(picture, int(rng.integers(4)))
-
-
-AUGMENT: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {"mirror": mirror, "turn": turn}
-
-
-# --- reading ---------------------------------------------------------------------------------------------------------
+# --- pictures --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """N pictures of any sizes lying end to end in one uint8 array, usually a memory-mapped file."""
+    """N pictures of any sizes lying end to end in one row of samples."""
 
     source: DataSource
-    pixels: np.ndarray  # (total samples,)
+    pixels: np.ndarray | Stored  # uint8
     shapes: np.ndarray  # (N, 3): height, width, channels
     starts: np.ndarray  # (N,)
-    labels: np.ndarray | None = None  # (N,)
+    labels: np.ndarray | None = None  # (N,) int64
+    classes: tuple[str, ...] = ()  # names of the labels
+    captions: tuple[str, ...] = ()  # one per picture, or none at all
 
     def __len__(self) -> int:
         return len(self.shapes)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        """(H, W, C) uint8 view."""
-        height, width, channels = self.shapes[index]
-        start = self.starts[index]
-        return self.pixels[start : start + height * width * channels].reshape(height, width, channels)
+        """(H, W, C) uint8, a view where the samples lie in memory."""
+        return self.rows(index, 0, int(self.shapes[index, 0]))
+
+    def rows(self, index: int, top: int, height: int) -> np.ndarray:
+        """(height, W, C) uint8: the rows of a picture from `top` on. Grey pictures in a colour set are repeated to RGB."""
+        _, width, channels = self.shapes[index].tolist()
+        start = int(self.starts[index]) + top * width * channels
+        found = self.pixels[start : start + height * width * channels].reshape(height, width, channels)
+        return found if channels == self.channels else np.broadcast_to(found, (height, width, self.channels))
+
+    @cached_property
+    def channels(self) -> int:
+        """3, or 1 where all pictures of an array are grey."""
+        return int(self.shapes[:, 2].max())
+
+    def only(self, indices: np.ndarray) -> "Pictures":
+        """Some of the pictures, in this order; their samples are not copied."""
+        return dataclasses.replace(
+            self,
+            shapes=self.shapes[indices],
+            starts=self.starts[indices],
+            labels=None if self.labels is None else self.labels[indices],
+            captions=tuple(self.captions[k] for k in indices) if self.captions else (),
+        )
 
 
-def pack(source: DataSource, arrays: list[np.ndarray] | np.ndarray, labels: np.ndarray | None = None) -> Pictures:
-    """Pictures (H, W, C) uint8 laid end to end in memory."""
-    shapes = np.array([array.shape for array in arrays], dtype=np.int64)
-    sizes = shapes.prod(1)
-    flat = np.concatenate([array.reshape(-1) for array in arrays])
-    return Pictures(source, flat, shapes, np.cumsum(sizes) - sizes, labels)
+# --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _decodepack(buffer: np.ndarray, offsets: np.ndarray) -> list[np.ndarray]:
-    data = buffer.tobytes()
-    return [np.asarray(Image.open(io.BytesIO(data[a:b])).convert("RGB")) for a, b in itertools.pairwise(offsets)]
+def read(
+    reference: str | Path,
+    recipe: TrainRecipe,
+    *,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Pictures:
+    """The pictures as the recipe can use them: whole ones of its size, or large enough for its crops.
 
-
-def _read_npz(path: Path, licence: str) -> Pictures:
-    """Arrays `images` (N, H, W) or (N, H, W, C) uint8, or encoded pictures end to end beside `offsets`; `train_` may lead."""
-    with np.load(path, allow_pickle=False) as archive:
-        keys = {key.removeprefix("train_"): key for key in archive.files if not key.startswith("test_")}
-        labels = archive[keys["labels"]] if "labels" in keys else None
-        packed = next((key for key in ("jpeg", "webp", "png") if key in keys), None)
-        if "images" in keys:
-            pictures = archive[keys["images"]]
-            if pictures.dtype != np.uint8 or pictures.ndim not in (3, 4):
-                raise TrainingError(
-                    f"{path}: images must be uint8 of shape (N, H, W) or (N, H, W, C), not {pictures.dtype} {pictures.shape}."
-                )
-            arrays = pictures[..., None] if pictures.ndim == 3 else pictures
-        elif packed and "offsets" in keys:
-            arrays = _decodepack(archive[keys[packed]], archive[keys["offsets"]])
-        else:
-            raise TrainingError(
-                f"{path} holds {', '.join(archive.files)}; it needs an array named images, or encoded pictures with offsets."
-            )
-    if len(arrays) == 0:
-        raise TrainingError(f"{path} holds no picture.")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return pack(DataSource(path.stem, len(arrays), digest, licence), arrays, labels)
-
-
-def _read_folder(folder: Path, licence: str) -> Pictures:
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
-    if not files:
-        raise TrainingError(f"There is no picture in {folder}; training reads {', '.join(sorted(SUFFIXES))}.")
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.relative_to(folder).as_posix().encode() + hashlib.sha256(file.read_bytes()).digest())
-    source = DataSource("/".join(folder.parts[-2:]), len(files), digest.hexdigest(), licence)
-    cache = home() / "decoded" / f"{folder.name}-{source.sha256[:16]}"
-    if not (cache / "shapes.npy").exists():
-        _decode_folder(files, cache)
-    shapes = np.load(cache / "shapes.npy")
-    sizes = shapes.prod(1)
-    return Pictures(source, np.load(cache / "pixels.npy", mmap_mode="r"), shapes, np.cumsum(sizes) - sizes)
-
-
-def _decode_folder(files: list[Path], cache: Path) -> None:
-    """Write pixels.npy, then shapes.npy; the second file says that the first is whole."""
-    cache.mkdir(parents=True, exist_ok=True)
-    shapes: list[tuple[int, ...]] = []
-    raw = cache / "pixels.raw"
-    with raw.open("wb") as sink:
-        for file in files:
-            try:
-                picture = image.load(file).rgb8()
-            except ImageError as problem:
-                raise TrainingError(f"{problem} Take the file out of the folder, or mend it.") from problem
-            shapes.append(picture.shape)
-            sink.write(picture.tobytes())
-    flat = np.memmap(raw, dtype=np.uint8, mode="r")
-    np.save(cache / "pixels.npy", flat)
-    raw.unlink()
-    np.save(cache / "shapes.npy", np.array(shapes, dtype=np.int64))
-
-
-def read(path: Path, licence: str = "") -> Pictures:
-    """The pictures of a folder (recursive) or of an .npz.
+    Args:
+        reference: a folder (searched to its depth), a .zip, .npy or .npz, or `torchvision:NAME`; see `genrestore.sources`.
+        progress: called with a share from 0 to 1 and a few words.
+        cancel: set it to stop.
 
     Raises:
-        TrainingError: there is nothing to read at `path`, or it is not in one of these forms.
+        TrainingError: there is nothing to read, a picture cannot be used and `recipe.leave_out` does not name its flaw,
+            too few are left, the disk is full, or the recipe's augmentation or degradation does not exist.
+        Cancelled: `cancel` was set.
     """
-    if path.is_dir():
-        return _read_folder(path, licence)
-    if path.suffix == ".npz" and path.is_file():
-        return _read_npz(path, licence)
-    raise TrainingError(f"{path} is neither a folder of pictures nor an .npz file; say where the data lie with --data.")
+    decoded = decode(reference, recipe, progress=progress, cancel=cancel)
+    kept = usable(decoded, recipe)
+    source, pixels = decoded.source, Stored(decoded.folder / "pixels.bin")
+    sizes = decoded.shapes.prod(1)
+    total = int(sizes.sum())
+    places = np.cumsum([not problem for problem in decoded.facts.problems])[kept] - 1  # among those that decode
+    captions = tuple(source.captions[k] for k in kept) if source.captions else ()
+    return Pictures(
+        DataSource(source.name, len(kept), source.sha256, recipe.licence),
+        pixels[0:total] if total <= MEMORY else pixels,
+        decoded.shapes[places],
+        (np.cumsum(sizes) - sizes)[places],
+        None if source.labels is None else source.labels[kept],
+        source.classes,
+        captions,
+    )
+
+
+def usable(decoded: Decoded, recipe: TrainRecipe) -> np.ndarray:
+    """Places of the pictures that the recipe trains on, ascending.
+
+    Raises:
+        TrainingError: one of them cannot be used, or they are too few.
+    """
+    facts, files = decoded.facts, decoded.source.files
+    found = flaws.find(facts, need(recipe), {"broken", "tiny", *recipe.leave_out})
+    out = (
+        np.unique(np.concatenate([found[kind] for kind in recipe.leave_out])) if recipe.leave_out else np.empty(0, int)
+    )
+    if len(broken := np.setdiff1d(found["broken"], out)):
+        reason = facts.problems[broken[0]].partition(";")[0].rstrip(".")
+        more = f", and {len(broken) - 1} more" if len(broken) > 1 else ""
+        raise TrainingError(f"{reason}{more}; take such files out, or leave them out with --leave-out broken.")
+    tiny = np.setdiff1d(found["tiny"], out)
+    if use(recipe) == "crops" and len(tiny):
+        height, width = facts.sizes[tiny[0]]
+        more = f" (and {len(tiny) - 1} more)" if len(tiny) > 1 else ""
+        raise TrainingError(
+            f"{files[tiny[0]]} is {width}×{height}{more}, smaller than the training crop of {side(recipe)}; take it out, "
+            "leave such pictures out with --leave-out tiny, or lower the recipe's size."
+        )
+    kept = np.setdiff1d(np.arange(len(files)), out)
+    if len(kept) < (least := LEAST[use(recipe)]):
+        few = "1 picture is" if len(kept) == 1 else f"{len(kept)} pictures are"
+        raise TrainingError(
+            f"{few} too few to learn from; this model needs at least {least}, better {ENOUGH[use(recipe)]}."
+        )
+    return kept
+
+
+# --- what is kept aside ----------------------------------------------------------------------------------------------
+
+
+def split(pictures: Pictures, recipe: TrainRecipe) -> tuple[Pictures, Pictures | None]:
+    """The part to train on, and the part kept aside to measure with, if the recipe asks for one.
+
+    Both have the same share of every class. The folds of one seed are disjoint and make up the whole.
+
+    Raises:
+        TrainingError: one of the parts would be empty.
+    """
+    if not recipe.holdout and not recipe.folds:
+        return pictures, None
+    count = len(pictures)
+    order = np.random.default_rng([recipe.seed % 2**64, 2]).permutation(count)
+    if pictures.labels is not None:
+        order = order[np.argsort(pictures.labels[order], kind="stable")]
+    places = np.arange(count)
+    if recipe.folds:
+        aside = places % recipe.folds == recipe.fold
+        wish = f"folds={recipe.folds}"
+    else:
+        aside = np.floor((places + 1) * recipe.holdout + 1e-9) > np.floor(places * recipe.holdout + 1e-9)
+        wish = f"holdout={recipe.holdout:g}"
+    if aside.all() or not aside.any():
+        empty = "trains on none" if aside.all() else "keeps none aside"
+        raise TrainingError(f"{wish} of {count} pictures {empty}; choose another, or give more pictures.")
+    return pictures.only(np.sort(order[~aside])), pictures.only(np.sort(order[aside]))
 
 
 # --- batches ---------------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=2)
+def _shuffle(seed: int, epoch: int, count: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
 def _index(seed: int, position: int, count: int) -> int:
     """Which picture stands at `position` of an endless row of shuffles."""
     epoch, place = divmod(position, count)
-    return int(_shuffle(seed, epoch, count)[place])
+    return int(_shuffle(seed % 2**64, epoch, count)[place])
 
 
-_shuffles: dict[tuple[int, int, int], np.ndarray] = {}
+def _generator(seed: int, position: int) -> np.random.Generator:
+    """The randomness of one place in the endless row; such streams are independent by construction."""
+    return np.random.Generator(np.random.Philox(key=np.array([seed % 2**64, position], np.uint64)))
 
 
-def _shuffle(seed: int, epoch: int, count: int) -> np.ndarray:
-    key = (seed, epoch, count)
-    if key not in _shuffles:
-        while len(_shuffles) > 2:
-            _shuffles.pop(next(iter(_shuffles)))
-        _shuffles[key] = np.random.default_rng([seed, epoch]).permutation(count)
-    return _shuffles[key]
+def batch(pictures: Pictures, recipe: TrainRecipe, step: int, rows: range | None = None) -> dict[str, Tensor]:
+    """The batch of one step, or only some of its rows: "image" (B, C, S, S) float32 in [0, 1], and what `degrade` adds.
 
+    "label" (B,) int64 where there are labels; "text" (B, 128) uint8 where there are captions: UTF-8, zeros behind.
 
-def batch(pictures: Pictures, recipe: TrainRecipe, step: int) -> dict[str, Tensor]:
-    """The batch of one step: "image" (B, C, S, S) in [0, 1], "label" (B,) where there are labels, and what `degrade` adds.
-
-    A pure function of its arguments, so that a resumed run sees what an uninterrupted one would have seen.
+    A pure function of its arguments, and each row of its own place in the endless shuffle: a resumed run sees what an
+    uninterrupted one would have seen, and processes that share a batch what one alone would have.
     """
-    spoil = degrade.find(recipe.degrade)
-    side = recipe.size + 2 * spoil.margin
-    rng = np.random.default_rng([recipe.seed, step, 1])
-    indices = [_index(recipe.seed, step * recipe.batch + k, len(pictures)) for k in range(recipe.batch)]
-    crops = []
-    for index in indices:
-        crop = _crop(pictures[index], side, recipe.crops, rng)
-        for name in recipe.augment:
-            crop = AUGMENT[name](crop, rng)
-        crops.append(crop)
-    images = torch.from_numpy(np.ascontiguousarray(np.stack(crops).transpose(0, 3, 1, 2))).float() / 255
-    out = spoil(images, rng)
+    rows = range(recipe.batch) if rows is None else rows
+    positions = [step * recipe.batch + row for row in rows]
+    indices = [_index(recipe.seed, position, len(pictures)) for position in positions]
+    if use(recipe) == "whole" and recipe.augment in ((), ("mirror",)):  # common, and ten times as fast as one by one
+        images = np.stack([pictures[index] for index in indices])
+        if recipe.augment:
+            mirrored = _generator(recipe.seed, step).random(recipe.batch)[rows] < 0.5
+            images[mirrored] = images[mirrored, :, ::-1]
+        out = {"image": _tensor(images)}
+    else:
+        rngs = [_generator(recipe.seed, position) for position in positions]
+        crops = [_drawn(pictures, index, recipe, rng) for index, rng in zip(indices, rngs, strict=True)]
+        out = degrade.find(recipe.degrade)(_tensor(np.stack(crops)), rngs)
     if pictures.labels is not None:
         out["label"] = torch.from_numpy(pictures.labels[indices].astype(np.int64))
+    if pictures.captions:
+        out["text"] = torch.from_numpy(np.stack([_letters(pictures.captions[index]) for index in indices]))
     return out
 
 
-def _crop(picture: np.ndarray, side: int, places: int, rng: np.random.Generator) -> np.ndarray:
-    """A square of `side` pixels: of `places` random ones the one with the most detail, for flat sky teaches little."""
-    height, width = picture.shape[:2]
-    corners = [(int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))) for _ in range(places)]
-    crops = [picture[y : y + side, x : x + side] for y, x in corners]
+def _tensor(images: np.ndarray) -> Tensor:
+    """(B, S, S, C) uint8 → (B, C, S, S) float32. By numpy, for torch's threads belong to the training step."""
+    planes = np.empty((len(images), images.shape[3], *images.shape[1:3]), np.float32)
+    np.divide(images.transpose(0, 3, 1, 2), np.float32(255), out=planes)
+    return torch.from_numpy(planes)
+
+
+def _letters(caption: str) -> np.ndarray:
+    """(128,) uint8: UTF-8 cut at a whole letter, zeros behind."""
+    text = caption.encode("utf-8", "replace")[:TEXT].decode("utf-8", "ignore").encode()
+    return np.frombuffer(text.ljust(TEXT, b"\0"), np.uint8)
+
+
+def _drawn(pictures: Pictures, index: int, recipe: TrainRecipe, rng: np.random.Generator) -> np.ndarray:
+    """(S, S, C): a crop, augmented."""
+    crop = _crop(pictures, index, side(recipe), recipe.crops, rng)
+    for name in recipe.augment:
+        crop = augment.find(name)(crop, rng)
+    return crop
+
+
+def _crop(pictures: Pictures, index: int, size: int, places: int, rng: np.random.Generator) -> np.ndarray:
+    """A square of `size` pixels: of `places` random ones the one with the most detail, for flat sky teaches little."""
+    height, width = pictures.shapes[index, :2].tolist()
+    corners = [(int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1))) for _ in range(places)]
+    crops = [pictures.rows(index, y, size)[:, x : x + size] for y, x in corners]
     return crops[0] if places == 1 else max(crops, key=_detail)
 
 
@@ -204,44 +259,52 @@ def _detail(crop: np.ndarray) -> float:
     return float(np.abs(along[:, 2:] - along[:, :-2]).mean() + np.abs(down[2:] - down[:-2]).mean()) / 2
 
 
-def fit(pictures: Pictures, recipe: TrainRecipe) -> Pictures:
-    """The pictures as the recipe can use them: small sets of one size are resized to it when they are not it.
-
-    Raises:
-        TrainingError: a picture is smaller than a training crop, or an augmentation is unknown.
-    """
-    if unknown := sorted(set(recipe.augment) - set(AUGMENT)):
-        raise TrainingError(f"There is no augmentation named {unknown[0]!r}; known are {', '.join(AUGMENT)}.")
-    side = recipe.size + 2 * degrade.find(recipe.degrade).margin
-    heights, widths = pictures.shapes[:, 0], pictures.shapes[:, 1]
-    whole = recipe.degrade == "none"  # such nets see whole pictures, not crops
-    if whole and ((heights != side) | (widths != side)).any():
-        return pack(pictures.source, [_resized(pictures[k], side) for k in range(len(pictures))], pictures.labels)
-    if min(heights.min(), widths.min()) < side:
-        small = int(np.argmin(np.minimum(heights, widths)))
-        raise TrainingError(
-            f"Picture {small + 1} of {len(pictures)} is {widths[small]}×{heights[small]}, smaller than the training crop "
-            f"of {side}; remove it or lower the recipe's size."
-        )
-    return pictures
-
-
-def _resized(picture: np.ndarray, side: int) -> np.ndarray:
-    """The middle square, resized."""
-    squeezed = picture[..., 0] if picture.shape[2] == 1 else picture
-    drawing = Image.fromarray(squeezed)
-    short = min(drawing.size)
-    left, top = (drawing.width - short) // 2, (drawing.height - short) // 2
-    small = drawing.resize((side, side), Image.Resampling.LANCZOS, box=(left, top, left + short, top + short))
-    return np.asarray(small).reshape(side, side, picture.shape[2])
-
-
-def batches(pictures: Pictures, recipe: TrainRecipe, start: int = 0) -> Iterator[dict[str, Tensor]]:
-    """The batches from step `start` to the recipe's last; one worker thread prepares the next while this one is used."""
+def batches(
+    pictures: Pictures, recipe: TrainRecipe, start: int = 0, rows: range | None = None
+) -> Generator[dict[str, Tensor], None, None]:
+    """The batches from step `start` to the recipe's last one; one worker thread prepares the next ones while one is used."""
+    steps = iter(range(start, recipe.last))
     with ThreadPoolExecutor(1, "batches") as worker:
-        pending = worker.submit(batch, pictures, recipe, start)
-        for step in range(start, recipe.steps):
-            current = pending.result()
-            if step + 1 < recipe.steps:
-                pending = worker.submit(batch, pictures, recipe, step + 1)
-            yield current
+        pending: deque[Future[dict[str, Tensor]]] = deque()
+        try:
+            for step in steps:
+                pending.append(worker.submit(batch, pictures, recipe, step, rows))
+                if len(pending) > AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            worker.shutdown(wait=False, cancel_futures=True)
+
+
+# --- a look at them --------------------------------------------------------------------------------------------------
+
+CELL = 64  # pixels a side of the smallest cell of a preview
+GAP = 2  # pixels between two cells
+HOLE = 0.5  # grey of a hole
+
+
+def preview(pictures: Pictures, recipe: TrainRecipe, rows: int = 4, columns: int = 8) -> Image.Image:
+    """For people: in each row a picture, then how training sees it: augmented, and spoilt where the recipe spoils."""
+    rows = min(rows, len(pictures))
+    spoil = degrade.find(recipe.degrade)
+    size = recipe.size * math.ceil(CELL / recipe.size)
+    sheet = Image.new("RGB", (columns * (size + GAP) - GAP, rows * (size + GAP) - GAP), "white")
+    for row, index in enumerate(np.linspace(0, len(pictures) - 1, rows).round().astype(int).tolist()):
+        rngs = [_generator(recipe.seed, row * columns + column) for column in range(1, columns)]
+        cells = [_cell(square(pictures[index], recipe.size), size)]
+        if rngs:
+            drawn = np.stack([_drawn(pictures, index, recipe, rng) for rng in rngs])
+            seen = spoil(_tensor(drawn), rngs)
+            shown = seen.get("low", seen["image"])
+            if "mask" in seen:
+                shown = torch.where(seen["mask"] > 0, torch.tensor(HOLE), shown)
+            cells += [_cell((each.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8), size) for each in shown]
+        for column, cell in enumerate(cells):
+            sheet.paste(cell, (column * (size + GAP), row * (size + GAP)))
+    return sheet
+
+
+def _cell(picture: np.ndarray, size: int) -> Image.Image:
+    drawing = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
+    return drawing.convert("RGB").resize((size, size), Image.Resampling.NEAREST)

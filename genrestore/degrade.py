@@ -1,9 +1,14 @@
-"""What spoils a picture on purpose: holes and shrinking, seeded; for training data, tests and benchmarks alike."""
+"""What spoils a picture on purpose: shrinking, blur, noise, JPEG, holes, seeded; for training data, tests and benchmarks alike.
 
-from collections.abc import Callable
+A recipe names it in one word: "none", "holes:scratch,text", or steps of STEPS joined by "+", such as
+"blur:0.2-2+shrink:4+noise:0-10+jpeg:30-95". A range is drawn from anew for each picture.
+"""
+
+import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -23,18 +28,49 @@ def cubic(x: np.ndarray, a: float = -0.5) -> np.ndarray:
     return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
 
 
+def triangle(x: np.ndarray) -> np.ndarray:
+    return np.maximum(0.0, 1 - np.abs(x))
+
+
+def box_kernel(x: np.ndarray) -> np.ndarray:
+    return ((x >= -0.5) & (x < 0.5)).astype(float)
+
+
+def lanczos(x: np.ndarray) -> np.ndarray:
+    """Duchon, "Lanczos filtering in one and two dimensions", 1979; three lobes."""
+    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
+
+
+class Kernel(NamedTuple):
+    """A kernel, how far it reaches in pixels of the smaller grid, and whether it is stretched when shrinking."""
+
+    weigh: Callable[[np.ndarray], np.ndarray]
+    reach: int
+    stretched: bool = True
+
+
+KERNELS = {
+    "bicubic": Kernel(cubic, 2),
+    "bilinear": Kernel(triangle, 1),
+    "area": Kernel(box_kernel, 1),
+    "lanczos": Kernel(lanczos, 3),
+    "nearest": Kernel(box_kernel, 1, stretched=False),
+}
+
+
 @lru_cache(maxsize=64)
-def resize_matrix(length: int, out: int) -> Tensor:
-    """(out, length) matrix that resizes a row of `length` samples as MATLAB's bicubic imresize does.
+def resize_matrix(length: int, out: int, kernel: str = "bicubic") -> Tensor:
+    """(out, length) matrix that resizes a row of `length` samples, with "bicubic" as MATLAB's imresize does.
 
     When shrinking, the kernel is stretched so that it also removes what the smaller grid cannot hold; edges mirror.
     """
+    weigh, span, stretched = KERNELS[kernel]
     scale = out / length
-    stretch = max(1.0, 1 / scale)
+    stretch = max(1.0, 1 / scale) if stretched else 1.0
     centres = (np.arange(out) + 0.5) / scale - 0.5
-    reach = int(np.ceil(2 * stretch)) + 1
+    reach = int(np.ceil(span * stretch)) + 1
     taps = np.floor(centres)[:, None].astype(int) + np.arange(-reach, reach + 1)[None]
-    weights = cubic((taps - centres[:, None]) / stretch)
+    weights = weigh((taps - centres[:, None]) / stretch)
     weights /= weights.sum(1, keepdims=True)
     folded = np.mod(taps, 2 * length)
     folded = np.where(folded >= length, 2 * length - 1 - folded, folded)
@@ -55,10 +91,10 @@ def quantise(image: Tensor) -> Tensor:
     return (image.clamp(0, 1) * 255).round() / 255
 
 
-def shrink(image: Tensor, height: int, width: int) -> Tensor:
+def shrink(image: Tensor, height: int, width: int, kernel: str = "bicubic") -> Tensor:
     """The bicubic benchmark protocol: `resize` as MATLAB runs it on 8-bit pictures, rounding after each direction, rows first."""
-    rows = resize_matrix(image.shape[-2], height).to(image)
-    columns = resize_matrix(image.shape[-1], width).to(image)
+    rows = resize_matrix(image.shape[-2], height, kernel).to(image)
+    columns = resize_matrix(image.shape[-1], width, kernel).to(image)
     return quantise(quantise(rows @ image) @ columns.T)
 
 
@@ -148,6 +184,138 @@ FAMILIES: dict[str, Callable[[np.random.Generator, int, int], Image.Image]] = {
     "box": box,
 }
 
+# --- steps that join into one degradation ---------------------------------------------------------------------------
+
+
+class Step(Protocol):
+    """One step: a picture (C, H, W) float32 in [0, 1] → the same, `scale` times smaller.
+
+    By numpy sample by sample, for torch would take its threads from the training step; it multiplies the matrices only.
+    """
+
+    @property
+    def scale(self) -> int: ...
+
+    @property
+    def margin(self) -> int:
+        """Pixels of its result to each side that the edge of the picture has reached."""
+        ...
+
+    def __call__(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Shrink:
+    """`scale` times smaller, by a kernel drawn for each picture, and stored in 8 bits."""
+
+    scale: int
+    kernels: tuple[str, ...] = ("bicubic",)
+
+    @property
+    def margin(self) -> int:
+        return max(KERNELS[kernel].reach for kernel in self.kernels) + 1  # one for rounding
+
+    def __call__(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        kernel = self.kernels[int(rng.integers(len(self.kernels)))]
+        height, width = (length // self.scale for length in picture.shape[1:])
+        return shrink(torch.from_numpy(picture)[None], height, width, kernel)[0].numpy()
+
+
+@dataclass(frozen=True)
+class Blur:
+    """A Gaussian of a standard deviation drawn from a range in pixels."""
+
+    low: float
+    high: float
+    scale: int = 1
+
+    @property
+    def margin(self) -> int:
+        return int(np.ceil(3 * self.high))
+
+    def __call__(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        sigma = max(rng.uniform(self.low, self.high), 1e-3)
+        rows, columns = (_gaussian(length, sigma) for length in picture.shape[1:])
+        return (rows @ torch.from_numpy(picture) @ columns.T).numpy()
+
+
+def _gaussian(length: int, sigma: float) -> Tensor:
+    """(length, length) matrix that blurs a row; what would lie beyond its ends counts nothing."""
+    places = np.arange(length)
+    distances = np.abs(places[:, None] - places)
+    weights = np.where(distances <= 4 * sigma, np.exp(-np.square(distances) / (2 * sigma**2)), 0)  # no denormals: slow
+    return torch.from_numpy(weights / weights.sum(1, keepdims=True)).float()
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Gaussian noise of a standard deviation drawn from a range in levels of 255."""
+
+    low: float
+    high: float
+    scale: int = 1
+    margin: int = 0
+
+    def __call__(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        sigma = np.float32(rng.uniform(self.low, self.high) / 255)
+        return picture + sigma * rng.standard_normal(picture.shape, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Jpeg:
+    """Stored as JPEG of a quality drawn from a range, colours at half the resolution."""
+
+    low: int
+    high: int
+    scale: int = 1
+    margin: int = 0
+
+    def __call__(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        pixels = np.ascontiguousarray(_levels(picture).astype(np.uint8).transpose(1, 2, 0))
+        drawing = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        file = io.BytesIO()
+        drawing.save(file, "JPEG", quality=int(rng.integers(self.low, self.high + 1)))
+        with Image.open(file) as stored:
+            again = np.asarray(stored).reshape(pixels.shape)
+        return again.transpose(2, 0, 1) / np.float32(255)
+
+
+def _levels(picture: np.ndarray) -> np.ndarray:
+    """From [0, 1] to whole numbers from 0 to 255, still float32."""
+    return np.rint(picture.clip(0, 1) * np.float32(255))
+
+
+def _shrink(detail: str) -> Shrink:
+    scale, _, kernels = detail.partition(":")
+    chosen = tuple(kernels.split(",")) if kernels else ("bicubic",)
+    if not 2 <= int(scale) <= 16 or not set(chosen) <= set(KERNELS):
+        raise ValueError
+    return Shrink(int(scale), chosen)
+
+
+def _range(detail: str, lowest: float, highest: float) -> tuple[float, float]:
+    """A range "low-high", or one number that is both."""
+    low, dash, high = detail.partition("-")
+    ends = float(low), float(high if dash else low)
+    if not lowest <= ends[0] <= ends[1] <= highest:
+        raise ValueError
+    return ends
+
+
+class Entry(NamedTuple):
+    """How a step is written, and what reads what stands behind its colon (ValueError: it cannot)."""
+
+    form: str
+    parse: Callable[[str], Step]
+
+
+STEPS = {
+    "shrink": Entry(f"shrink:SCALE[:{','.join(KERNELS)}]", _shrink),
+    "blur": Entry("blur:SIGMA-SIGMA in pixels up to 20", lambda detail: Blur(*_range(detail, 0, 20))),
+    "noise": Entry("noise:SIGMA-SIGMA in levels up to 255", lambda detail: Noise(*_range(detail, 0, 255))),
+    "jpeg": Entry("jpeg:QUALITY-QUALITY from 1 to 100", lambda detail: Jpeg(*map(int, _range(detail, 1, 100)))),
+}
+
 # --- degradations a recipe can name ---------------------------------------------------------------------------------
 
 
@@ -159,7 +327,14 @@ class Degradation(Protocol):
         """Pixels to each side that it needs beyond the training crop."""
         ...
 
-    def __call__(self, image: Tensor, rng: np.random.Generator) -> dict[str, Tensor]: ...
+    @property
+    def scale(self) -> int:
+        """How many times smaller the net's input is; divides the crop."""
+        ...
+
+    def __call__(self, image: Tensor, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
+        """(B, C, H, W) in [0, 1] and a generator for each picture: what becomes of one depends on no other."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -167,26 +342,46 @@ class Keep:
     """The picture as it is."""
 
     margin: int = 0
+    scale: int = 1
 
-    def __call__(self, image: Tensor, rng: np.random.Generator) -> dict[str, Tensor]:
+    def __call__(self, image: Tensor, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
         return {"image": image}
 
 
 @dataclass(frozen=True)
-class Shrink:
-    """Adds "low": the picture shrunk `scale` times and stored in 8 bits."""
+class Chain:
+    """Adds "low": the picture after all steps, stored in 8 bits."""
 
-    scale: int
+    steps: tuple[Step, ...]
+
+    @property
+    def scale(self) -> int:
+        return int(np.prod([step.scale for step in self.steps]))
 
     @property
     def margin(self) -> int:
-        return 3 * self.scale  # the stretched kernel reaches 2 pixels of the small grid; the third is for rounding
+        margin, scale = 0, 1
+        for step in self.steps:
+            scale *= step.scale
+            margin += step.margin * scale
+        return -(-margin // scale) * scale
 
-    def __call__(self, image: Tensor, rng: np.random.Generator) -> dict[str, Tensor]:
-        side = image.shape[-1] // self.scale
-        low = shrink(image, side, side)
-        m = self.margin
-        return {"image": image[..., m:-m, m:-m].contiguous(), "low": low[..., 3:-3, 3:-3].contiguous()}
+    def __call__(self, image: Tensor, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
+        pictures = image.numpy()
+        low = np.stack([self._spoilt(picture, rng) for picture, rng in zip(pictures, rngs, strict=True)])
+        return {"image": _inner(pictures, self.margin), "low": _inner(low, self.margin // self.scale)}
+
+    def _spoilt(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        picture = picture.copy()  # in memory of its own, so that sums do not depend on where it lies among others
+        for step in self.steps:
+            picture = step(picture, rng)
+        return _levels(picture) / np.float32(255)
+
+
+def _inner(pictures: np.ndarray, margin: int) -> Tensor:
+    height, width = pictures.shape[-2:]
+    inner = pictures[..., margin : height - margin, margin : width - margin]
+    return torch.from_numpy(np.ascontiguousarray(inner))
 
 
 @dataclass(frozen=True)
@@ -195,30 +390,38 @@ class Holes:
 
     families: tuple[str, ...]
     margin: int = 0
+    scale: int = 1
 
-    def __call__(self, image: Tensor, rng: np.random.Generator) -> dict[str, Tensor]:
-        height, width = image.shape[-2:]
-        masks = []
-        while len(masks) < len(image):
+    def __call__(self, image: Tensor, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
+        masks = [self._mask(rng, image.shape[-2], image.shape[-1]) for rng in rngs]
+        return {"image": image, "mask": torch.from_numpy(np.stack(masks)[:, None]).float()}
+
+    def _mask(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+        while True:
             family = FAMILIES[self.families[int(rng.integers(len(self.families)))]]
             mask = np.asarray(family(rng, height, width)) > 127
             if 0.002 < mask.mean() < 0.8:  # nothing to learn from an empty hole, nor from a lost picture
-                masks.append(mask)
-        return {"image": image, "mask": torch.from_numpy(np.stack(masks)[:, None]).float()}
+                return mask
 
 
+@lru_cache(maxsize=64)
 def find(name: str) -> Degradation:
-    """The degradation a recipe names: "none", "shrink:4", "holes:scratch,text".
+    """The degradation a recipe names: "none", "shrink:4", "holes:scratch,text", "blur:0.2-2+jpeg:30-95".
 
     Raises:
-        TrainingError: there is none of that name.
+        TrainingError: there is none of that name, or its numbers are out of their bounds.
     """
-    kind, _, detail = name.partition(":")
-    if kind == "none":
+    if name == "none":
         return Keep()
-    if kind == "shrink" and detail.isdigit() and int(detail) > 1:
-        return Shrink(int(detail))
+    kind, _, detail = name.partition(":")
     families = tuple(detail.split(","))
     if kind == "holes" and set(families) <= set(FAMILIES):
         return Holes(families)
-    raise TrainingError(f"degrade must be none, shrink:SCALE or holes:FAMILY,… of {', '.join(FAMILIES)}; not {name!r}.")
+    parts = [part.partition(":") for part in name.split("+")]
+    try:
+        return Chain(tuple(STEPS[kind].parse(detail) for kind, _, detail in parts))
+    except (KeyError, ValueError):
+        forms = "; ".join(entry.form for entry in STEPS.values())
+        raise TrainingError(
+            f"degrade must be none, holes:FAMILY,… of {', '.join(FAMILIES)}, or steps joined by + ({forms}); not {name!r}."
+        ) from None

@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 TINY = 1e-12  # keeps a division by no weight at all finite
 
@@ -87,3 +87,22 @@ def biharmonic(image: Tensor, mask: Tensor, steps: int = 40) -> Tensor:
         direction = residual + lower / energy.clamp(min=1e-20) * direction
         energy = lower
     return torch.where(mask > 0, filled.clamp(0, 1), image)
+
+
+def add_dropout(net: nn.Module, share: float) -> None:
+    """While the net trains, drop `share` of the features in front of each weight layer but the first one of each part.
+
+    A part is a child of the net (an encoder, a critic): what enters it is a picture or a latent, not a feature. In front of
+    convolutions whole channels go, for neighbouring pixels tell the same.
+    Srivastava et al., "Dropout", JMLR 2014; Tompson et al., "Efficient object localization using convolutional networks",
+    CVPR 2015, arXiv:1411.4280.
+    """
+
+    def drop(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        spoil = F.dropout2d if inputs[0].dim() == 4 else F.dropout
+        return (spoil(inputs[0], share, layer.training), *inputs[1:])
+
+    for part in net.children():
+        layers = [layer for layer in part.modules() if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))]
+        for layer in layers[1:]:
+            layer.register_forward_pre_hook(drop)

@@ -1,13 +1,35 @@
 """One function per loss, with its formula and its source. All return a scalar."""
 
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from genrestore.errors import TrainingError
+
+T = TypeVar("T")
 
 
 def l1(image: Tensor, target: Tensor) -> Tensor:
     """mean |image − target|."""
     return (image - target).abs().mean()
+
+
+def l2(image: Tensor, target: Tensor) -> Tensor:
+    """mean (image − target)²."""
+    return (image - target).square().mean()
+
+
+def bce(image: Tensor, target: Tensor) -> Tensor:
+    """mean −t log x − (1 − t) log(1 − x), both in [0, 1]: the negative log-likelihood of Bernoulli pixels."""
+    # autocast refuses the function below in half precision, since its logarithm overflows there
+    with torch.autocast(image.device.type, enabled=False):
+        return F.binary_cross_entropy(image.float().clamp(0, 1), target.float())
+
+
+PIXEL: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": l1, "l2": l2, "bce": bce}
 
 
 def hole_log_mse(image: Tensor, target: Tensor, mask: Tensor, floor: float = 1e-4) -> Tensor:
@@ -18,6 +40,19 @@ def hole_log_mse(image: Tensor, target: Tensor, mask: Tensor, floor: float = 1e-
     squares = ((image - target).square() * mask).sum((1, 2, 3))
     per_picture = squares / (image.shape[1] * mask.sum((1, 2, 3)).clamp(min=1))
     return torch.log(per_picture + floor).mean()
+
+
+def hole_l1(image: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Mean |image − target| inside the holes of the batch."""
+    return ((image - target).abs() * mask).sum() / (image.shape[1] * mask.sum()).clamp(min=1)
+
+
+def hole_l2(image: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Mean (image − target)² inside the holes of the batch."""
+    return ((image - target).square() * mask).sum() / (image.shape[1] * mask.sum()).clamp(min=1)
+
+
+HOLE: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"log-mse": hole_log_mse, "l1": hole_l1, "l2": hole_l2}
 
 
 def kl_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -35,6 +70,43 @@ def critic_cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
     )
 
 
+def critic_hinge(real: Tensor, fake: Tensor) -> Tensor:
+    """max(0, 1 − D(x)) + max(0, 1 + D(G(z))). Lim & Ye, "Geometric GAN", 2017, arXiv:1705.02894."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def generator_hinge(fake: Tensor) -> Tensor:
+    """−D(G(z)): the generator's side of `critic_hinge`."""
+    return -fake.mean()
+
+
+def r1(scores: Tensor, real: Tensor) -> Tensor:
+    """½ |∇ D(x)|², mean over the batch; `scores` = D(`real`), and `real` must require its gradient.
+
+    Mescheder, Geiger & Nowozin, "Which training methods for GANs do actually converge?", ICML 2018, arXiv:1801.04406.
+    """
+    (slope,) = torch.autograd.grad(scores.sum(), real, create_graph=True)
+    return 0.5 * slope.square().sum((1, 2, 3)).mean()
+
+
 def non_saturating(fake: Tensor) -> Tensor:
     """−log D(G(z)), on logits: the generator's side of `critic_cross_entropy` (same paper, section 3)."""
     return F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
+
+
+# The critic's and the generator's side of each game.
+ADVERSARIAL: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+    "non-saturating": (critic_cross_entropy, non_saturating),
+    "hinge": (critic_hinge, generator_hinge),
+}
+
+
+def chosen(offered: Mapping[str, T], name: str, usual: str) -> T:
+    """The entry of `offered` that a recipe's `loss` names; `usual` where it names none.
+
+    Raises:
+        TrainingError: the net does not offer it.
+    """
+    if (name or usual) not in offered:
+        raise TrainingError(f"loss must be one of {', '.join(offered)} for this net, not {name!r}.")
+    return offered[name or usual]

@@ -1,13 +1,13 @@
 """The optimisers a recipe can name."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from genrestore.errors import TrainingError
-from genrestore.recipe import TrainRecipe
+from genrestore.recipe import OPTIMIZERS, TrainRecipe
 
 RMS = 0.4  # root mean square of Muon's update of a matrix, in units of lr; Adam's is about as large
 MOMENTUM = 0.95
@@ -98,16 +98,23 @@ class Muon(torch.optim.Optimizer):
 def build(recipe: TrainRecipe, module: nn.Module) -> torch.optim.Optimizer:
     """The recipe's optimiser over the parameters of `module`.
 
+    "gd" is plain gradient descent (with a batch of all pictures: the textbook's), "sgd" adds momentum (Polyak 1964),
+    "rmsprop" is Tieleman & Hinton's (Coursera, lecture 6.5, 2012).
+
     Raises:
-        TrainingError: there is no optimiser of that name, or it has no weight decay.
+        TrainingError: the optimiser has no weight decay and the recipe asks for it.
     """
-    if recipe.optimizer == "muon":
-        if recipe.weight_decay:
-            raise TrainingError("muon has no weight decay here; set weight_decay to 0, or optimizer to adamw.")
-        return Muon(module.parameters(), recipe.lr, recipe.betas)
-    makers: dict[str, Any] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-    if recipe.optimizer not in makers:
-        raise TrainingError(f"optimizer must be one of {', '.join([*makers, 'muon'])}, not {recipe.optimizer!r}.")
-    return makers[recipe.optimizer](
-        module.parameters(), lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay
-    )
+    if recipe.optimizer == "muon" and recipe.weight_decay:
+        raise TrainingError("muon has no weight decay here; set weight_decay to 0, or optimizer to adamw.")
+    weights = list(module.parameters())
+    common: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
+    makers: dict[str, Callable[[], torch.optim.Optimizer]] = {
+        "gd": lambda: torch.optim.SGD(weights, **common),
+        "sgd": lambda: torch.optim.SGD(weights, momentum=recipe.momentum, **common),
+        "rmsprop": lambda: torch.optim.RMSprop(weights, alpha=recipe.betas[1], **common),
+        "adam": lambda: torch.optim.Adam(weights, betas=recipe.betas, **common),
+        "adamw": lambda: torch.optim.AdamW(weights, betas=recipe.betas, **common),
+        "muon": lambda: Muon(weights, recipe.lr, recipe.betas),
+    }
+    assert set(makers) == set(OPTIMIZERS)
+    return makers[recipe.optimizer]()

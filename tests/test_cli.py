@@ -129,7 +129,11 @@ def test_options_have_the_names_and_defaults_of_the_python_functions(command: st
         ("sample -n 0", "n must"),
         ("models --task dance", "dance"),
         ("train span-x5 --data . --out run", "span-x5"),
-        ("train span-x4 --data gone --out run", "gone"),
+        ("train span-x4 --data gone --licence own --out run", "gone"),
+        ("train span-x4 --data . --out run", "licence"),
+        ("train span-x4 --data . --licence CC-BY-5.0 --out run", "Did you mean"),
+        ("train span-x4 --data . --licence own --set lr", "FIELD=VALUE"),
+        ("train", "Name what to train"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
@@ -272,19 +276,41 @@ def test_models_lists_the_cards(run: Callable[..., tuple[int, str, str]]) -> Non
 def test_train_passes_everything_on(
     run: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What `python -m genrestore.train` does, this does: both parse and call one function."""
-    seen: dict[str, Any] = {}
+    """What `python -m genrestore.train` does, this does: both parse and call one function, with the same words."""
+    module = importlib.import_module("genrestore.train.command")
+    seen: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
-    def spy(preset: str, data: Path, out: Path, **settings: Any) -> Path:
-        seen.update(preset=preset, data=data, out=out, **settings)
-        return out
+    def spy(*given: Any, settings: dict[str, Any], **others: Any) -> None:
+        fields = {name: str(value) for name, value in settings.items() if value is not None}
+        seen.append((given, {**others, "settings": fields}))
 
     monkeypatch.setattr(importlib.import_module("genrestore.train"), "run", spy)
-    code, out, _ = run(
-        "train", "vae-clothing", "--data", tmp_path, "--out", tmp_path / "r", "--steps", "3", "--seed", "4", "--resume"
-    )
-    assert (code, out) == (0, f"{tmp_path / 'r'}\n")
-    assert seen == {
-        "preset": "vae-clothing", "data": tmp_path, "out": tmp_path / "r",
-        "resume": True, "steps": 3, "batch": None, "seed": 4, "threads": None,
+    monkeypatch.setattr(module, "run", spy)
+    line = [
+        "vae-clothing", "--data", str(tmp_path), "--out", str(tmp_path / "r"), "--licence", "own", "--steps", "3",
+        "--seed", "4", "--minutes", "1.5", "--batch", "8", "--lr", "0.1", "--holdout", "0.2", "--leave-out", "broken",
+        "--folds", "3", "--precision", "bf16", "--set", "clip=1", "--set", "weight-decay=0.5", "--resume",
+        "--threads", "2", "--tensorboard",
+    ]  # fmt: skip
+    assert run("train", *line)[0] == 0
+    monkeypatch.setattr("sys.argv", ["train", *line])
+    module.main()
+    assert len(seen) == 2 and seen[0] == seen[1]
+    (preset,), settings = seen[0]
+    assert preset == "vae-clothing" and settings["data"] == str(tmp_path) and settings["out"] == tmp_path / "r"
+    assert settings["settings"] == {
+        "steps": "3", "seed": "4", "minutes": "1.5", "batch": "8", "lr": "0.1", "holdout": "0.2", "leave_out": "broken",
+        "precision": "bf16", "clip": "1", "weight_decay": "0.5",
     }  # fmt: skip
+
+
+def test_doctor_only_looks(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for k in range(20):
+        picture = np.random.default_rng(k).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(folder / f"{k}.png")
+    (folder / "bad.png").write_bytes(b"no picture")
+    code, out, _ = run("train", "dcgan-cifar10", "--data", folder, "--doctor")
+    assert code == 0 and "bad.png" in out and "20" in out
+    assert not (tmp_path / "home" / "runs").exists()

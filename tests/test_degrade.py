@@ -1,12 +1,25 @@
-"""Shrinking as MATLAB does it, and holes of each family."""
+"""Shrinking as MATLAB does it, the other steps, and holes of each family."""
+
+import io
 
 import numpy as np
 import pytest
 import torch
 from data_folder import SHARED, read_rgb
+from PIL import Image
 
 from genrestore import degrade
 from genrestore.errors import TrainingError
+
+
+def generators(count: int, seed: int = 4) -> list[np.random.Generator]:
+    return [np.random.default_rng([seed, k]) for k in range(count)]
+
+
+def waves(count: int, side: int) -> torch.Tensor:
+    """(count, 3, side, side): smooth, without symmetry, in 8 bits."""
+    y, x = torch.meshgrid(torch.linspace(0, 6, side), torch.linspace(0, 6, side), indexing="ij")
+    return degrade.quantise((torch.sin(x * y) / 2 + 0.5)[None, None].repeat(count, 3, 1, 1))
 
 
 @pytest.mark.parametrize("scale, folder", [(4, "LRx4"), (2, "LRx2")])
@@ -32,8 +45,8 @@ def test_resize_keeps_constants_and_is_separable() -> None:
 def test_holes_are_seeded_and_of_sensible_size(family: str) -> None:
     holes = degrade.find(f"holes:{family}")
     clean = torch.rand(6, 3, 96, 96)
-    first, again = (holes(clean, np.random.default_rng(4)) for _ in range(2))
-    other = holes(clean, np.random.default_rng(5))
+    first, again = (holes(clean, generators(6)) for _ in range(2))
+    other = holes(clean, generators(6, seed=5))
     mask = first["mask"]
     assert mask.shape == (6, 1, 96, 96) and set(mask.unique().tolist()) == {0.0, 1.0}
     assert torch.equal(mask, again["mask"]) and not torch.equal(mask, other["mask"])
@@ -44,15 +57,106 @@ def test_holes_are_seeded_and_of_sensible_size(family: str) -> None:
 
 def test_shrink_pairs_line_up() -> None:
     """The small picture shows what the large one shows: shrinking the crop again differs only at its edges."""
-    shrink = degrade.find("shrink:4")
-    y, x = torch.meshgrid(torch.linspace(0, 6, 64 + 24), torch.linspace(0, 6, 64 + 24), indexing="ij")
-    pair = shrink((torch.sin(x * y) / 2 + 0.5)[None, None].repeat(1, 3, 1, 1), np.random.default_rng(0))
+    clean = waves(1, 64 + 24)
+    pair = degrade.find("shrink:4")(clean, generators(1))
     assert pair["image"].shape == (1, 3, 64, 64) and pair["low"].shape == (1, 3, 16, 16)
+    assert torch.equal(pair["image"], clean[..., 12:-12, 12:-12])
+    assert torch.equal(pair["low"], degrade.shrink(clean, 22, 22)[..., 3:-3, 3:-3]), "the benchmark's arithmetic"
     again = degrade.shrink(pair["image"], 16, 16)
     assert (again - pair["low"])[..., 3:-3, 3:-3].abs().max() < 1.1 / 255
 
 
-@pytest.mark.parametrize("name", ["", "holes:", "holes:text,mud", "shrink:x", "shrink:1", "blur"])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("kernel", degrade.KERNELS)
+def test_kernels_keep_a_ramp_in_its_place(kernel: str, scale: int) -> None:
+    """A pixel of the small picture shows the middle of those it stands for; only "nearest" may be half a pixel off."""
+    ramp = torch.linspace(0, 1, 24 * scale)[None, None, None].expand(1, 1, 24 * scale, -1)
+    small = degrade.resize_matrix(24 * scale, 24, kernel) @ ramp[0, 0, 0]
+    middles = ramp[0, 0, 0].reshape(24, scale).mean(1)
+    slack = 0.51 / (24 * scale - 1) if kernel == "nearest" else 1e-5
+    assert (small - middles)[4:-4].abs().max() < slack
+
+
+def test_kernels_equal_pillows() -> None:
+    """Where Pillow knows the kernel too, a picture comes out within a level."""
+    names = {"bilinear": "BILINEAR", "area": "BOX", "lanczos": "LANCZOS"}
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
+    for kernel, name in names.items():
+        theirs = np.array(Image.fromarray(pixels).resize((16, 16), Image.Resampling[name]))
+        ours = degrade.shrink(torch.from_numpy(pixels)[None, None].float() / 255, 16, 16, kernel)
+        assert (ours[0, 0] * 255 - torch.from_numpy(theirs))[3:-3, 3:-3].abs().max() < 1.6, kernel
+    nearest = degrade.shrink(torch.from_numpy(pixels)[None, None].float() / 255, 16, 16, "nearest")
+    assert torch.equal((nearest[0, 0] * 255).round().byte(), torch.from_numpy(pixels[1::3, 1::3].copy()))
+
+
+def test_each_picture_draws_its_own_kernel() -> None:
+    clean = torch.rand(1, 3, 88, 88).repeat(30, 1, 1, 1)
+    mixed = degrade.find("shrink:4:bicubic,nearest")
+    low = mixed(clean, generators(30))["low"]
+    alone = [degrade.shrink(clean[:1], 22, 22, kernel)[..., 3:-3, 3:-3] for kernel in ("bicubic", "nearest")]
+    counts = [int((low == each).all(3).all(2).all(1).sum()) for each in alone]
+    assert sum(counts) == 30 and min(counts) > 5
+
+
+def test_blur_has_the_spread_it_says() -> None:
+    """A point becomes a Gaussian: its second moment is the variance, and nothing is lost."""
+    point = torch.zeros(1, 1, 81, 81)
+    point[..., 40, 40] = 1
+    blurred = degrade.Blur(3, 3)(point[0].numpy(), np.random.default_rng(0))[0]
+    places = np.arange(81) - 40
+    assert blurred.sum() == pytest.approx(1, abs=1e-3)
+    assert (blurred.sum(0) * places**2).sum() == pytest.approx(9, rel=0.01)
+    flat = degrade.find("blur:0.2-2")(torch.full((1, 3, 40, 40), 0.4), generators(1))
+    assert flat["image"].shape == flat["low"].shape == (1, 3, 28, 28), "6 pixels to each side are its margin"
+    assert (flat["low"] - 0.4).abs().max() < 0.6 / 255
+
+
+def test_noise_is_as_strong_as_it_says_and_differs_by_picture() -> None:
+    clean = torch.full((40, 1, 64, 64), 0.5)
+    spoilt = degrade.find("noise:10-30")(clean, generators(40))
+    strengths = (spoilt["low"] - 0.5).std((1, 2, 3)) * 255
+    assert 9 < strengths.min() < 15 and 25 < strengths.max() < 31
+    assert torch.equal(spoilt["image"], clean)
+    assert torch.equal((spoilt["low"] * 255).round() / 255, spoilt["low"]), "stored in 8 bits"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jpeg_is_pillows(channels: int) -> None:
+    clean = waves(1, 40)[:, :channels]
+    low = degrade.find("jpeg:20")(clean, generators(1))["low"]
+    pixels = (clean[0] * 255).round().byte().permute(1, 2, 0).numpy()
+    file = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(file, "JPEG", quality=20)
+    expected = torch.from_numpy(np.array(Image.open(file)).reshape(40, 40, channels)).permute(2, 0, 1)
+    assert torch.equal((low[0] * 255).round().byte(), expected)
+    assert not torch.equal(low, clean)
+
+
+@pytest.mark.parametrize("order", ["blur:1+shrink:4+noise:5+jpeg:50", "shrink:2+blur:1+shrink:2", "jpeg:50+shrink:3"])
+def test_chains_line_up_and_rows_are_independent(order: str) -> None:
+    chain = degrade.find(order)
+    assert chain.margin % chain.scale == 0
+    clean = waves(4, 48 + 2 * chain.margin)
+    pair = chain(clean, generators(4))
+    assert pair["image"].shape == (4, 3, 48, 48) and pair["low"].shape == (4, 3, 48 // chain.scale, 48 // chain.scale)
+    small = degrade.shrink(pair["image"], 48 // chain.scale, 48 // chain.scale)
+    assert (small - pair["low"])[..., 3:-3, 3:-3].abs().mean() < 0.06
+    assert (small - pair["low"].flip(3))[..., 3:-3, 3:-3].abs().mean() > 0.1
+    alone = chain(clean[2:3], generators(4)[2:3])
+    assert torch.equal(alone["low"], pair["low"][2:3])
+
+
+def test_the_order_of_steps_counts() -> None:
+    clean = waves(1, 100)
+    a, b = (degrade.find(name)(clean, generators(1))["low"] for name in ("noise:40+blur:2", "blur:2+noise:40"))
+    assert b.diff(dim=3).std() > 3 * a.diff(dim=3).std()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "holes:", "holes:text,mud", "shrink:x", "shrink:1", "shrink:17", "shrink:4:mean", "blur", "blur:3-1", "blur:-1",
+     "noise:0-300", "jpeg:0", "jpeg:50-", "noise:nan", "none+noise:3", "holes:box+noise:3", "noise:3+", "Noise:3"],
+)  # fmt: skip
 def test_unknown_degradations_are_named(name: str) -> None:
-    with pytest.raises(TrainingError, match="degrade must be"):
+    with pytest.raises(TrainingError, match=r"degrade must be none, .*shrink:SCALE.*jpeg:QUALITY"):
         degrade.find(name)

@@ -11,9 +11,10 @@ PACKAGE = Path(__file__).parent.parent / "genrestore"
 FLOORS = [
     {"errors", "card", "recipe"},
     {"image", "samples", "container", "coder", "registry"},
-    {"layers", "losses", "optimizers", "degrade", "metrics"},
+    {"layers", "losses", "optimizers", "degrade", "augment", "metrics", "sources", "flaws"},
+    {"decoded"},
     {"models", "data"},
-    {"weights"},
+    {"weights", "doctor", "runs"},
     {"runtime"},
     {"tasks", "train"},
     {"cli", "ui"},

@@ -9,7 +9,7 @@ from torch import nn
 
 from genrestore import optimizers
 from genrestore.errors import TrainingError
-from genrestore.recipe import TrainRecipe
+from genrestore.recipe import OPTIMIZERS, TrainRecipe
 
 
 def small_net() -> nn.Sequential:
@@ -92,11 +92,40 @@ def test_state_is_whole() -> None:
 
 def test_names() -> None:
     recipe = TrainRecipe(lr=1e-3)
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "muon": optimizers.Muon}
+    kinds = {
+        "gd": torch.optim.SGD, "sgd": torch.optim.SGD, "rmsprop": torch.optim.RMSprop,
+        "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "muon": optimizers.Muon,
+    }  # fmt: skip
+    assert set(kinds) == set(OPTIMIZERS)
     for name, kind in kinds.items():
         built = optimizers.build(dataclasses.replace(recipe, optimizer=name), small_net())
         assert type(built) is kind and built.param_groups[0]["lr"] == 1e-3
-    with pytest.raises(TrainingError, match="adam, adamw, muon, not 'lion'"):
-        optimizers.build(dataclasses.replace(recipe, optimizer="lion"), small_net())
+    with pytest.raises(TrainingError, match="rmsprop, muon, not 'lion'"):
+        dataclasses.replace(recipe, optimizer="lion")
     with pytest.raises(TrainingError, match="weight_decay"):
         optimizers.build(dataclasses.replace(recipe, optimizer="muon", weight_decay=0.1), small_net())
+
+
+@pytest.mark.parametrize("name", sorted(set(OPTIMIZERS) - {"muon"}))
+def test_one_step_by_hand(name: str) -> None:
+    """The first two steps of each rule on one weight, gradient 3, from the formulas of its paper."""
+    recipe = TrainRecipe(lr=0.1, optimizer=name, betas=(0.9, 0.99), momentum=0.5, weight_decay=0.2)
+    net = nn.Linear(1, 1, bias=False)
+    net.weight.data.fill_(2.0)
+    optimizer = optimizers.build(recipe, net)
+    w, velocity, square, mean = 2.0, 0.0, 0.0, 0.0
+    for t in (1, 2):
+        net.weight.grad = torch.full((1, 1), 3.0)
+        optimizer.step()
+        g = 3.0 if name == "adamw" else 3.0 + 0.2 * w
+        if name in ("gd", "sgd"):
+            velocity = (0.5 if name == "sgd" else 0.0) * velocity + g
+            w -= 0.1 * velocity
+        elif name == "rmsprop":
+            square = 0.99 * square + 0.01 * g * g
+            w -= 0.1 * g / (square**0.5 + 1e-8)
+        else:
+            w *= 1 - 0.1 * 0.2 if name == "adamw" else 1.0
+            mean, square = 0.9 * mean + 0.1 * g, 0.99 * square + 0.01 * g * g
+            w -= 0.1 * (mean / (1 - 0.9**t)) / ((square / (1 - 0.99**t)) ** 0.5 + 1e-8)
+        assert net.weight.item() == pytest.approx(w, rel=1e-5)

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from genrestore.errors import TrainingError
-from genrestore.recipe import DECAY, RunRecipe, TrainRecipe
+from genrestore.recipe import DECAY, LICENCES, RunRecipe, TrainRecipe, changed, licence_named, settings_of
 
 
 def test_json_round_trip() -> None:
@@ -17,8 +17,8 @@ def test_json_round_trip() -> None:
 
 
 def test_an_unknown_setting_is_named() -> None:
-    with pytest.raises(TrainingError, match="momentum"):
-        TrainRecipe.from_json({"momentum": 0.9})
+    with pytest.raises(TrainingError, match="nesterov"):
+        TrainRecipe.from_json({"nesterov": 0.9})
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,17 @@ def test_an_unknown_setting_is_named() -> None:
         {"ema": 1.0},
         {"schedule": "saw"},
         {"precision": "int1"},
+        {"optimizer": "lion"},
+        {"dropout": 1.0},
+        {"holdout": -0.1},
+        {"minutes": float("nan")},
+        {"drop": 0.0},
+        {"betas": (0.9, 1.0)},
+        {"leave_out": ("ugly",)},
+        {"folds": 1},
+        {"fold": 3, "folds": 3},
+        {"folds": 3, "holdout": 0.1},
+        {"patience": 2},
     ],
 )
 def test_out_of_range(change: dict[str, object]) -> None:
@@ -42,6 +53,10 @@ def test_out_of_range(change: dict[str, object]) -> None:
 def test_schedules() -> None:
     flat = TrainRecipe(steps=100, warmup=10)
     assert [flat.rate(step) for step in (0, 4, 9, 99)] == pytest.approx([0.1, 0.5, 1, 1])
+    stairs = TrainRecipe(steps=100, schedule="step", drop_every=40, drop=0.5)
+    assert [stairs.rate(step) for step in (0, 39, 40, 79, 80)] == pytest.approx([1, 1, 0.5, 0.5, 0.25])
+    thirds = TrainRecipe(steps=90, schedule="step")
+    assert [thirds.rate(step) for step in (29, 30, 60)] == pytest.approx([1, 0.1, 0.01])
     cosine = TrainRecipe(steps=100, schedule="cosine")
     assert [cosine.rate(step) for step in (0, 50, 100)] == pytest.approx([1, 0.5, 0])
     trapezoid = TrainRecipe(steps=100, schedule="trapezoid")
@@ -50,3 +65,61 @@ def test_schedules() -> None:
     assert all(later.rate(step) == trapezoid.rate(step) for step in range(round(100 * (1 - DECAY)))), (
         "a later end changes nothing before"
     )
+
+
+def test_what_was_done_can_be_done_again() -> None:
+    """A decaying run that was stopped keeps its schedule; what ended it early is replaced by the step at which it did."""
+    begun = TrainRecipe(steps=100, schedule="trapezoid", minutes=5.0, until=0.1)
+    again = begun.done(30)
+    assert (again.steps, again.stop, again.last, again.minutes, again.until) == (100, 30, 30, 0.0, 0.0)
+    assert [again.rate(step) for step in range(30)] == [begun.rate(step) for step in range(30)]
+    assert begun.done(100).last == 100 and begun.done(100).stop == 0
+    assert TrainRecipe(steps=100).done(30).steps == 30
+    assert again.done(20).last == 20
+
+
+def test_kl_weight_rises() -> None:
+    recipe = TrainRecipe(beta=2.0, beta_warmup=10)
+    assert [recipe.kl_weight(step) for step in (0, 4, 9, 99)] == pytest.approx([0.2, 1.0, 2.0, 2.0])
+    assert TrainRecipe(beta=2.0).kl_weight(0) == 2.0
+
+
+def test_texts_are_read_as_the_type_of_their_field() -> None:
+    pairs = settings_of(
+        ["steps=1_000", "lr = 1e-3", "weight-decay=0.1", "compile=yes", "augment=mirror, turn", "betas=0.5,0.9"]
+    )
+    recipe = changed(TrainRecipe(), dict(pairs))
+    assert (recipe.steps, recipe.lr, recipe.weight_decay, recipe.compile) == (1000, 1e-3, 0.1, True)
+    assert recipe.augment == ("mirror", "turn") and recipe.betas == (0.5, 0.9)
+    assert changed(recipe, {"augment": ""}).augment == ()
+    assert changed(recipe, {"steps": 5}).steps == 5
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ({"step": "5"}, "did you mean steps"),
+        ({"steps": "5.5"}, "steps takes int"),
+        ({"lr": "small"}, "lr takes float"),
+        ({"compile": "perhaps"}, "compile takes bool"),
+        ({"betas": "a,b"}, "betas takes tuple"),
+    ],
+)
+def test_wrong_settings_are_named(setting: dict[str, str], says: str) -> None:
+    with pytest.raises(TrainingError, match=says):
+        changed(TrainRecipe(), dict(setting))
+    with pytest.raises(TrainingError, match="FIELD=VALUE"):
+        settings_of(["lr"])
+
+
+def test_licences() -> None:
+    assert [licence_named(known.lower()) for known in LICENCES] == list(LICENCES)
+    assert licence_named(" other:  by the museum ") == "other: by the museum"
+    for wrong, says in (
+        ("", "own if they are yours"),
+        ("CC-BY-SA-4", "CC-BY-SA-4.0"),
+        ("free", "Known are"),
+        ("other:", "'other"),
+    ):
+        with pytest.raises(TrainingError, match=says):
+            licence_named(wrong)

@@ -1,49 +1,121 @@
 """The loop: it learns, it can be killed at any moment, and it leaves a usable weight."""
 
 import dataclasses
+import errno
 import json
+import multiprocessing
 import os
-import signal
+import random
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from genrestore import runtime
+from genrestore import runtime, weights
 from genrestore.card import Card
 from genrestore.errors import TrainingError
 from genrestore.models import find
 from genrestore.models.dcgan import Config
-from genrestore.train import Average, train
+from genrestore.recipe import TrainRecipe
+from genrestore.runs import Run
+from genrestore.train import checkpoint, command, loop
+from genrestore.train.players import Average
 
-TINY = dataclasses.replace(find("dcgan-cifar10").recipe, steps=12, batch=8, licence="CC0")
+train = loop.train
+
+TINY = dataclasses.replace(find("dcgan-cifar10").recipe, steps=12, batch=8, schedule="constant", licence="CC0-1.0")
 CONFIG = Config(latent=8, width=8)
+
+
+@pytest.fixture(autouse=True)
+def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GENRESTORE_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_core() -> Iterator[None]:
+    """Nets this small only wait for a second core."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(usual)
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data") / "made.npz"
-    np.savez(path, images=np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8))
+    rng = np.random.default_rng(0)
+    np.savez(path, images=rng.integers(0, 256, (40, 32, 32, 3), dtype=np.uint8), labels=np.arange(40) % 4)
     return path
 
 
+def state(run: Path) -> dict[str, Any]:
+    return torch.load(run / "checkpoint.pt", weights_only=True)
+
+
+def same(a: Path, b: Path) -> bool:
+    """Whether two runs hold the same nets and averages, bit for bit."""
+    one, other = state(a), state(b)
+    return all(torch.equal(one[kind][key], other[kind][key]) for kind in ("net", "average") for key in one[kind])
+
+
 def losses(run: Path) -> dict[int, dict[str, float]]:
-    lines = [json.loads(line) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
-    return {line["step"]: {key: line[key] for key in ("critic", "generator")} for line in lines}
+    return {line["step"]: line["losses"] for line in Run(run).log() if "losses" in line}
 
 
-def test_leaves_a_usable_weight(pictures: Path, tmp_path: Path) -> None:
-    seen: list[int] = []
-    run = train(TINY, pictures, tmp_path / "run", on_step=lambda step, numbers: seen.append(step), config=CONFIG)
-    assert seen == list(range(12))
+def collector(into: dict[int, dict[str, float]]) -> Callable[[int, dict[str, float]], None]:
+    return lambda step, numbers: into.update({step: numbers})
+
+
+# --- what a run leaves ------------------------------------------------------------------------------------------------
+
+
+def test_leaves_a_usable_weight_and_its_card(pictures: Path, tmp_path: Path) -> None:
+    seen: dict[int, dict[str, float]] = {}
+    recipe = dataclasses.replace(TINY, holdout=0.25, check=6)
+    run = train(recipe, pictures, tmp_path / "mine", on_step=collector(seen), config=CONFIG)
+    assert sorted(seen) == list(range(12))
     card = Card.read(run)
-    assert card.recipe["steps"] == 12 and card.data[0].count == 40 and card.data[0].licence == "CC0"
+    assert card.name == "mine" and card.recipe["steps"] == 12 and card.recipe["seed"] == 0
+    assert card.data[0].count == 40 and card.data[0].licence == "CC0-1.0" and "CC0-1.0" in card.license
+    assert card.hardware and card.hours > 0 and len(card.data[0].sha256) == 64
+    assert {metric.name for metric in card.metrics} == {"swd"} and card.metrics[0].n == 10
     model = runtime.load(f"file:{run}")
     assert model.decode(torch.zeros(1, 8)).shape == (1, 3, 32, 32)
+    status = Run(run).status()
+    assert (status.state, status.step, status.steps) == ("done", 12, 12)
+    measured = [line["step"] for line in Run(run).log() if "holdout" in line]
+    assert measured == [5, 11]
+    assert (run / "sample.webp").is_file() and Run(run).samples()[-1][0] == 12
+    nearest = Run(run).nearest()
+    assert nearest and 0 <= nearest["score"] <= 1 and (run / "nearest.webp").is_file()
+
+
+def test_a_trained_run_is_found_by_name(pictures: Path) -> None:
+    from genrestore.card import home
+
+    train(TINY, pictures, home() / "runs" / "mine", config=CONFIG)
+    assert "mine" in [card.name for card in weights.models("sample")]
+
+
+def test_tensorboard(pictures: Path, tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    run = train(TINY, pictures, tmp_path / "run", config=CONFIG, tensorboard=True)
+    events = accumulator.EventAccumulator(str(run / "tensorboard")).Reload()
+    assert {"loss/critic", "loss/generator", "run/lr"} <= set(events.Tags()["scalars"])
+    written = {event.step: event.value for event in events.Scalars("loss/critic")}
+    assert written[0] == pytest.approx(losses(run)[0]["critic"])
+    assert "drawn" in events.Tags()["images"]
+
+
+# --- never lose work --------------------------------------------------------------------------------------------------
 
 
 def test_resumed_run_equals_an_uninterrupted_one(pictures: Path, tmp_path: Path) -> None:
@@ -51,70 +123,355 @@ def test_resumed_run_equals_an_uninterrupted_one(pictures: Path, tmp_path: Path)
     whole = train(TINY, pictures, tmp_path / "whole", config=CONFIG)
     part = train(dataclasses.replace(TINY, steps=7), pictures, tmp_path / "part", config=CONFIG)
     train(TINY, pictures, part, resume=True, config=CONFIG)
-    a = torch.load(whole / "checkpoint.pt", weights_only=True)
-    b = torch.load(part / "checkpoint.pt", weights_only=True)
-    for kind in ("net", "average"):
-        assert all(torch.equal(a[kind][key], b[kind][key]) for key in a[kind]), kind
+    assert same(whole, part)
     assert losses(whole)[11] == losses(part)[11]
 
 
-LOOP = """
-import importlib, json, sys
-from pathlib import Path
-loop = importlib.import_module("genrestore.train")
-from tests_train_settings import TINY, CONFIG
-loop.CHECKPOINT_SECONDS = 0.0
-run = Path(sys.argv[2])
-def show(step, numbers):
-    print(json.dumps([step, numbers]), flush=True)
-loop.train(TINY, sys.argv[1], run, resume=(run / "checkpoint.pt").exists(), on_step=show, config=CONFIG)
-"""
+def victim(data: str, out: str, seen: str, steps: int) -> None:
+    """A process that trains, writes down each loss, and saves after each step."""
+    torch.set_num_threads(1)
+    loop.CHECKPOINT_SECONDS, loop.CHECKPOINT_SHARE = 0.0, 1e9
+    run = Path(out)
+    with Path(seen).open("a", encoding="utf-8") as file:
+
+        def note(step: int, numbers: dict[str, float]) -> None:
+            file.write(json.dumps([step, numbers]) + "\n")
+            file.flush()
+
+        recipe = dataclasses.replace(TINY, steps=steps)
+        train(recipe, data, run, resume=(run / "checkpoint.pt").exists(), on_step=note, config=CONFIG)
 
 
-def test_killed_at_any_moment_it_goes_on_with_the_same_losses(pictures: Path, tmp_path: Path) -> None:
-    """kill -9 three times, at moments that differ from run to run; every loss seen equals the uninterrupted run's."""
-    straight: dict[int, dict[str, float]] = {}
-    train(
-        TINY,
-        pictures,
-        tmp_path / "straight",
-        on_step=lambda step, numbers: straight.update({step: numbers}),
-        config=CONFIG,
+def test_killed_twenty_times_it_goes_on_with_the_same_losses(pictures: Path, tmp_path: Path) -> None:
+    """kill -9 at twenty random moments of a real process; every loss ever seen equals the uninterrupted run's."""
+    steps, straight = 60, dict[int, dict[str, float]]()
+    recipe = dataclasses.replace(TINY, steps=steps)
+    whole = train(recipe, pictures, tmp_path / "whole", on_step=collector(straight), config=CONFIG)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["genrestore.train.loop"])
+    seen, killed, moments = tmp_path / "seen", tmp_path / "killed", random.Random(1)
+    codes: list[int | None] = []
+    for kill in range(21):
+        process = context.Process(target=victim, args=(str(pictures), str(killed), str(seen), steps))
+        process.start()
+        if kill < 20:
+            before = seen.stat().st_size if seen.exists() else 0
+            while process.is_alive() and (not seen.exists() or seen.stat().st_size == before):
+                time.sleep(0.002)
+            time.sleep(moments.uniform(0, 0.08))  # into a step, a batch, or the writing of a file
+            process.kill()
+        process.join(120)
+        codes.append(process.exitcode)
+    assert codes[-1] == 0 and codes.count(-9) >= 15, codes
+    told: list[tuple[int, dict[str, float]]] = []
+    for line in seen.read_text("utf-8").splitlines():
+        try:
+            told.append(tuple(json.loads(line)))  # type: ignore[arg-type]
+        except ValueError:
+            continue  # torn by a kill
+    assert {step for step, _ in told} == set(range(steps))
+    wrong = [step for step, numbers in told if numbers != straight[step]]
+    assert not wrong, f"steps {wrong} differ"
+    assert same(whole, killed) and Card.read(killed).recipe["steps"] == steps
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = train(TINY, pictures, tmp_path / "whole", config=CONFIG)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 1e9)
+    real, writes = os.fsync, [0]
+
+    def full(handle: int) -> None:
+        writes[0] += 1
+        if writes[0] == 6:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    run = tmp_path / "run"
+    with pytest.raises(TrainingError, match="full; free some space"):
+        train(TINY, pictures, run, config=CONFIG)
+    assert Run(run).status().state == "failed" and "full" in Run(run).status().message
+    assert state(run)["progress"]["step"] == 4 and not list(run.glob("*.part"))
+    train(TINY, pictures, run, resume=True, config=CONFIG)
+    assert same(whole, run)
+
+
+def test_vanished_pictures_keep_what_was_learnt(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(TINY, pictures, tmp_path / "whole", config=CONFIG)
+    batch = loop.datasets.batch
+
+    def gone(pictures: Any, recipe: TrainRecipe, step: int, rows: range | None = None) -> Any:
+        if step == 5:
+            raise TrainingError("The pictures are gone; put them back and resume.")
+        return batch(pictures, recipe, step, rows)
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.datasets, "batch", gone)
+        with pytest.raises(TrainingError, match="gone"):
+            train(TINY, pictures, run, config=CONFIG)
+    assert state(run)["progress"]["step"] == 5
+    train(TINY, pictures, run, resume=True, config=CONFIG)
+    assert same(whole, run)
+
+
+def poisoned(monkeypatch: pytest.MonkeyPatch, steps: list[int]) -> None:
+    """Make the loss of each named step no number, once for each time it is named."""
+    real, left = loop.Players.step, list(steps)
+
+    def step(self: Any, number: int, *others: Any) -> dict[str, torch.Tensor]:
+        told = real(self, number, *others)
+        if number in left:
+            left.remove(number)
+            next(self.net.parameters()).data.fill_(float("nan"))
+            return {name: loss * float("nan") for name, loss in told.items()}
+        return told
+
+    monkeypatch.setattr(loop.Players, "step", step)
+
+
+def test_a_loss_that_is_no_number_rolls_back_once(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poisoned(monkeypatch, [7])
+    run = train(TINY, pictures, tmp_path / "run", config=CONFIG)
+    events = [line["event"] for line in Run(run).log() if "event" in line]
+    assert events[0].startswith("The loss was no number at step 7: went back to step 0 with half the rate")
+    rates = [line["lr"] for line in Run(run).log() if "losses" in line]
+    assert set(rates) == {TINY.lr / 2} and Run(run).status().state == "done"
+    assert all(torch.isfinite(value).all() for value in state(run)["net"].values())
+
+
+def test_the_second_time_it_ends_with_the_last_good_checkpoint(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poisoned(monkeypatch, [7, 7])
+    with pytest.raises(TrainingError, match=r"no longer a number at step 7.*step 0 is kept"):
+        train(TINY, pictures, tmp_path / "run", config=CONFIG)
+    assert Run(tmp_path / "run").status().state == "failed"
+    assert all(torch.isfinite(value).all() for value in state(tmp_path / "run")["net"].values())
+
+
+def test_a_real_overflow_is_found(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no longer a number"):
+        train(dataclasses.replace(TINY, lr=1e30), pictures, tmp_path / "run", config=CONFIG)
+
+
+# --- pausing and ending -----------------------------------------------------------------------------------------------
+
+
+def waiting(run: Run, wanted: str) -> None:
+    deadline = time.monotonic() + 60
+    while run.status().state != wanted:
+        assert time.monotonic() < deadline, f"{run.status()} instead of {wanted}"
+        time.sleep(0.01)
+
+
+def test_pause_go_stop_and_resume(pictures: Path, tmp_path: Path) -> None:
+    """A paused run stands still; one that was stopped and resumed ends like an uninterrupted one."""
+    recipe = dataclasses.replace(TINY, steps=400)
+    run, seen = Run(tmp_path / "run"), dict[int, dict[str, float]]()
+    thread = threading.Thread(
+        target=train, args=(recipe, pictures, run.folder), kwargs={"on_step": collector(seen), "config": CONFIG}
     )
-    settings = "import dataclasses\nfrom genrestore.models import find\nfrom genrestore.models.dcgan import Config\n"
-    settings += 'TINY = dataclasses.replace(find("dcgan-cifar10").recipe, steps=12, batch=8, licence="CC0")\n'
-    settings += "CONFIG = Config(latent=8, width=8)\n"
-    (tmp_path / "tests_train_settings.py").write_text(settings, "utf-8")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
-    command = [sys.executable, "-c", LOOP, str(pictures), str(tmp_path / "killed")]
-    seen: dict[int, dict[str, float]] = {}
-    for victim in range(4):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-        assert process.stdout is not None
-        for line in process.stdout:
-            step, numbers = json.loads(line)
-            assert numbers == straight[step], f"step {step} after {victim} kills"
-            seen[step] = numbers
-            if victim < 3 and step >= 3 * victim + 2:
-                time.sleep(
-                    0.005 * victim
-                )  # into the middle of what follows the step: writing, the next batch, the next step
-                process.send_signal(signal.SIGKILL)
-                break
-        process.stdout.close()
-        process.wait(timeout=60)
-    assert sorted(seen) == list(range(12))
-    assert Card.read(tmp_path / "killed").recipe["steps"] == 12
+    thread.start()
+    waiting(run, "training")
+    run.ask("pause")
+    waiting(run, "paused")
+    steps = len(seen)
+    beat = run.status().beat
+    deadline = time.monotonic() + 30
+    while run.status().beat == beat:  # it tells that it lives while it waits
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert len(seen) == steps and run.status().live
+    run.ask("go")
+    while len(seen) < steps + 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    run.ask("stop")
+    thread.join(60)
+    status = run.status()
+    assert status.state == "stopped" and 0 < status.step < 400 and (run.folder / "model.safetensors").exists()
+    assert state(run.folder)["progress"]["step"] == status.step
+    recipe = dataclasses.replace(recipe, steps=status.step + 5)
+    train(recipe, pictures, run.folder, resume=True, config=CONFIG)
+    assert same(run.folder, train(recipe, pictures, tmp_path / "whole", config=CONFIG))
+
+
+def test_ends_when_told_by_the_caller(pictures: Path, tmp_path: Path) -> None:
+    cancel = threading.Event()
+    run = train(
+        dataclasses.replace(TINY, steps=10_000), pictures, tmp_path / "run", config=CONFIG, cancel=cancel,
+        on_step=lambda step, numbers: cancel.set() if step == 4 else None,
+    )  # fmt: skip
+    assert Run(run).status().state == "stopped" and Run(run).status().step == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"minutes": 0.02}, "minutes are over"),
+        ({"until": 100.0}, "The loss fell to"),
+        ({"holdout": 0.5, "check": 2, "patience": 1, "lr": 1e-12, "ema": 0.0}, "No better score on the hold-out in 1 "),
+    ],
+)
+def test_ends_early(pictures: Path, tmp_path: Path, change: dict[str, Any], reason: str) -> None:
+    recipe = dataclasses.replace(TINY, steps=1_000_000, **change)
+    run = Run(train(recipe, pictures, tmp_path / "run", config=CONFIG))
+    assert run.status().state == "done" and reason in run.status().message
+    assert 0 < Card.read(run.folder).recipe["steps"] <= run.status().step
+    assert run.status().step < 1_000_000
+
+
+def test_patience_leaves_the_best_weight_not_the_last(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([5.0, 3.0, 4.0, 6.0])
+    monkeypatch.setattr(loop.Watcher, "scores", lambda self, net, recipe: {"swd": next(scores)})
+    recipe = dataclasses.replace(TINY, steps=100, holdout=0.5, check=2, patience=2)
+    run = train(recipe, pictures, tmp_path / "run", config=CONFIG)
+    card = Card.read(run)
+    assert card.recipe["steps"] == 4 and card.recipe["patience"] == 0 and card.metrics[0].value == 3.0
+    assert Run(run).status().step == 8
+
+
+# --- settings that change the steps -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16", "auto"])
+def test_other_precisions_stay_near(pictures: Path, tmp_path: Path, precision: str) -> None:
+    exact = losses(train(TINY, pictures, tmp_path / "exact", config=CONFIG))
+    run = train(dataclasses.replace(TINY, precision=precision), pictures, tmp_path / precision, config=CONFIG)
+    assert losses(run)[0]["critic"] == pytest.approx(exact[0]["critic"], rel=0.02)
+    assert Run(run).status().state == "done"
+    more = dataclasses.replace(TINY, precision=precision, steps=14)
+    train(more, pictures, run, resume=True, config=CONFIG)  # the scaler's state comes back too
+    assert same(run, train(more, pictures, tmp_path / "whole", config=CONFIG))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="torch.compile needs a C++ compiler")
+def test_compiled_is_the_same_training(pictures: Path, tmp_path: Path) -> None:
+    if subprocess.run(["sh", "-c", "command -v g++"], capture_output=True, check=False).returncode:
+        pytest.skip("torch.compile needs a C++ compiler")
+    short = dataclasses.replace(TINY, steps=3)
+    plain = losses(train(short, pictures, tmp_path / "plain", config=CONFIG))
+    fast = losses(train(dataclasses.replace(short, compile=True), pictures, tmp_path / "fast", config=CONFIG))
+    assert fast[2]["critic"] == pytest.approx(plain[2]["critic"], rel=1e-3)
+
+
+def distance(a: Path, b: Path) -> float:
+    one, other = state(a)["net"], state(b)["net"]
+    return max((one[key] - other[key]).abs().max().item() for key in one if one[key].is_floating_point())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dropout": 0.3}, {"l1": 1e-3}, {"weight_decay": 0.1}, {"clip": 1e-3, "optimizer": "gd"}, {"r1": 10.0}, {"loss": "hinge"},
+        {"optimizer": "sgd"}, {"optimizer": "rmsprop"}, {"schedule": "cosine"}, {"schedule": "step"}, {"warmup": 5},
+        {"augment": ("rotate:20",)}, {"seed": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_every_setting_has_an_effect_and_resumes(pictures: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    base = dataclasses.replace(TINY, optimizer="gd") if "clip" in change else TINY
+    plain = train(base, pictures, tmp_path / "plain", config=CONFIG)
+    recipe = dataclasses.replace(TINY, **change)
+    run = train(recipe, pictures, tmp_path / "run", config=CONFIG)
+    assert distance(plain, run) > 1e-6
+    if "schedule" not in change:
+        part = train(dataclasses.replace(recipe, steps=7), pictures, tmp_path / "part", config=CONFIG)
+        train(recipe, pictures, part, resume=True, config=CONFIG)
+        assert same(run, part)
+
+
+def test_a_turn_moves_its_own_player_only(pictures: Path, tmp_path: Path) -> None:
+    """With the generator's rate at 0 only the critic moves, and nothing is left in the other's gradients."""
+    world = loop.World()
+    players = loop.Players(find("dcgan-cifar10"), CONFIG, TINY, world, "fp32")
+    before = {name: value.clone() for name, value in players.net.state_dict().items()}
+    batch = {"image": torch.rand(8, 3, 32, 32), "step": torch.tensor(0)}
+    generator, critic = players.phases
+    generator.loss(batch)  # draws what the critic judges
+    players._turn(critic, batch, 1e-3)
+    moved = {name for name, value in players.net.named_parameters() if not torch.equal(value, before[name])}
+    assert moved == {name for name, _ in players.net.named_parameters() if name.startswith("critic.")}
+    assert all(weight.grad is None for weight in players.net.generator.parameters())
+
+
+def test_average_forgets_the_start() -> None:
+    net = torch.nn.Linear(2, 2)
+    average: Any = Average(net, 0.999)
+    with torch.no_grad():
+        net.weight.fill_(5.0)
+    for step in range(200):
+        average.update(net, step)
+    assert (average.net.weight - 5).abs().max() < 0.05
+
+
+def test_average_takes_buffers_as_they_are() -> None:
+    net = torch.nn.BatchNorm2d(3)
+    average: Any = Average(net, 0.999)
+    net(torch.rand(4, 3, 5, 5))
+    average.update(net, 0)
+    assert (
+        torch.equal(average.net.running_mean, net.state_dict()["running_mean"])
+        and int(average.net.num_batches_tracked) == 1
+    )
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
 
 
 def test_refusals(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="Name the licence"):
+        train(dataclasses.replace(TINY, licence=""), pictures, tmp_path / "none", config=CONFIG)
+    with pytest.raises(TrainingError, match=r"Did you mean CC-BY-4\.0\?"):
+        train(dataclasses.replace(TINY, licence="CC-BY-4"), pictures, tmp_path / "none", config=CONFIG)
     with pytest.raises(TrainingError, match="no checkpoint"):
         train(TINY, pictures, tmp_path / "none", resume=True, config=CONFIG)
+    assert not (tmp_path / "none").exists()
     run = train(dataclasses.replace(TINY, steps=2), pictures, tmp_path / "run", config=CONFIG)
     with pytest.raises(TrainingError, match="add --resume"):
         train(TINY, pictures, run, config=CONFIG)
     with pytest.raises(TrainingError, match="another lr"):
         train(dataclasses.replace(TINY, lr=1.0), pictures, run, resume=True, config=CONFIG)
+    with pytest.raises(TrainingError, match="another net"):
+        train(TINY, pictures, run, resume=True, config=Config(latent=8, width=16))
+    assert Run(run).status().state == "done", "a refusal leaves the run as it was"
+
+
+def test_a_run_that_is_being_trained_is_left_alone(pictures: Path, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    run.folder.mkdir()
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        run.tell(loop.Status("training", 3, 12))
+        said = json.loads((run.folder / "status.json").read_text())
+        (run.folder / "status.json").write_text(json.dumps({**said, "pid": other.pid}))
+        with pytest.raises(TrainingError, match=f"being trained already, by process {other.pid}"):
+            train(TINY, pictures, run.folder, config=CONFIG)
+    finally:
+        other.communicate(b"\n")
+
+
+def test_settings_that_do_not_fit_the_net(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="draws pictures of 32 pixels"):
+        train(dataclasses.replace(TINY, size=64), pictures, tmp_path / "run", config=CONFIG)
+    enlarge = dataclasses.replace(find("span-x4").recipe, licence="own", size=16, degrade="none")
+    with pytest.raises(TrainingError, match=r"cannot learn from size=16 and degrade=none \('low'\); its own are 96"):
+        train(enlarge, pictures, tmp_path / "run")
+    with pytest.raises(TrainingError, match="cannot learn from size=16 and degrade=shrink:2"):
+        train(dataclasses.replace(enlarge, degrade="shrink:2"), pictures, tmp_path / "run")
+
+
+def test_a_batch_larger_than_memory_is_refused_before_it_is_made(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"A batch of 40000000 needs about [\d.,]+ GB and .*--batch \d+"):
+        train(dataclasses.replace(TINY, batch=40_000_000), pictures, tmp_path / "run", config=CONFIG)
 
 
 def test_decayed_run_cannot_be_stretched(pictures: Path, tmp_path: Path) -> None:
@@ -125,32 +482,86 @@ def test_decayed_run_cannot_be_stretched(pictures: Path, tmp_path: Path) -> None
         train(dataclasses.replace(recipe, steps=20), pictures, run, resume=True, config=CONFIG)
 
 
-def test_a_loss_that_is_no_number_keeps_the_last_checkpoint(pictures: Path, tmp_path: Path) -> None:
-    recipe = dataclasses.replace(TINY, lr=1e30)
-    with pytest.raises(TrainingError, match="no longer a number"):
-        train(recipe, pictures, tmp_path / "run", on_step=lambda step, numbers: None, config=CONFIG)
+# --- the command ------------------------------------------------------------------------------------------------------
 
 
-def test_average_forgets_the_start() -> None:
-    net = torch.nn.Linear(2, 2)
-    average = Average(net, 0.999)
-    with torch.no_grad():
-        net.weight.fill_(5.0)
-    for step in range(200):
-        average.update(net, step)
-    assert (average.net.weight - 5).abs().max() < 0.05  # type: ignore[operator]
+def test_table_of_folds() -> None:
+    text = command.table([{"loss": 1.0, "psnr": 30.0}, {"loss": 3.0, "psnr": 32.0}])
+    assert text.splitlines()[-1].split() == ["mean", "±", "sd", "2", "±", "1.4", "31", "±", "1.4"]
+
+
+def test_cross_validation_keeps_each_part_aside_once(pictures: Path, tmp_path: Path, capsys: Any) -> None:
+    settings = {"licence": "own", "steps": 2, "batch": 4}
+    out = command.run("dcgan-cifar10", data=str(pictures), out=tmp_path / "cv", folds=4, settings=settings)
+    rows = json.loads((out / "folds.json").read_text("utf-8"))
+    assert len(rows) == 4 and all(set(row) == {"swd"} for row in rows)
+    assert "mean ± sd" in capsys.readouterr().out
+    cards = [Card.read(out / f"fold-{k}") for k in range(1, 5)]
+    assert [card.recipe["fold"] for card in cards] == [0, 1, 2, 3] and all(card.metrics[0].n == 10 for card in cards)
+
+
+def test_reproduce_runs_the_same_recipe_again(pictures: Path, tmp_path: Path) -> None:
+    settings = {"steps": 20, "stop": 18, "batch": 8, "seed": 5}  # ended while the rate was falling
+    first = command.run("dcgan-cifar10", data=str(pictures), licence="own", out=tmp_path / "first", settings=settings)
+    assert Card.read(first).recipe["schedule"] == "trapezoid"
+    again = command.run(reproduce=first, data=str(pictures), out=tmp_path / "again")
+    assert same(first, again)
+    other = tmp_path / "other.npz"
+    np.savez(other, images=np.zeros((40, 32, 32, 3), np.uint8))
+    with pytest.raises(TrainingError, match="is not what first learnt from: made, 40 pictures"):
+        command.run(reproduce=first, data=str(other), out=tmp_path / "more")
+
+
+def test_resume_by_folder_alone(pictures: Path, tmp_path: Path) -> None:
+    settings = {"steps": 3, "batch": 8, "schedule": "constant"}
+    run = command.run("dcgan-cifar10", data=str(pictures), licence="own", out=tmp_path / "run", settings=settings)
+    command.run(out=run, resume=True, settings={"steps": "5"})
+    assert Run(run).status().step == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({}, "Name what to train"),
+        ({"preset": "dcgan-cifar10"}, "--data"),
+        ({"preset": "dcgan-cifar10", "data": "x", "settings": {"lrr": "1"}}, "did you mean lr"),
+        ({"preset": "dcgan-cifar10", "data": "x", "settings": {"lr": "fast"}}, "lr takes float"),
+        ({"preset": "dcgan-cifar10", "data": "x", "settings": {"steps": "many"}}, "steps takes int"),
+        ({"preset": "dcgan-cifar10", "recipe": Path("x")}, "one of them"),
+        ({"recipe": Path("nowhere.json")}, "no file nowhere.json"),
+        ({"resume": True, "preset": "dcgan-cifar10", "data": "x", "licence": "own"}, "--out"),
+        ({"preset": "dcgan-cifar10", "data": "x", "threads": 0}, "threads"),
+    ],
+)
+def test_the_command_says_what_is_missing(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(TrainingError, match=sentence):
+        command.run(**given)
+
+
+def test_a_signal_ends_the_command_with_a_checkpoint(pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "genrestore.train", "dcgan-cifar10", "--data", str(pictures), "--licence", "own"]
+    process = subprocess.Popen([*command, "--out", str(out), "--steps", "100000", "--batch", "4"])
+    try:
+        waiting(Run(out), "training")
+    finally:
+        process.terminate()
+    assert process.wait(60) == 0
+    assert Run(out).status().state == "stopped" and state(out)["progress"]["step"] > 0
 
 
 def test_bare_checkout_trains_without_the_application(tmp_path: Path, pictures: Path) -> None:
     """Only torch, numpy, pillow, safetensors and tqdm: how the loop reaches a rented GPU."""
     code = (
         "import sys\n"
-        "for name in ('gradio', 'typer', 'huggingface_hub', 'openvino', 'torchvision', 'cv2', 'skimage'):\n"
+        "for name in ('gradio', 'typer', 'huggingface_hub', 'openvino', 'torchvision', 'cv2', 'skimage', 'accelerate',\n"
+        "             'tensorboard'):\n"
         "    sys.modules[name] = None\n"
-        "from genrestore.train import main\n"
+        "from genrestore.train.command import main\n"
         f"data, out = {str(pictures)!r}, {str(tmp_path / 'run')!r}\n"
-        "sys.argv = ['train', 'vae-clothing', '--data', data, '--out', out, '--steps', '1', '--batch', '4']\n"
+        "sys.argv = ['train', 'vae-clothing', '--data', data, '--licence', 'own', '--out', out, '--steps', '1', '--batch', '4']\n"
         "main()\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
     assert (tmp_path / "run" / "model.safetensors").is_file()
+    assert checkpoint.read(tmp_path / "run")["progress"]["step"] == 1

@@ -25,8 +25,8 @@ from genrestore.errors import Cancelled, MaskError
 from genrestore.ui import TABS, about, guard, words
 from genrestore.ui.shown import shown
 
-ENGLISH = ["Sample", "Inpaint", "Upscale", "About"]
-CHINESE = ["生成", "修复", "放大", "关于"]
+ENGLISH = ["Sample", "Inpaint", "Upscale", "Train", "About"]
+CHINESE = ["生成", "修复", "放大", "训练", "关于"]
 
 
 def open_tab(page: Any, name: str) -> None:

@@ -20,6 +20,8 @@ from genrestore.card import SizeRule
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import register
 
+R1_EVERY = 16  # steps; Karras et al., "Analyzing and improving the image quality of StyleGAN", 2020, section 3.1
+
 
 @dataclass(frozen=True)
 class Config:
@@ -41,8 +43,9 @@ def _start(module: nn.Module) -> None:
     task="sample",
     config=Config(),
     recipe=TrainRecipe(
-        data="small/cifar10.npz", licence="research use (CIFAR-10, Krizhevsky 2009)",
-        steps=20_000, batch=32, size=32, lr=2e-4, betas=(0.5, 0.999), ema=0.999, precision="fp32",
+        data="small/cifar10.npz",
+        steps=25_000, batch=32, size=32, lr=2e-4, betas=(0.5, 0.999), schedule="trapezoid",
+        ema=0.999, precision="fp32",
     ),
     title="DCGAN, everyday things 32×32",
     intended="Exploring the latent space of a classical GAN.",
@@ -59,15 +62,15 @@ class DCGAN(nn.Module):
         self.size_rule = SizeRule(multiple_of=32, minimum=32)
         w = config.width
         self.generator = nn.Sequential(
-            nn.ConvTranspose2d(config.latent, 4 * w, 4, 1, 0, bias=False), nn.BatchNorm2d(4 * w), nn.ReLU(),
-            nn.ConvTranspose2d(4 * w, 2 * w, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * w), nn.ReLU(),
-            nn.ConvTranspose2d(2 * w, w, 4, 2, 1, bias=False), nn.BatchNorm2d(w), nn.ReLU(),
+            nn.ConvTranspose2d(config.latent, 4 * w, 4, 1, 0, bias=False), nn.BatchNorm2d(4 * w), nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(4 * w, 2 * w, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * w), nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(2 * w, w, 4, 2, 1, bias=False), nn.BatchNorm2d(w), nn.ReLU(inplace=True),
             nn.ConvTranspose2d(w, config.channels, 4, 2, 1, bias=False), nn.Tanh(),
         )  # fmt: skip
         self.critic = nn.Sequential(
-            nn.Conv2d(config.channels, w, 4, 2, 1, bias=False), nn.LeakyReLU(0.2),
-            nn.Conv2d(w, 2 * w, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * w), nn.LeakyReLU(0.2),
-            nn.Conv2d(2 * w, 4 * w, 4, 2, 1, bias=False), nn.BatchNorm2d(4 * w), nn.LeakyReLU(0.2),
+            nn.Conv2d(config.channels, w, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(w, 2 * w, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * w), nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(2 * w, 4 * w, 4, 2, 1, bias=False), nn.BatchNorm2d(4 * w), nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(4 * w, 1, 4, 1, 0, bias=False), nn.Flatten(0),
         )  # fmt: skip
         self.apply(_start)
@@ -80,19 +83,25 @@ class DCGAN(nn.Module):
         """(n, C, 32, 32) in [0, 1]."""
         return self.decode(torch.randn(n, self.latent, generator=generator))
 
-    def _fakes(self, like: Tensor) -> Tensor:
-        return self.generator(
-            torch.randn(len(like), self.latent, 1, 1, device=like.device)
-        )  # in [−1, 1], as the critic takes it
-
-    def critic_loss(self, batch: dict[str, Tensor]) -> Tensor:
-        with torch.no_grad():
-            fakes = self._fakes(batch["image"])
-        return losses.critic_cross_entropy(self.critic(batch["image"] * 2 - 1), self.critic(fakes))
-
-    def generator_loss(self, batch: dict[str, Tensor]) -> Tensor:
-        return losses.non_saturating(self.critic(self._fakes(batch["image"])))
-
     def phases(self, recipe: TrainRecipe) -> list[Phase]:
+        critic_side, generator_side = losses.chosen(losses.ADVERSARIAL, recipe.loss, "non-saturating")
         critic, generator = optimizers.build(recipe, self.critic), optimizers.build(recipe, self.generator)
-        return [Phase("critic", critic, self.critic_loss), Phase("generator", generator, self.generator_loss)]
+        drawn: list[
+            Tensor
+        ] = []  # by the generator's turn, for the critic's: one drawing serves both, as in most DCGANs
+
+        def generator_loss(batch: dict[str, Tensor]) -> Tensor:
+            like = batch["image"]
+            fakes = self.generator(torch.randn(len(like), self.latent, 1, 1, device=like.device))
+            drawn[:] = [fakes.detach()]
+            return generator_side(self.critic(fakes).float())
+
+        def critic_loss(batch: dict[str, Tensor]) -> Tensor:
+            return critic_side(self.critic(batch["image"] * 2 - 1).float(), self.critic(drawn.pop()).float())
+
+        def penalty(batch: dict[str, Tensor]) -> Tensor:
+            real = (batch["image"] * 2 - 1).requires_grad_()
+            return recipe.r1 * R1_EVERY * losses.r1(self.critic(real).float(), real)
+
+        phases = [Phase("generator", generator, generator_loss), Phase("critic", critic, critic_loss)]
+        return [*phases, Phase("r1", critic, penalty, every=R1_EVERY, penalty=True)] if recipe.r1 else phases

@@ -88,7 +88,6 @@ class Body(nn.Module):
     config=Config(),
     recipe=TrainRecipe(
         data="photos/train",
-        licence="mixed: CC BY-SA 4.0 (CID22), Unsplash licence (CLIC 2025), CC BY / BY-SA / GPL-2+ (Debian wallpapers), CC0",
         steps=60_000,
         batch=8,
         size=128,
@@ -132,8 +131,10 @@ class ResidualFill(nn.Module):
         """(B, 3, H, W) in [0, 1] and (B, 1, H, W), 1 = fill → (B, 3, H, W)."""
         return self.refine(self.fill(image, mask), mask)
 
-    def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        return losses.hole_log_mse(self(batch["image"], batch["mask"]), batch["image"], batch["mask"])
-
     def phases(self, recipe: TrainRecipe) -> list[Phase]:
-        return [Phase("net", optimizers.build(recipe, self), self.loss)]
+        error = losses.chosen(losses.HOLE, recipe.loss, "log-mse")
+
+        def loss(batch: dict[str, Tensor]) -> Tensor:
+            return error(self(batch["image"], batch["mask"]), batch["image"], batch["mask"])
+
+        return [Phase("net", optimizers.build(recipe, self), loss)]

@@ -75,7 +75,6 @@ class Body(nn.Module):
     config=Config(),
     recipe=TrainRecipe(
         data="photos/train",
-        licence="mixed: CC BY-SA 4.0 (CID22), Unsplash licence (CLIC 2025), CC BY / BY-SA / GPL-2+ (Debian wallpapers), CC0",
         steps=80_000,
         batch=4,
         size=96,
@@ -112,8 +111,10 @@ class Span(nn.Module):
         anchor = image.repeat_interleave(self.config.scale**2, dim=1)
         return F.pixel_shuffle(anchor + detail, self.config.scale)
 
-    def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        return losses.l1(self(batch["low"]), batch["image"])
-
     def phases(self, recipe: TrainRecipe) -> list[Phase]:
-        return [Phase("net", optimizers.build(recipe, self), self.loss)]
+        error = losses.chosen(losses.PIXEL, recipe.loss, "l1")
+
+        def loss(batch: dict[str, Tensor]) -> Tensor:
+            return error(self(batch["low"]), batch["image"])
+
+        return [Phase("net", optimizers.build(recipe, self), loss)]

@@ -1,10 +1,12 @@
 """The page: Gradio Blocks, one file a tab. Nothing here imports torch; the tabs do, on first use."""
 
+import functools
 import importlib
 import os
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 # Read by gradio and huggingface_hub as they are imported: nobody is told that this page was opened.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -14,12 +16,12 @@ os.environ["HF_HUB_DISABLE_UPDATE_CHECK"] = "1"
 import gradio as gr
 from starlette.middleware import Middleware
 
-from genrestore import image
 from genrestore.errors import GenrestoreError, SettingError
-from genrestore.ui import words
+from genrestore.ui import picker, train, words
+from genrestore.ui.access import Access
 from genrestore.ui.guard import Guard
 
-TABS = ("sample", "inpaint", "upscale", "about")
+TABS = ("sample", "inpaint", "upscale", "train", "about")
 WAITING = 32  # visitors in the queue before the next one is told that it is full
 HOUR = 3600  # seconds
 FILES_KEPT = 12 * HOUR  # how long uploads and results stay on the disk
@@ -33,6 +35,7 @@ W = words.Words(
         "sample": ("Sample", "生成"),
         "inpaint": ("Inpaint", "修复"),
         "upscale": ("Upscale", "放大"),
+        "train": ("Train", "训练"),
         "about": ("About", "关于"),
     },
 )
@@ -63,30 +66,41 @@ def theme() -> gr.themes.Base:
     )
 
 
-def build() -> gr.Blocks:
-    """The whole page, not yet launched."""
+def build(access: Access = Access()) -> gr.Blocks:  # noqa: B008 (nobody may train: a constant)
+    """The whole page, not yet launched. `access` says who may train; nobody, if it is left out."""
     gr.set_static_paths([HERE / "examples"])
     with gr.Blocks(title="genrestore", analytics_enabled=False, delete_cache=(HOUR, FILES_KEPT)) as page:
         gr.HTML(f"<h1>genrestore</h1><p>{W('tagline')}</p>", elem_id="page-head", padding=False)
-        with gr.Tabs():
+        pickers: dict[str, Any] = {}
+        with gr.Tabs() as tabs:
             for name in TABS:
-                with gr.Tab(W(name), id=name, elem_id=f"tab-{name}"):
-                    importlib.import_module(f"genrestore.ui.{name}").build()
+                with gr.Tab(W(name), id=name, elem_id=f"tab-{name}") as tab:
+                    if name == "train":
+                        train.build(access, tabs, pickers)
+                        continue
+                    part = importlib.import_module(f"genrestore.ui.{name}").build()
+                    if part is not None:
+                        pickers[name] = part
+                    if isinstance(part, gr.Dropdown):
+                        refreshed = functools.partial(picker.refreshed, name)
+                        tab.select(refreshed, part, part, show_progress="hidden", api_visibility="private")
     page.queue(api_open=False, max_size=WAITING)
     return page
 
 
-def launch(host: str | None = None, port: int | None = None) -> gr.Blocks:
+def launch(host: str | None = None, port: int | None = None, training: bool | None = None) -> gr.Blocks:
     """Serve the page from a thread of its own and return at once; `local_url` of the result is the address.
 
     Args:
         host: address to listen on; None is this machine only, or what GRADIO_SERVER_NAME says.
         port: None is the first free one from 7860, or what GRADIO_SERVER_PORT says.
+        training: whether visitors may train; None is yes if only this computer reaches the page. On a Space only its owner.
 
     Raises:
         SettingError: nothing can listen there.
     """
-    page = build()
+    access = Access.of(host, training)
+    page = build(access)
     try:
         page.launch(
             server_name=host,
@@ -98,7 +112,7 @@ def launch(host: str | None = None, port: int | None = None) -> gr.Blocks:
             run_history=False,
             enable_monitoring=False,
             footer_links=[],
-            max_file_size=image.limits().bytes,
+            max_file_size=train.limit(access),
             app_kwargs={"middleware": [Middleware(Guard)]},
             i18n=words.translations(),
             theme=theme(),

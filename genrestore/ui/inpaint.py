@@ -14,6 +14,7 @@ import genrestore
 from genrestore import image
 from genrestore.errors import SettingError
 from genrestore.ui import job as jobs
+from genrestore.ui import picker
 from genrestore.ui.compare import Compare
 from genrestore.ui.mask_editor import MaskEditor
 from genrestore.ui.shown import shown
@@ -29,8 +30,6 @@ W = Words(
     {
         "editor": ("Picture and mask", "图片与遮罩"),
         "settings": ("Settings", "设置"),
-        "model": ("Model", "模型"),
-        "auto": ("Best available", "自动选择"),
         "strategy": ("What the model sees", "模型的视野"),
         "crop": ("Surroundings of each hole", "各处缺损的周边"),
         "whole": ("The whole picture", "整张图片"),
@@ -179,7 +178,7 @@ def onward(result: str | None) -> Any:
 
 def _model(name: str) -> str:
     """`name`, if the picker offers it. A path or a Hub reference is not: a page must not choose what is read."""
-    known = ["auto", *(card.name for card in genrestore.models("inpaint"))]
+    known = [picker.AUTO, *(card.name for card in genrestore.models("inpaint"))]
     if name not in known:
         raise SettingError(f"Choose one of the models {', '.join(known)}, not {str(name)[:40]!r}.")
     return name
@@ -211,9 +210,8 @@ def _line(job: Job, seconds: float, request: gr.Request) -> str:
 # ---- layout ----
 
 
-def build() -> None:
-    """Lay out the tab inside the gr.Tab that is open."""
-    choices = [(W("auto"), "auto"), *((card.title or card.name, card.name) for card in genrestore.models("inpaint"))]
+def build() -> gr.Dropdown:
+    """Lay out the tab inside the gr.Tab that is open; returns its list of models."""
     editor = MaskEditor(elem_id=EDITOR, label=W("editor"), examples=jobs.EXAMPLES)
     with gr.Row(equal_height=True):
         go = gr.Button(W("go"), variant="primary", elem_id="inpaint-go")
@@ -221,7 +219,7 @@ def build() -> None:
         status = gr.HTML(visible=False, elem_id="inpaint-status")
     with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings"):
         with gr.Row():
-            model = gr.Dropdown(choices, value="auto", label=W("model"), elem_id="inpaint-model")
+            model = picker.picker("inpaint")
             strategy = gr.Radio(
                 [(W(name), name) for name in STRATEGIES], value="crop", label=W("strategy"), elem_id="inpaint-strategy"
             )
@@ -250,3 +248,4 @@ def build() -> None:
     stop.click(stopped, None, outputs, cancels=[running], queue=False, **quiet)
     line.change(None, None, None, js=SHOW, **quiet)
     again.click(onward, result, editor, **quiet)
+    return model

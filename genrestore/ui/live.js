@@ -445,27 +445,52 @@ function connect() {
   find(".index").addEventListener("keydown", (event) => {
     if (event.key === "Enter") rows.dimensions.find((row) => row.row.classList.contains("sought"))?.input.focus();
   });
-  find(".model").addEventListener("change", (event) => {
-    // Directions and dimensions of one net mean nothing in another; the seed and the truncation do.
-    Object.assign(state, { model: event.target.value, a: [], raw: {} });
-    z = [];
-    rows.dimensions = [];
-    changed();
-  });
+  find(".model").addEventListener("change", (event) => choose(event.target.value));
+}
+
+function choose(model) {
+  // Directions and dimensions of one net mean nothing in another; the seed and the truncation do.
+  Object.assign(state, { model, a: [], raw: {} });
+  z = [];
+  rows.dimensions = [];
+  changed();
+}
+
+const readCatalogue = () => follow(server.catalogue, async (answer) => answer, layModels)("all");
+
+function layModels({ models }) {
+  const begins = !catalogue.length;
+  catalogue = models;
+  find(".live").inert = !models.length;
+  if (!models.length) return tell(words.none);
+  find(".model").replaceChildren(...models.map(({ name, title }) => make("option", { value: name }, `${title} (${name})`)));
+  if (begins) {
+    readAddress();
+    setSeed(state.seed);
+  } else if (models.some(({ name }) => name === state.model)) {
+    showValues();
+  } else {
+    choose(models[0].name); // the one that was drawn has been deleted
+  }
 }
 
 async function start() {
   connect();
   layGrid();
   showValues();
-  await follow(server.catalogue, async (answer) => answer, ({ models }) => (catalogue = models))("all");
-  if (!catalogue.length) {
-    find(".live").inert = true;
-    return tell(words.none);
-  }
-  find(".model").replaceChildren(...catalogue.map(({ name, title }) => make("option", { value: name }, `${title} (${name})`)));
-  readAddress();
-  setSeed(state.seed);
+  await readCatalogue();
+  // A model may be trained or deleted while another tab is open.
+  let open = true;
+  new ResizeObserver(() => {
+    const opened = element.offsetParent !== null;
+    if (opened && !open) readCatalogue();
+    open = opened;
+  }).observe(element);
+  watch("value", async () => {
+    await readCatalogue();
+    const wish = props.value?.model;
+    if (wish !== state.model && catalogue.some(({ name }) => name === wish)) choose(wish);
+  });
 }
 
 start();

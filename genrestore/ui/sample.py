@@ -300,10 +300,10 @@ def sample(
     return download({"model": model, "seed": seed, "truncation": truncation, "a": a or [], "raw": raw or {}})
 
 
-def build() -> None:
-    """Lay out the tab inside the gr.Tab that is open."""
+def build() -> gr.HTML:
+    """Lay out the tab inside the gr.Tab that is open; returns what takes {"model": name} as its value and shows that model."""
     here = Path(__file__)
-    gr.HTML(
+    live = gr.HTML(
         html_template=here.with_name("live.html").read_text("utf-8"),
         css_template=here.with_name("live.css").read_text("utf-8"),
         js_on_load=here.with_name("live.js").read_text("utf-8"),
@@ -318,3 +318,4 @@ def build() -> None:
         directions=DIRECTIONS,
     )
     gr.api(sample, api_name="sample")  # pyright: ignore[reportUnknownMemberType, reportPrivateImportUsage] (Gradio's gap)
+    return live

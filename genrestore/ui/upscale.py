@@ -12,7 +12,7 @@ import gradio as gr
 import genrestore
 from genrestore import image
 from genrestore.errors import GenrestoreError
-from genrestore.ui import compare
+from genrestore.ui import compare, picker
 from genrestore.ui import job as jobs
 from genrestore.ui.compare import Compare
 from genrestore.ui.mask_editor import MaskEditor
@@ -58,8 +58,6 @@ W = Words(
         "examples": ("Examples", "示例"),
         "scale": ("Scale", "倍数"),
         "settings": ("Settings", "设置"),
-        "model": ("Model", "模型"),
-        "auto": ("Best available", "自动选择"),
         "width": ("Width in pixels", "宽度（像素）"),
         "height": ("Height in pixels", "高度（像素）"),
         "size_hint": (
@@ -273,9 +271,8 @@ def _bytes(count: int) -> str:
 # ---- layout ----
 
 
-def build() -> None:
-    """Lay out the tab inside the gr.Tab that is open."""
-    choices = [(W("auto"), "auto"), *((card.title or card.name, card.name) for card in genrestore.models("upscale"))]
+def build() -> gr.Dropdown:
+    """Lay out the tab inside the gr.Tab that is open; returns its list of models."""
     with gr.Row():
         with gr.Column(scale=1, min_width=300):
             source = gr.HTML(
@@ -291,7 +288,7 @@ def build() -> None:
             scales = [(f"{times}×", times) for times in SCALES]
             scale = gr.Radio(scales, value=SCALE, label=W("scale"), elem_id="upscale-scale")
             with gr.Accordion(W("settings"), open=False):
-                model = gr.Dropdown(choices, value="auto", label=W("model"), elem_id="upscale-model")
+                model = picker.picker("upscale")
                 with gr.Row():
                     width = gr.Number(
                         0, label=W("width"), precision=0, minimum=0, min_width=100, elem_id="upscale-width"
@@ -319,6 +316,7 @@ def build() -> None:
     # them because its run has measured the speed.
     asked = [part.change for part in (*settings, stage)]
     gr.on(asked, quoted, settings, quote, trigger_mode="always_last", **quiet)
+    return model
 
 
 def _beside(kind: str) -> str:

@@ -1,0 +1,4 @@
+from genrestore.train.command import main
+
+if __name__ == "__main__":
+    main()

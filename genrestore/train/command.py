@@ -1,0 +1,258 @@
+"""Training as a command: what was asked for, a view of it, cross-validation, and doing a weight again."""
+
+import argparse
+import dataclasses
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import torch
+
+from genrestore import data as datasets
+from genrestore import runs, weights
+from genrestore.card import Card, home
+from genrestore.doctor import examine
+from genrestore.errors import GenrestoreError, TrainingError
+from genrestore.models import find, names
+from genrestore.recipe import OTHER, TrainRecipe, changed, licence_named, settings_of
+from genrestore.runs import Run
+from genrestore.train import checkpoint
+from genrestore.train.loop import train
+from genrestore.train.terminal import Terminal
+
+FIRST = os.environ.get("RANK", "0") == "0"  # of the processes that a launcher started, the one that speaks
+ALONE = os.environ.get("WORLD_SIZE", "1") == "1"
+COMMON = (
+    "steps",
+    "minutes",
+    "batch",
+    "lr",
+    "seed",
+    "holdout",
+    "precision",
+    "leave_out",
+)  # fields that have an option of their own
+
+
+def run(
+    preset: str | None = None,
+    *,
+    data: str | None = None,
+    out: Path | None = None,
+    licence: str | None = None,
+    resume: bool = False,
+    recipe: Path | None = None,
+    reproduce: Path | None = None,
+    folds: int | None = None,
+    settings: dict[str, Any] | None = None,
+    threads: int | None = None,
+    tensorboard: bool = False,
+) -> Path:
+    """`train` as both command lines offer it: it shows what happens, and Ctrl-C or SIGTERM ends it with a checkpoint.
+
+    Args:
+        preset: its name; or else one of the following says what to train.
+        recipe: a JSON file with a recipe, or a run's recipe.json, which also knows the data.
+        reproduce: folder or name of a weight, whose recipe is run again on the same data.
+        resume: go on with the run in `out`; its own recipe.json is used where neither preset nor recipe is given.
+        out: folder of the run; by default one among the user's runs, named after preset and data.
+        folds: train so many times, each time with another part kept aside, and print mean ± standard deviation.
+        settings: fields of the recipe to change; texts are read as their types.
+
+    Returns: the folder of the run.
+
+    Raises: as `train`.
+    """
+    if threads is not None and threads < 1:
+        raise TrainingError(f"threads must be at least 1, not {threads}.")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    wanted, source = _wanted(preset, data, recipe, reproduce, out if resume else None)
+    wanted, source = _filled(wanted, {"licence": licence, **(settings or {})}, source)
+    if not resume:
+        licence_named(wanted.licence)
+    if reproduce and FIRST:
+        _check_source(reproduce, source, wanted)
+    if out is None:
+        if resume or not ALONE:
+            raise TrainingError("Name the folder of the run with --out.")
+        out = (
+            home() / "runs" / runs.free_name(f"{wanted.model}-{Path(source.partition('@')[0]).stem.replace(':', '-')}")
+        )
+    if folds and not ALONE:
+        raise TrainingError("--folds trains in one process; start it without a launcher.")
+    if folds:
+        return _cross_validate(wanted, source, out, folds, resume)
+    return _shown(wanted, source, out, resume, tensorboard)
+
+
+def diagnosis(
+    preset: str | None = None,
+    *,
+    data: str | None = None,
+    recipe: Path | None = None,
+    settings: dict[str, Any] | None = None,
+) -> str:
+    """What the data doctor says of the pictures, with that model in mind; see `run`."""
+    wanted, source = _wanted(preset, data, recipe, None, None)
+    wanted, source = _filled(wanted, settings or {}, source)
+    return examine(source, wanted).text()
+
+
+def _filled(recipe: TrainRecipe, given: dict[str, Any], source: str | None) -> tuple[TrainRecipe, str]:
+    """The recipe with what was given, and the source, which must be there."""
+    if source is None:
+        raise TrainingError("Say where the pictures lie with --data: a folder, a .zip, a .npy or an .npz.")
+    return changed(recipe, {name: value for name, value in given.items() if value is not None}), source
+
+
+def _wanted(
+    preset: str | None, data: str | None, recipe: Path | None, reproduce: Path | None, resumed: Path | None
+) -> tuple[TrainRecipe, str | None]:
+    """What to train and on what."""
+    if sum(given is not None for given in (preset, recipe, reproduce)) > 1:
+        raise TrainingError("Give a preset, --recipe or --reproduce, one of them.")
+    if reproduce is not None:
+        return _card(reproduce)[0], data
+    if preset is not None:
+        return find(preset).recipe, data
+    path = recipe or (resumed / "recipe.json" if resumed else None)
+    if path is None:
+        raise TrainingError(f"Name what to train: {', '.join(names())}.")
+    try:
+        said = json.loads(path.read_text("utf-8"))
+        asked = said.get("recipe", said)
+        return TrainRecipe.from_json(asked), data or said.get("data" if "recipe" in said else "")
+    except FileNotFoundError:
+        raise TrainingError(f"There is no file {path}; name the preset that was trained there.") from None
+    except (ValueError, AttributeError, TypeError) as problem:
+        raise TrainingError(f"{path} is not a recipe ({problem}); take the recipe.json of a run.") from problem
+
+
+def _card(weight: Path) -> tuple[TrainRecipe, Card]:
+    """The recipe of a weight, and its card."""
+    card = weights.resolve(f"file:{weight}" if weight.exists() else str(weight))
+    given = card.recipe | {"model": card.recipe.get("model") or card.name}
+    recipe = TrainRecipe.from_json(given)
+    stated = card.data[0].licence
+    with suppress(TrainingError):
+        stated = licence_named(stated)
+        return dataclasses.replace(recipe, licence=stated), card
+    return dataclasses.replace(recipe, licence=f"{OTHER}{stated}"), card
+
+
+def _check_source(weight: Path, source: str, recipe: TrainRecipe) -> None:
+    """Raises:
+    TrainingError: the data are others than those the weight learnt from.
+    """
+    card = _card(weight)[1]
+    found = datasets.read(source, recipe).source
+    if found.sha256 != card.data[0].sha256:
+        raise TrainingError(
+            f"{source} is not what {card.name} learnt from: {card.data[0].name}, {card.data[0].count:,} pictures, "
+            f"sha256 {card.data[0].sha256[:12]}…; give that with --data, or train without --reproduce."
+        )
+
+
+def _shown(recipe: TrainRecipe, source: str, out: Path, resume: bool, tensorboard: bool = False) -> Path:
+    """Train, with a view of it on the terminal."""
+    cancel = threading.Event()
+    if FIRST:
+        report = examine(source, recipe)
+        if report.problem:
+            raise TrainingError(report.problem)
+        if report.findings:
+            print(report.text(), file=sys.stderr)
+    with _signals(cancel), Terminal(out, recipe, quiet=not FIRST) as view:
+        return train(
+            recipe, source, out, resume=resume, on_step=view.step, on_line=view.line, cancel=cancel,
+            tensorboard=tensorboard,
+        )  # fmt: skip
+
+
+@contextmanager
+def _signals(cancel: threading.Event) -> Generator[None, None, None]:
+    """Within the block the first Ctrl-C or SIGTERM sets `cancel`; the second one acts as usual."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(number: int, frame: Any) -> None:
+        cancel.set()
+        signal.signal(number, usual[signal.Signals(number)])
+
+    for number in usual:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+
+def _cross_validate(recipe: TrainRecipe, source: str, out: Path, folds: int, resume: bool) -> Path:
+    """Train `folds` times; leaves folds.json with every score, and prints their table."""
+    recipe = dataclasses.replace(recipe, folds=folds, holdout=0.0)
+    rows: list[dict[str, float]] = []
+    for fold in range(folds):
+        part = out / f"fold-{fold + 1}"
+        begun = (part / checkpoint.FILE).exists()
+        if begun and not resume:
+            raise TrainingError(f"{out} already holds a cross-validation; add --resume, or name another folder.")
+        _shown(dataclasses.replace(recipe, fold=fold), source, part, begun)
+        rows.append([line["holdout"] for line in Run(part).log() if "holdout" in line][-1])
+    runs.replace(out / "folds.json", json.dumps(rows, indent=2))
+    print(table(rows))
+    return out
+
+
+def table(rows: list[dict[str, float]]) -> str:
+    """The scores of a cross-validation, one line a fold, and mean ± standard deviation (n − 1) over them."""
+    columns = list(rows[0])
+    lines = [["fold", *columns]]
+    lines += [[str(k), *(f"{row[name]:.4g}" for name in columns)] for k, row in enumerate(rows, 1)]
+    spread = {name: [row[name] for row in rows] for name in columns}
+    lines.append(["mean ± sd", *(f"{fmean(values):.4g} ± {stdev(values):.2g}" for values in spread.values())])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+
+
+def main() -> None:
+    """`python -m genrestore.train`: the loop without the rest of the application."""
+    parser = argparse.ArgumentParser(
+        prog="python -m genrestore.train", description="Train a preset on pictures of your own."
+    )
+    parser.add_argument("preset", nargs="?", help=", ".join(names()))
+    parser.add_argument("--data", help="folder of pictures, .zip, .npy, .npz, or torchvision:NAME@ROOT")
+    parser.add_argument("--out", type=Path, help="folder of the run; its name becomes the model's")
+    parser.add_argument("--licence", help="of the pictures: own, CC0-1.0, CC-BY-4.0, … or 'other: words'")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--recipe", type=Path, help="JSON file with a recipe, instead of a preset")
+    parser.add_argument("--reproduce", type=Path, help="a weight whose recipe is run again, instead of a preset")
+    parser.add_argument("--folds", type=int, help="cross-validate with so many parts")
+    parser.add_argument("--doctor", action="store_true", help="only look at the pictures and say what is wrong")
+    parser.add_argument("--threads", type=int, help="processor threads to use")
+    parser.add_argument("--tensorboard", action="store_true", help="also write TensorBoard's files into --out")
+    for name in COMMON:
+        parser.add_argument(f"--{name.replace('_', '-')}", help="instead of the recipe's")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="any other field of the recipe"
+    )
+    given = vars(parser.parse_args())
+    try:
+        settings = settings_of(given.pop("set")) | {name: given.pop(name) for name in COMMON}
+        if given.pop("doctor"):
+            print(diagnosis(given["preset"], data=given["data"], recipe=given["recipe"], settings=settings))
+        else:
+            run(given.pop("preset"), **given, settings=settings)
+    except GenrestoreError as problem:
+        print(problem, file=sys.stderr)
+        raise SystemExit(2) from None

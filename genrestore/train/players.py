@@ -1,0 +1,118 @@
+"""The net and those who train it: each player's turn on a batch."""
+
+import copy
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genrestore import layers
+from genrestore.recipe import Phase, TrainRecipe
+from genrestore.registry import Preset
+from genrestore.train.world import World
+
+
+class Average:
+    """Exponential moving average of a net's parameters; buffers are copied.
+
+    The decay grows with the steps, min(decay, (1 + t) / (10 + t)), so that the random start is soon forgotten.
+    Polyak & Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
+    """
+
+    def __init__(self, net: nn.Module, decay: float) -> None:
+        self.net = copy.deepcopy(net).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, net: nn.Module, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for mine, theirs in zip(self.net.parameters(), net.parameters(), strict=True):
+            mine.lerp_(theirs, 1 - decay)
+        for mine, theirs in zip(self.net.buffers(), net.buffers(), strict=True):
+            mine.copy_(theirs)
+
+
+class Players:
+    """The net and those who train it."""
+
+    def __init__(self, preset: Preset, config: Any, recipe: TrainRecipe, world: World, precision: str) -> None:
+        self.recipe, self.world = recipe, world
+        self.device = world.device
+        self.kind = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
+        torch.manual_seed(recipe.seed)
+        self.net = preset.net(config).to(self.device, memory_format=torch.channels_last).train()
+        self.average = Average(self.net, recipe.ema)
+        if recipe.dropout:
+            layers.add_dropout(self.net, recipe.dropout)
+        self.phases: list[Phase] = self.net.phases(recipe)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
+        self.losses = {phase.name: _compiled(phase) if recipe.compile else phase.loss for phase in self.phases}
+
+    def step(self, step: int, batch: dict[str, Tensor], lr: float) -> dict[str, Tensor]:
+        """Every player's turn on one batch; returns their losses, the mean over all processes."""
+        # Noise drawn inside the nets depends on step and process alone, so that a resumed run draws what the whole run would.
+        torch.manual_seed((self.recipe.seed * 1_000_003 + step) * 4099 + self.world.rank)
+        batch = {key: _moved(value, self.device) for key, value in batch.items()} | {"step": torch.tensor(step)}
+        losses = {phase.name: self._turn(phase, batch, lr) for phase in self.phases if step % phase.every == 0}
+        if self.scaler.is_enabled():
+            self.scaler.update()
+        self.average.update(self.net, step)
+        return losses
+
+    def _turn(self, phase: Phase, batch: dict[str, Tensor], lr: float) -> Tensor:
+        """One player's loss, its gradient, its step. The others hold still, so that nothing is computed for them."""
+        own = [weight for group in phase.optimizer.param_groups for weight in group["params"]]
+        self.net.requires_grad_(False)
+        for weight in own:
+            weight.requires_grad_(True)
+            weight.grad = None
+        for group in phase.optimizer.param_groups:
+            group["lr"] = lr
+        with torch.autocast(self.device.type, self.kind, enabled=self.kind != torch.float32):
+            loss = self.losses[phase.name](batch)
+        self.scaler.scale(loss).backward()
+        gradients = [weight.grad for weight in own if weight.grad is not None]
+        told = loss.detach().float().clone()
+        self.world.mean_([*gradients, told])
+        if self.scaler.is_enabled():
+            self.scaler.unscale_(phase.optimizer)
+        if self.recipe.l1:
+            for weight in own:
+                if weight.dim() > 1 and weight.grad is not None:
+                    weight.grad.add_(weight.detach().sign(), alpha=self.recipe.l1)
+        if self.recipe.clip:
+            nn.utils.clip_grad_norm_(own, self.recipe.clip)
+        self.scaler.step(phase.optimizer)  # the optimiser's own step where nothing was scaled
+        return told
+
+
+def _compiled(phase: Phase) -> Callable[[dict[str, Tensor]], Tensor]:
+    import torch._inductor.config as inductor
+
+    inductor.fallback_random = True  # noise as without compiling, so that a resumed run draws the same
+    return torch.compile(phase.loss)
+
+
+def _moved(value: Tensor, device: torch.device) -> Tensor:
+    if value.dim() == 4:
+        return value.to(device, memory_format=torch.channels_last, non_blocking=True)
+    return value.to(device, non_blocking=True)
+
+
+def settled_precision(recipe: TrainRecipe, device: torch.device) -> str:
+    """What "auto" means here: the faster one of fp32 and bf16, by a matrix product of each; on a GPU bf16, or fp16 without."""
+    if recipe.precision != "auto":
+        return recipe.precision
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    seconds: dict[str, float] = {}
+    for name, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        a = torch.ones(1024, 1024, dtype=kind)
+        torch.mm(a, a)
+        begun = time.perf_counter()
+        for _ in range(5):
+            torch.mm(a, a)
+        seconds[name] = time.perf_counter() - begun
+    return "bf16" if seconds["bf16"] * 1.3 < seconds["fp32"] else "fp32"

@@ -1,0 +1,173 @@
+"""Looking at a net while it trains: pictures from fixed seeds, scores on the hold-out, and what it has learnt by heart."""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from genrestore import data, degrade, metrics
+from genrestore.data import Pictures
+from genrestore.recipe import TrainRecipe
+
+DRAWN = (4, 8)  # rows and columns of a generator's pictures
+SHOWN = 4  # pictures that a repairing or enlarging net shows
+SHOWN_SIDE = 192  # pixels of each, where the pictures are as large
+CELL = 64  # pixels; smaller pictures are enlarged to it, pixel by pixel
+GAP = 2
+SCORED = 512  # pictures of the hold-out that are measured, at most
+COMPARED = 20_000  # training pictures that a drawn one is compared with, at most
+JUDGED = 64  # drawn pictures that are compared
+PAIRS = 8  # of them shown
+COPY = 1 / 3
+SMALL = 16  # side to which pictures are averaged before they are compared
+
+Sight = dict[str, Tensor]  # a batch
+
+
+class Watcher:
+    """Shows and measures a net on the same pictures each time.
+
+    Args:
+        task: of the net.
+        pictures: it learns from.
+        kept: aside, or None.
+        recipe: of the run.
+    """
+
+    def __init__(self, task: str, pictures: Pictures, kept: Pictures | None, recipe: TrainRecipe) -> None:
+        self.task, self.pictures, self.kept = task, pictures, kept
+        # measured on plain pictures, each as often as any other
+        self.plain = dataclasses.replace(recipe, augment=(), crops=1)
+        self._features: Tensor | None = None
+
+    @torch.no_grad()
+    def picture(self, net: Any) -> Image.Image:
+        """What the net draws now: samples from fixed seeds, or rows of given, result and wanted."""
+        if self.task == "sample":
+            return grid(drawn(net, DRAWN[0] * DRAWN[1]), DRAWN[1])
+        source = self.kept or self.pictures
+        side = min(SHOWN_SIDE, int(source.shapes[:, :2].min()) // 32 * 32)
+        recipe = dataclasses.replace(self.plain, batch=SHOWN, size=side if side > self.plain.size else self.plain.size)
+        sight = _on(net, data.batch(source, _fitting(source, recipe, self.plain), 0))
+        given, result = self._seen(net, sight)
+        return grid(torch.cat([given, result, sight["image"]]), len(given))
+
+    def _seen(self, net: Any, sight: Sight) -> tuple[Tensor, Tensor]:
+        """(what the net was given, as large as the result; the result)"""
+        if self.task == "inpaint":
+            mask = sight["mask"]
+            return sight["image"] * (1 - mask) + 0.5 * mask, net(sight["image"], mask).clamp(0, 1)
+        result = net(sight["low"]).clamp(0, 1)
+        return F.interpolate(sight["low"], result.shape[-2:], mode="nearest"), result
+
+    def scores(self, net: Any, recipe: TrainRecipe) -> dict[str, float]:
+        """How good the net is on the hold-out, the score to lower first.
+
+        "loss" for nets of one player, as it trains but with dropout and noise of fixed seeds; "swd" (see
+        `metrics.sliced_wasserstein`) for generators of several; "psnr" in dB and "ssim", inside the holes where there are any.
+        """
+        assert self.kept is not None
+        count = min(len(self.kept), SCORED)
+        size = min(recipe.batch, count, 64)
+        steps = max(1, count // size)
+        plain = dataclasses.replace(self.plain, batch=size)
+        batches = [_on(net, data.batch(self.kept, plain, step)) for step in range(steps)]
+        scores: dict[str, float] = {}
+        losses = [phase.loss for phase in net.phases(recipe) if not phase.penalty]
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            if len(losses) == 1:
+                values: list[float] = []
+                for step, sight in enumerate(batches):
+                    torch.manual_seed(step)
+                    values.append(losses[0]({**sight, "step": torch.tensor(recipe.steps)}).item())
+                scores["loss"] = sum(values) / len(values)
+            if self.task == "sample":
+                real = torch.cat([sight["image"] for sight in batches]).cpu()
+                scores["swd"] = metrics.sliced_wasserstein(drawn(net, len(real)), real)
+            else:
+                rows = [self._quality(net, sight) for sight in batches]
+                scores |= {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+        return scores
+
+    def _quality(self, net: Any, sight: Sight) -> dict[str, float]:
+        _, result = self._seen(net, sight)
+        under = sight.get("mask")
+        names = {"psnr": metrics.psnr, "ssim": metrics.ssim}
+        return {name: measure(result, sight["image"], under).mean().item() for name, measure in names.items()}
+
+    @torch.no_grad()
+    def memorised(self, net: Any) -> tuple[float, Image.Image]:
+        """The share of drawn pictures that copy a training picture; and a picture: the PAIRS most suspicious ones above the
+        training picture nearest to each.
+
+        A drawn picture counts as a copy if its nearest training picture is COPY times as near as the second nearest: Yoon,
+        Choi, Kwon & Ryu, "Diffusion probabilistic models generalize when they fail to memorize", ICML workshop SPIGM 2023.
+        The distance is taken between pictures averaged to SMALL² pixels. Blur does not raise the share, since a blurred
+        picture is about as near to many.
+        """
+        if self._features is None:
+            count = min(len(self.pictures), COMPARED)
+            self.compared = np.random.default_rng(0).choice(len(self.pictures), count, replace=False)
+            self._features = torch.cat(
+                [_small(self.pictures, part) for part in np.array_split(self.compared, count // 500 + 1)]
+            )
+        known = self._features
+        fakes = drawn(net, JUDGED)
+        distance, which = torch.cdist(_features(fakes), known).topk(2, largest=False)  # (JUDGED, 2)
+        ratio = distance[:, 0] / distance[:, 1].clamp(min=1e-9)
+        share = (ratio < COPY).float().mean().item()
+        order = ratio.argsort()[:PAIRS]
+        real = torch.stack([_tensor(self.pictures[int(self.compared[int(which[k, 0])])]) for k in order])
+        return share, grid(torch.cat([fakes[order], real]), PAIRS)
+
+
+def drawn(net: Any, n: int) -> Tensor:
+    """(n, C, H, W) in [0, 1] on the CPU: samples of fixed seeds."""
+    device = next(net.parameters()).device
+    latents = torch.randn(n, net.latent, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        return torch.cat([net.decode(part.to(device)).float().cpu() for part in latents.split(64)]).clamp(0, 1)
+
+
+def grid(pictures: Tensor, columns: int) -> Image.Image:
+    """(N, C, H, W) in [0, 1], row after row, small ones enlarged pixel by pixel."""
+    bigger = max(1, math.ceil(CELL / pictures.shape[-1]))
+    cells = (pictures.float().cpu().clamp(0, 1) * 255).round().byte()
+    cells = cells.repeat_interleave(bigger, 2).repeat_interleave(bigger, 3).expand(-1, 3, -1, -1)
+    count, _, height, width = cells.shape
+    rows = math.ceil(count / columns)
+    sheet = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
+    for k, cell in enumerate(cells.permute(0, 2, 3, 1).numpy()):
+        top, left = k // columns * (height + GAP), k % columns * (width + GAP)
+        sheet[top : top + height, left : left + width] = cell
+    return Image.fromarray(sheet)
+
+
+def _fitting(source: Pictures, larger: TrainRecipe, plain: TrainRecipe) -> TrainRecipe:
+    """The recipe with larger crops, if every picture can give one."""
+    side = larger.size + 2 * degrade.find(larger.degrade).margin
+    return larger if source.shapes[:, :2].min() >= side else dataclasses.replace(larger, size=plain.size)
+
+
+def _on(net: nn.Module, sight: Sight) -> Sight:
+    device = next(net.parameters()).device
+    return {key: value.to(device) for key, value in sight.items()}
+
+
+def _tensor(picture: np.ndarray) -> Tensor:
+    """(H, W, C) uint8 → (C, H, W) in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float() / 255
+
+
+def _features(pictures: Tensor) -> Tensor:
+    """(N, C, H, W) → (N, C·SMALL²)."""
+    return F.adaptive_avg_pool2d(pictures, SMALL).flatten(1)
+
+
+def _small(pictures: Pictures, indices: np.ndarray) -> Tensor:
+    return _features(torch.stack([_tensor(pictures[int(k)]) for k in indices]))

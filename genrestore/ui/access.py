@@ -1,0 +1,113 @@
+"""Who may train on a page: whoever sits at the computer that serves it, the owner of a Space, and else nobody.
+
+Training takes this computer's time and disk for hours, and at the computer itself it reads any folder that is named.
+"""
+
+import ipaddress
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import gradio as gr
+
+from genrestore import image
+from genrestore.errors import SettingError
+from genrestore.ui.words import Words
+
+COMMAND = "genrestore app"
+OFF = "Training is off on this page; run genrestore on your own computer to train, or start this page with --training."
+
+W = Words(
+    "access",
+    {
+        "off": ("Training is off on this page", "本页面未开放训练"),
+        "off_hint": (
+            "It takes the time and the disk of the computer that serves the page, so a page that others can reach offers "
+            "it only where its owner says so. On your own computer it is on: install genrestore there and run",
+            "训练会占用提供页面的计算机的时间与磁盘，因此他人可访问的页面默认关闭。在自己的电脑上可用：安装 genrestore 并运行",
+        ),
+        "owner": (
+            "Training on this Space is for its owner; sign in if that is you.",
+            "此 Space 仅所有者可训练，请登录。",
+        ),
+    },
+)
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a page allows.
+
+    Attributes:
+        anyone: whoever opens the page may train.
+        owner: the one user who may, once signed in, where `anyone` is off; "" is nobody.
+        local: only this computer reaches the page, so that its visitors may name folders of it.
+    """
+
+    anyone: bool = False
+    owner: str = ""
+    local: bool = False
+
+    @classmethod
+    def of(cls, host: str | None, training: bool | None) -> "Access":
+        """What a page may allow that listens on `host`; `training` None is yes for this computer only.
+
+        On a Hugging Face Space it is the owner at most, whatever `training` says, for a Space is open to all.
+        """
+        if space := os.environ.get("SPACE_ID"):
+            owner = os.environ.get("SPACE_AUTHOR_NAME") or space.partition("/")[0]
+            return cls(owner=owner if training is not False and "OAUTH_CLIENT_ID" in os.environ else "")
+        strangers = image.limits() == image.Limits.public()  # they come through another server on this computer
+        local = loopback(host or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1") and not strangers
+        return cls(anyone=local if training is None else training, local=local)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody may train."""
+        return not (self.anyone or self.owner)
+
+    def allows(self, profile: gr.OAuthProfile | None) -> bool:
+        """Whether a visitor may train who is signed in as `profile`."""
+        return self.anyone or bool(self.owner and profile and profile.username.lower() == self.owner.lower())
+
+    def check(self, profile: gr.OAuthProfile | None, request: gr.Request | None) -> None:
+        """Refuse what this page must not do for whoever asks.
+
+        Raises:
+            SettingError: this visitor may not train, or the request comes from another site that the visitor has open.
+        """
+        if not self.allows(profile):
+            raise SettingError(OFF)
+        headers = request.headers if request else {}
+        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+            raise SettingError("Another site asked this page to train; open the page itself.")
+        # A stranger's name that leads to this computer would make a stranger's page look like this one to the browser; what
+        # another server hands on may come from anywhere.
+        named = loopback(urlsplit("//" + headers.get("host", "localhost")).hostname or "")
+        if self.local and (not named or "x-forwarded-for" in headers):
+            raise SettingError(
+                "Training is for this computer only; open the page at 127.0.0.1, or start it with --host and --training."
+            )
+
+    def note(self) -> gr.HTML:
+        """Why a visitor cannot train here and how to get there, in both languages, inside the layout that is open."""
+        said = {
+            key: "".join(f"<span lang='{language}'>{texts[key]}</span>" for language, texts in W.both().items())
+            for key in W.pairs
+        }
+        text = f"<h3>{said['off']}</h3><p>{said['off_hint']}</p><pre>{COMMAND}</pre>"
+        return gr.HTML(
+            f"<section>{said['owner'] if self.owner else text}</section>",
+            css_template=Path(__file__).with_suffix(".css").read_text("utf-8"),
+            apply_default_css=False,
+            elem_id="train-off",
+        )
+
+
+def loopback(host: str) -> bool:
+    """Whether only this computer can reach the address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

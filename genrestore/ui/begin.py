@@ -1,0 +1,108 @@
+"""From what the Train tab asks for to a run that has begun. All that can be wrong is found before any time is spent."""
+
+import dataclasses
+import shutil
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from gradio import utils
+
+from genrestore import augment, runs
+from genrestore.errors import TrainingError
+from genrestore.recipe import TrainRecipe
+from genrestore.ui import job as jobs
+from genrestore.ui import settings, watch
+from genrestore.ui.words import Words
+
+if TYPE_CHECKING:
+    from genrestore.doctor import Report
+
+Wanted = tuple[str, str]  # where the pictures lie, as `data.read` takes it, and the preset; "" is not known yet
+
+W = Words(
+    "begin",
+    {
+        "no_pictures": ("Drop a folder of pictures first, or choose files.", "请先拖入图片文件夹或选择文件。"),
+        "no_model": ("Choose first what the pictures shall become.", "请先选择要训练的模型。"),
+    },
+)
+
+
+class Examination(jobs.Job):
+    """One look of the data doctor."""
+
+    def __init__(self, wanted: Wanted, leave_out: Sequence[str]) -> None:
+        super().__init__(threading.Event())
+        self.wanted = wanted
+        self.leave_out = tuple(leave_out)
+        self.found: Report | None = None
+
+    def work(self) -> None:
+        from genrestore import doctor
+        from genrestore.models import find
+
+        reference, preset = self.wanted
+        recipe = dataclasses.replace(find(preset).recipe, leave_out=self.leave_out)
+        self.found = doctor.examine(reference, recipe, progress=self.report, cancel=self.cancel)
+
+
+def recipe(
+    wanted: Wanted, leave_out: Sequence[str], fields: Sequence[Any], request: gr.Request | None, **more: Any
+) -> TrainRecipe:
+    """What the page asks for; `more` are fields of the recipe.
+
+    Raises:
+        TrainingError: something is missing, or a field is out of its range or does not fit the net.
+    """
+    from genrestore.models import find
+
+    for part, missing in zip(wanted, ("no_pictures", "no_model"), strict=True):
+        if not part:
+            raise TrainingError(W.text(missing, request))
+    preset = find(wanted[1])
+    asked = settings.recipe(preset.recipe, fields, leave_out=tuple(leave_out), **more)
+    for step in asked.augment:
+        augment.find(step)
+    import torch
+
+    with torch.device("meta"):  # built without numbers, the net tells at once what of the recipe does not fit it
+        preset.net(preset.config).phases(asked)
+    return asked
+
+
+def started(name: str, recipe: TrainRecipe, reference: str) -> runs.Run:
+    """The run, begun.
+
+    Raises:
+        TrainingError: the name is not free, the pictures do not do, or another run is training.
+    """
+    from genrestore import doctor
+
+    if runs.place(name).exists():
+        raise TrainingError(f"A run named {name} lies here already; choose another name.")
+    report = doctor.examine(reference, recipe)
+    if report.problem:
+        raise TrainingError(report.problem)
+    try:
+        return runs.start(name, recipe, _kept(reference, name))
+    except TrainingError:
+        shutil.rmtree(watch.kept(name), ignore_errors=True)
+        raise
+
+
+def _kept(reference: str, name: str) -> str:
+    """Where the pictures of the run `name` will stay: what was uploaded gets a second name outside of Gradio's cache."""
+    upload = Path(reference)
+    if not upload.is_relative_to(Path(utils.get_upload_folder()).resolve()):
+        return reference
+    path = watch.kept(name) / upload.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    try:
+        path.hardlink_to(upload)
+    except OSError:  # another disk
+        shutil.copyfile(upload, path)
+    return str(path)

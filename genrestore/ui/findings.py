@@ -1,0 +1,91 @@
+"""What the data doctor found, as HTML for the Train tab."""
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import gradio as gr
+
+from genrestore.ui.words import Words
+
+if TYPE_CHECKING:
+    from genrestore.doctor import Report
+
+SHOWN = 5  # names of flawed files
+CLASSES = 12  # that are named
+
+W = Words(
+    "findings",
+    {
+        "pictures": ("{count} pictures", "{count} 张图片"),
+        "ready": ("Ready to train.", "可以开始训练。"),
+        "few": (
+            "Enough to begin, but few: a good result takes about {enough}.",
+            "可以开始，但图片偏少：效果良好约需 {enough} 张。",
+        ),
+        "more": ("and {n} more", "等 {n} 个"),
+        "broken": ("Broken", "已损坏"),
+        "tiny": ("Tiny", "过小"),
+        "duplicate": ("Duplicates", "重复"),
+        "grey": ("Near-grey", "近灰色"),
+        "sizes": ("Shorter side, pixels", "短边像素"),
+        "modes": ("Kinds", "类型"),
+        "classes": ("Classes", "类别"),
+        "captions": ("Captions", "文字说明"),
+        "flawless": ("No flaw found.", "未发现问题。"),
+    },
+)
+
+
+def html(report: "Report", request: gr.Request | None) -> str:
+    """The report. Names of files and classes are a stranger's text."""
+    parts = [_verdict(report, request), *_sizes(report, request), _facts(report, request), _findings(report, request)]
+    return f"<div class='report'>{''.join(parts)}</div>"
+
+
+def kinds(report: "Report", request: gr.Request | None) -> list[tuple[str, str]]:
+    """(what is shown, kind) of the flaws that were found."""
+    return [(f"{W.text(found.kind, request)} ({len(found.files):,})", found.kind) for found in report.findings]
+
+
+def _verdict(report: "Report", request: gr.Request | None) -> str:
+    level = "problem" if report.problem else "few" if report.count < report.enough else "ready"
+    text = report.problem or W.text(level, request, enough=f"{report.enough:,}")
+    counted = W.text("pictures", request, count=f"{report.count:,}")
+    return f"<div class='verdict {level}'><b>{escape(report.name)}: {counted}</b>{escape(text)}</div>"
+
+
+def _sizes(report: "Report", request: gr.Request | None) -> list[str]:
+    most = max((count for _, count in report.sizes), default=0)
+    if not most:
+        return []
+    bars = "".join(
+        f"<span>{escape(label)}</span><i style='width: {100 * count / most:.1f}%'></i><b>{count:,}</b>"
+        for label, count in report.sizes
+    )
+    return [f"<div><h4>{W.text('sizes', request)}</h4><div class='bars'>{bars}</div></div>"]
+
+
+def _facts(report: "Report", request: gr.Request | None) -> str:
+    facts = {"modes": _counts(report.modes, request), "classes": _counts(report.classes, request)}
+    if report.captions:
+        facts["captions"] = f"{report.captions:,}"
+    rows = (f"<div><dt>{W.text(key, request)}</dt><dd>{text}</dd></div>" for key, text in facts.items() if text)
+    return f"<dl>{''.join(rows)}</dl>"
+
+
+def _counts(table: dict[str, int], request: gr.Request | None) -> str:
+    named = ", ".join(f"{escape(name)}: {count:,}" for name, count in list(table.items())[:CLASSES])
+    return named + (" " + W.text("more", request, n=f"{len(table) - CLASSES:,}") if len(table) > CLASSES else "")
+
+
+def _findings(report: "Report", request: gr.Request | None) -> str:
+    if not report.findings:
+        return f"<p>{W.text('flawless', request)}</p>"
+    rows: list[str] = []
+    for found in report.findings:
+        names = ", ".join(map(escape, found.files[:SHOWN]))
+        if len(found.files) > SHOWN:
+            names += " " + W.text("more", request, n=f"{len(found.files) - SHOWN:,}")
+        head = f"{W.text(found.kind, request)}: {len(found.files):,}"
+        rows.append(f"<li><b>{head}</b> {escape(found.why)}<span>{names}</span></li>")
+    return f"<ul>{''.join(rows)}</ul>"

@@ -1,0 +1,39 @@
+"""The list from which a tab takes its model. It is read anew when its tab is opened: one may have been trained since."""
+
+from typing import Any
+
+import gradio as gr
+
+import genrestore
+from genrestore.ui.words import Words
+
+AUTO = "auto"
+
+W = Words("picker", {"model": ("Model", "模型"), "auto": ("Best available", "自动选择")})
+
+
+def choices(task: str) -> list[tuple[str, str]]:
+    """(what is shown, name) of the models to `task`; a title that two of them share is told apart by their names."""
+    cards = genrestore.models(task)
+    titles = [card.title or card.name for card in cards]
+    named = (
+        title if titles.count(title) == 1 else f"{title} ({card.name})"
+        for title, card in zip(titles, cards, strict=True)
+    )
+    return [(W("auto"), AUTO), *zip(named, (card.name for card in cards), strict=True)]
+
+
+def picker(task: str) -> gr.Dropdown:
+    """The list, inside the layout that is open."""
+    return gr.Dropdown(choices(task), value=AUTO, label=W("model"), elem_id=f"{task}-model")
+
+
+def refreshed(task: str, chosen: str) -> gr.Dropdown:
+    """The list as it is now; what was chosen stays where it is still there."""
+    now = choices(task)
+    return gr.Dropdown(now, value=chosen if chosen in [name for _, name in now] else AUTO)
+
+
+def chosen(task: str, name: str) -> Any:
+    """What makes the tab of `task` take the model `name`."""
+    return {"model": name} if task == "sample" else refreshed(task, name)

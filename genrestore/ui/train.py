@@ -1,0 +1,393 @@
+"""The Train tab: drop pictures, read what the data doctor says, choose what they shall become, train, watch.
+
+Each handler and each server function first checks whether its visitor may train; see `access`. The panel that shows the
+runs is `watch`, the fields of the recipe are `settings`.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+import genrestore
+from genrestore import image, runs
+from genrestore.card import TASKS
+from genrestore.errors import SettingError, TrainingError
+from genrestore.recipe import LICENCES, licence_named
+from genrestore.sources import SUFFIXES
+from genrestore.ui import begin, findings, picker, settings, watch
+from genrestore.ui import job as jobs
+from genrestore.ui.access import Access
+from genrestore.ui.mask_editor import MaskEditor
+from genrestore.ui.shown import shown
+from genrestore.ui.words import Words
+
+ARCHIVES = (".zip", ".npz", ".npy")
+UPLOAD = 2**32 - 1  # bytes of an upload where the page is for this computer only; what a zip can hold
+LEFT_OUT = ("broken",)  # kinds of flawed pictures that are left out unless the visitor wants them
+
+W = Words(
+    "train",
+    {
+        "new": ("New training", "新的训练"),
+        "step_pictures": ("1 · Pictures", "1 · 图片"),
+        "step_model": ("2 · What they shall become", "2 · 训练什么"),
+        "step_name": ("3 · Name, licence, limits", "3 · 名称、许可与限度"),
+        # the drop area
+        "drop": ("Drop a folder of pictures here", "将图片文件夹拖到这里"),
+        "kinds": (
+            "or many files, a .zip, .npz or .npy; sub-folders become classes",
+            "也可拖入多个文件、.zip、.npz 或 .npy；子文件夹即类别",
+        ),
+        "change": ("Drop or choose others to change them", "拖放或选择其他文件以更换"),
+        "folder": ("Choose a folder", "选择文件夹"),
+        "files": ("Choose files", "选择文件"),
+        "reading": ("Looking through the folder …", "正在查看文件夹…"),
+        "packing": ("Packing … {percent} %", "正在打包… {percent}%"),
+        "sending": ("Sending {size} …", "正在上传 {size}…"),
+        "packed": ("{count} pictures sent.", "已上传 {count} 张图片。"),
+        "packed_others": (
+            "{count} pictures sent; {others} other files were left out or hold captions.",
+            "已上传 {count} 张图片；其余 {others} 个文件未采用，或为文字说明。",
+        ),
+        "no_picture": ("There is no picture in it; training takes {suffixes}.", "其中没有图片；训练可用 {suffixes}。"),
+        "too_many": (
+            "These are {count} files, more than the 65,535 that can be sent at once; send fewer, or an .npz.",
+            "共 {count} 个文件，超过一次可上传的 65,535 个；请减少文件，或使用 .npz。",
+        ),
+        "too_large": (
+            "These are {size}, more than the {limit} that can be sent; send fewer or smaller pictures.",
+            "共 {size}，超过可上传的 {limit}；请减少或缩小图片。",
+        ),
+        "unreadable": (
+            "The browser cannot read {name}; check that it is still there and that you may read it.",
+            "浏览器无法读取 {name}，请确认文件仍在且有读取权限。",
+        ),
+        "not_sent": (
+            "The pictures did not reach the server; they may be too large, or the connection broke.",
+            "图片未能上传，可能过大或连接中断。",
+        ),
+        "server_folder": ("Or a folder of this computer", "或本机文件夹"),
+        "server_folder_hint": (
+            "Nothing is copied. Also a .zip, .npz or .npy, or a set of torchvision such as torchvision:CIFAR10@/data.",
+            "不会复制文件。也可填写 .zip、.npz、.npy，或 torchvision:CIFAR10@/data 等数据集。",
+        ),
+        "examining": ("Examining the pictures …", "正在检查图片…"),
+        "cancel": ("Cancel", "取消"),
+        "leave_out": ("Leave out", "不采用"),
+        "leave_out_hint": ("Pictures that the training shall not see.", "不参与训练的图片。"),
+        # the presets
+        "loading": ("Loading …", "正在加载…"),
+        "facts": ("{name} · {size} px · {steps} steps", "{name} · {size} 像素 · {steps} 步"),
+        "sample": ("To generate pictures like these", "生成同类图片"),
+        "inpaint": ("To repair pictures", "修复图片"),
+        "upscale": ("To enlarge pictures", "放大图片"),
+        "restore": ("To restore pictures", "复原图片"),
+        "compress": ("To compress pictures", "压缩图片"),
+        # the rest
+        "name": ("Name of the model", "模型名称"),
+        "name_hint": ("Under which you find it in the other tabs.", "在其他标签页中以此名称显示。"),
+        "licence": ("Licence of the pictures", "图片的许可"),
+        "licence_hint": (
+            "As their owner states it, own if they are yours; anything else as “other: its words”. The model's card tells it.",
+            "按图片所有者的声明填写，自己的图片选 own；其他写作“other: 内容”。会写入模型卡。",
+        ),
+        "advanced": ("Advanced", "高级设置"),
+        "preview": ("Preview what the net will see", "预览训练所见"),
+        "preview_hint": ("Left: your pictures; beside each: as they are trained on.", "左列为原图，右侧为训练时的样子。"),
+        "go": ("Train", "开始训练"),
+        "checking": ("Checking …", "正在检查…"),
+    },
+)  # fmt: skip
+
+OUTPUTS = ("go", "status", "panel", "setup", "name", "suggested")  # of a start
+
+
+# ---- handlers ----
+
+
+class Page:
+    """The handlers of one page, for those whom its `access` lets train."""
+
+    def __init__(self, access: Access, pickers: Mapping[str, Any]) -> None:
+        self.access = access
+        self.pickers = pickers
+
+    def entered(self, profile: gr.OAuthProfile | None) -> Any:
+        """The page was opened: whether this visitor sees the tab, and whether the place for a new training is open."""
+        training = any(run.status().live for run in runs.every())
+        return gr.Column(visible=self.access.allows(profile)), gr.Accordion(open=not training)
+
+    @shown
+    def taken(self, profile: gr.OAuthProfile | None, request: gr.Request, value: object, wanted: begin.Wanted) -> Any:
+        """Pictures were uploaded: what is wanted now."""
+        self.access.check(profile, request)
+        path = MaskEditor.file(value)
+        if path.suffix.lower() not in ARCHIVES:
+            raise SettingError(
+                f"Pictures come as {', '.join(ARCHIVES)}, not as {path.name}; choose them in the Train tab."
+            )
+        return str(path), wanted[1]
+
+    @shown
+    def named(self, profile: gr.OAuthProfile | None, request: gr.Request, text: str, wanted: begin.Wanted) -> Any:
+        """A folder of this computer was named: what is wanted now."""
+        self.access.check(profile, request)
+        if not self.access.local:
+            raise SettingError(
+                "Folders of this server can be named at that computer only; drop the pictures on the page."
+            )
+        text = text.strip()
+        if not text:
+            raise TrainingError(begin.W.text("no_pictures", request))
+        return text if text.startswith("torchvision:") else str(Path(text).expanduser().resolve()), wanted[1]
+
+    @shown
+    def prefilled(self, profile: gr.OAuthProfile | None, request: gr.Request, preset: str, wanted: begin.Wanted) -> Any:
+        """Another preset was chosen: what is wanted now, and all settings as the preset has them."""
+        self.access.check(profile, request)
+        from genrestore.models import find
+
+        return (wanted[0], preset), *settings.values(find(preset).recipe)
+
+    @shown
+    def suggested(
+        self, profile: gr.OAuthProfile | None, request: gr.Request, wanted: begin.Wanted, name: str, last: str
+    ) -> Any:
+        """Something else is wanted: a name for it, unless the visitor gave one."""
+        self.access.check(profile, request)
+        now = _name(wanted)
+        return now if name.strip() in ("", last) else name, now
+
+    @shown
+    def examined(self, profile: gr.OAuthProfile | None, request: gr.Request, wanted: begin.Wanted) -> Iterator[Any]:
+        """Something else is wanted: what the data doctor says of it, and how far it is."""
+        self.access.check(profile, request)
+        if not all(wanted):
+            return
+        job = begin.Examination(wanted, LEFT_OUT)
+        try:
+            for _ in job.follow():
+                bar = jobs.bar(job.fraction, W.text("examining", request))
+                yield bar, gr.CheckboxGroup(visible=False), gr.Button(visible=True)
+            assert job.found is not None
+            kinds = findings.kinds(job.found, request)
+            group = gr.CheckboxGroup(kinds, value=[k for _, k in kinds if k in LEFT_OUT], visible=bool(kinds))
+            yield findings.html(job.found, request), group, gr.Button(visible=False)
+        except Exception:
+            yield "", gr.CheckboxGroup(visible=False), gr.Button(visible=False)
+            raise
+        finally:
+            job.cancel.set()
+
+    @shown
+    def judged(
+        self, profile: gr.OAuthProfile | None, request: gr.Request, wanted: begin.Wanted, leave_out: list[str]
+    ) -> Iterator[Any]:
+        """Other flawed pictures are to be left out: what the data doctor says now."""
+        self.access.check(profile, request)
+        job = begin.Examination(wanted, leave_out)
+        try:
+            for _ in job.follow():
+                yield gr.skip()
+            assert job.found is not None
+            yield findings.html(job.found, request)
+        finally:
+            job.cancel.set()
+
+    @shown
+    def previewed(
+        self,
+        profile: gr.OAuthProfile | None,
+        request: gr.Request,
+        wanted: begin.Wanted,
+        leave_out: list[str],
+        *fields: Any,
+    ) -> Any:
+        """A few of the pictures as the net will see them."""
+        self.access.check(profile, request)
+        from genrestore import data
+
+        recipe = begin.recipe(wanted, leave_out, fields, request)
+        return gr.Image(data.preview(data.read(wanted[0], recipe), recipe), visible=True)
+
+    @shown
+    def begun(
+        self,
+        profile: gr.OAuthProfile | None,
+        request: gr.Request,
+        wanted: begin.Wanted,
+        name: str,
+        licence: str | None,
+        leave_out: list[str],
+        *fields: Any,
+    ) -> Iterator[list[Any]]:
+        """Train was pressed: check everything, start the run, show it."""
+        self.access.check(profile, request)
+        yield _change(go=gr.Button(interactive=False), status=gr.HTML(W.text("checking", request), visible=True))
+        idle = {"go": gr.Button(interactive=True), "status": gr.HTML(visible=False)}
+        try:
+            named = licence_named(licence or "")
+            recipe = begin.recipe(wanted, leave_out, fields, request, licence=named, data=Path(wanted[0]).stem)
+            run = begin.started(name.strip(), recipe, wanted[0])
+        except Exception:
+            yield _change(**idle)
+            raise
+        now = _name(wanted)
+        yield _change(**idle, panel={"run": run.name}, setup=gr.Accordion(open=False), name=now, suggested=now)
+
+    @shown
+    def opened(self, profile: gr.OAuthProfile | None, request: gr.Request, value: object) -> Any:
+        """A model was asked for in its own tab: that tab, and for each of `pickers` what it shows."""
+        self.access.check(profile, request)
+        name = watch.find(value).name
+        task = next((card.task for card in genrestore.models() if card.name == name), "")
+        if task not in self.pickers:
+            raise TrainingError(f"{name} has no weight yet; wait for its first checkpoint.")
+        return gr.Tabs(selected=task), *(
+            picker.chosen(task, name) if kind == task else gr.skip() for kind in self.pickers
+        )
+
+
+def _change(**named: Any) -> list[Any]:
+    """What an event alters on the page; what is not named stays as it is."""
+    return [named.get(name, gr.skip()) for name in OUTPUTS]
+
+
+def _name(wanted: begin.Wanted) -> str:
+    """A free name for a model of these pictures."""
+    return runs.free_name("-".join(part for part in (wanted[1], Path(wanted[0]).stem) if part))
+
+
+def presets(_: dict[str, Any]) -> dict[str, Any]:
+    """For the browser: what can be trained, task by task."""
+    from genrestore.models import find, names
+
+    facts = [
+        {
+            "name": one.name,
+            "task": one.task,
+            "title": one.title,
+            "intended": one.intended,
+            "size": one.recipe.size,
+            "steps": one.recipe.steps,
+        }
+        for one in map(find, names())
+    ]
+    tasks = [{"task": task, "presets": [fact for fact in facts if fact["task"] == task]} for task in TASKS]
+    return {"tasks": [group for group in tasks if group["presets"]]}
+
+
+# ---- layout ----
+
+
+def build(access: Access, tabs: gr.Tabs, pickers: Mapping[str, Any]) -> None:
+    """Lay out the tab inside the gr.Tab that is open.
+
+    Args:
+        access: who may train; where nobody may, the tab only says why.
+        tabs: all tabs, to go to another one.
+        pickers: by task, what takes the name of a model to show.
+    """
+    if not access.anyone:
+        access.note()
+    if access.closed:
+        return
+    if access.owner:
+        gr.LoginButton(elem_id="train-sign-in")
+    page = Page(access, pickers)
+    with gr.Column(visible=access.anyone) as everything:
+        setup = _lay(page, tabs)
+    gr.on(None, page.entered, [], [everything, setup], show_progress="hidden", api_visibility="private")
+
+
+def _lay(page: Page, tabs: gr.Tabs) -> gr.Accordion:
+    """All that a visitor sees who may train; returns the place for a new training."""
+    wanted, last = gr.State(("", "")), gr.State("")
+    with gr.Accordion(W("new"), elem_id="train-new") as setup:
+        with gr.Row():
+            with gr.Column(min_width=320):
+                gr.Markdown(f"#### {W('step_pictures')}")
+                pictures = _html(
+                    "pictures", suffixes=sorted(SUFFIXES), limit=limit(page.access), elem_id="train-pictures"
+                )
+                folder = _folder() if page.access.local else None
+                report = gr.HTML(css_template=_beside("findings.css"), apply_default_css=False, elem_id="train-report")
+                cancel = gr.Button(W("cancel"), visible=False, elem_id="train-cancel")
+                leave_out = gr.CheckboxGroup(
+                    label=W("leave_out"), info=W("leave_out_hint"), visible=False, elem_id="train-leave-out"
+                )
+            with gr.Column(min_width=320):
+                gr.Markdown(f"#### {W('step_model')}")
+                preset = _html(
+                    "presets", server_functions=[watch.guarded(page.access, presets)], elem_id="train-presets"
+                )
+        gr.Markdown(f"#### {W('step_name')}")
+        with gr.Row():
+            name = gr.Textbox(label=W("name"), info=W("name_hint"), max_length=64, min_width=280, elem_id="train-name")
+            licence = gr.Dropdown(
+                list(LICENCES), value=None, allow_custom_value=True, label=W("licence"), info=W("licence_hint"),
+                min_width=280, elem_id="train-licence",
+            )  # fmt: skip
+        with gr.Row():
+            fields = {key: settings.field(key) for key in settings.MAIN}
+        with gr.Accordion(W("advanced"), open=False, elem_id="train-advanced"):
+            for heading, names in settings.ADVANCED.items():
+                gr.Markdown(f"#### {settings.W(heading)}")
+                with gr.Row():
+                    fields |= {key: settings.field(key) for key in names}
+            look = gr.Button(W("preview"), elem_id="train-look")
+            gr.Markdown(W("preview_hint"))
+            preview = gr.Image(
+                show_label=False, container=False, visible=False, interactive=False, buttons=[], elem_id="train-preview"
+            )
+        go = gr.Button(W("go"), variant="primary", elem_id="train-go")
+        status = gr.HTML(visible=False, elem_id="train-status")
+    panel = watch.build(page.access)
+
+    filled = [fields[key] for key in settings.NAMES]
+    outputs = [go, status, panel, setup, name, last]  # in the order of OUTPUTS
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    examining = wanted.change(page.examined, wanted, [report, leave_out, cancel], **quiet)
+    wanted.change(page.suggested, [wanted, name, last], [name, last], **quiet)
+    pictures.upload(page.taken, [pictures, wanted], wanted, cancels=[examining], **quiet)
+    preset.input(page.prefilled, [preset, wanted], [wanted, *filled], cancels=[examining], **quiet)
+    if folder is not None:
+        folder.submit(page.named, [folder, wanted], wanted, cancels=[examining], **quiet)
+    cancel.click(_cancelled, None, [report, leave_out, cancel], cancels=[examining], queue=False, **quiet)
+    leave_out.input(page.judged, [wanted, leave_out], report, trigger_mode="always_last", **quiet)
+    look.click(page.previewed, [wanted, leave_out, *filled], preview, api_visibility="private")
+    go.click(page.begun, [wanted, name, licence, leave_out, *filled], outputs, **quiet)
+    panel.open(page.opened, panel, [tabs, *page.pickers.values()], **quiet)
+    return setup
+
+
+def _folder() -> gr.Textbox:
+    """The field that names a folder of this computer; on a page that others reach it is not there."""
+    return gr.Textbox(
+        label=W("server_folder"), info=W("server_folder_hint"), placeholder="/home/me/pictures", submit_btn=True,
+        elem_id="train-folder",
+    )  # fmt: skip
+
+
+def _cancelled() -> tuple[Any, ...]:
+    """Cancel was pressed while the pictures were examined."""
+    return "", gr.CheckboxGroup(visible=False), gr.Button(visible=False)
+
+
+def limit(access: Access) -> int:
+    """Bytes that one upload may have."""
+    return UPLOAD if access.local else image.limits().bytes
+
+
+def _html(kind: str, **props: Any) -> gr.HTML:
+    """A part of the tab that the browser draws, from the files of its name beside this one."""
+    html, css, js = (_beside(f"{kind}.{suffix}") for suffix in ("html", "css", "js"))
+    return gr.HTML(
+        html_template=html, css_template=css, js_on_load=js, apply_default_css=False, words=W.both(), **props
+    )
+
+
+def _beside(name: str) -> str:
+    return Path(__file__).with_name(name).read_text("utf-8")

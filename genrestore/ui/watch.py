@@ -1,0 +1,287 @@
+"""The runs as the Train tab shows them: what the browser (watch.js) asks once a second, and what it may order.
+
+A run is addressed by its name among this user's runs, never by a path. Every question first checks who asks.
+"""
+
+import base64
+import json
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import gradio as gr
+
+import genrestore
+from genrestore import errors, runs
+from genrestore.card import Card, home
+from genrestore.errors import GenrestoreError, ModelError, TrainingError
+from genrestore.runs import Run, Status
+from genrestore.ui import about
+from genrestore.ui.access import Access
+from genrestore.ui.words import Words
+
+POINTS = 1500  # of one curve that are sent at once
+EVENTS = 50  # that are sent at once
+
+W = Words(
+    "watch",
+    {
+        "runs": ("Trainings", "训练列表"),
+        "empty": ("Nothing has been trained here yet.", "这里还没有训练过模型。"),
+        "empty_hint": (
+            "Drop a folder of pictures above, choose what it shall become, name the licence and press Train. "
+            "You may close this page meanwhile: the training goes on, and you find it here again.",
+            "将图片文件夹拖到上方，选择要训练的模型，注明许可，再点“开始训练”。期间可关闭页面：训练会继续，回来仍可在此查看。",
+        ),
+        "preparing": ("preparing", "准备中"),
+        "training": ("training", "训练中"),
+        "paused": ("paused", "已暂停"),
+        "done": ("done", "已完成"),
+        "stopped": ("stopped", "已停止"),
+        "failed": ("failed", "失败"),
+        "lost": ("lost", "已中断"),
+        "pausing": ("pausing …", "正在暂停…"),
+        "stopping": ("stopping …", "正在停止…"),
+        "pause": ("Pause", "暂停"),
+        "resume": ("Resume", "继续"),
+        "stop": ("Stop", "停止"),
+        "stop_hint": ("End here and keep the weight as it is now", "在此结束，保留当前权重"),
+        "open": ("Open in {tab}", "在“{tab}”中打开"),
+        "sample": ("Sample", "生成"),
+        "inpaint": ("Inpaint", "修复"),
+        "upscale": ("Upscale", "放大"),
+        "weight": ("Download the weight", "下载权重"),
+        "delete": ("Delete", "删除"),
+        "really": ("Really delete?", "确认删除？"),
+        "step": ("Step", "步数"),
+        "of": ("{step} of {steps}", "{step} / {steps}"),
+        "speed": ("Pictures a second", "每秒图片数"),
+        "lr": ("Learning rate", "学习率"),
+        "spent": ("Time spent", "已用时间"),
+        "left": ("Time left", "剩余时间"),
+        "hours": ("{h} h {m} min", "{h} 小时 {m} 分"),
+        "minutes": ("{m} min {s} s", "{m} 分 {s} 秒"),
+        "seconds": ("{s} s", "{s} 秒"),
+        "progress": ("Progress of {name}", "{name} 的进度"),
+        "losses": ("Loss", "损失"),
+        "log": ("Logarithmic", "对数刻度"),
+        "smooth": ("Smooth", "平滑"),
+        "kept": ("kept aside", "留出集"),
+        "chart": ("{what} of {name}; arrow keys read it step by step", "{name} 的{what}，可用方向键逐步查看"),
+        "psnr": ("PSNR on what is kept aside, dB", "留出集 PSNR（dB）"),
+        "ssim": ("SSIM on what is kept aside", "留出集 SSIM"),
+        "swd": ("Distance to what is kept aside (SWD)", "与留出集的距离（SWD）"),
+        "quiet": ("The first numbers come in a moment.", "首批数据即将出现。"),
+        "samples": ("What it draws", "生成效果"),
+        "samples_other": ("Given, made, wanted", "输入、结果、原图"),
+        "samples_at": ("Step {step}", "第 {step} 步"),
+        "samples_none": ("The first picture comes in a moment.", "首张图片即将出现。"),
+        "samples_slide": ("Step of the picture", "图片所在步数"),
+        "samples_picture": ("Pictures of {name} at step {step}", "{name} 在第 {step} 步的图片"),
+        "nearest": ("Learnt by heart?", "是否死记硬背？"),
+        "nearest_picture": (
+            "Above what {name} drew, below the nearest training picture of each",
+            "上排为 {name} 所生成，下排为各自最接近的训练图片",
+        ),
+        "nearest_hint": (
+            "{percent} % of {n} drawn pictures lie nearer to a training picture than that one lies to any other: near 50 % is "
+            "what fresh pictures of the same kind would do, near 100 % means that it copies. Above: drawn, below: nearest.",
+            "在 {n} 张生成图片中，{percent}% 与某张训练图片的距离小于该图片与其他训练图片的距离：接近 50% 与同类新图片相当，"
+            "接近 100% 表示在照抄。上排：生成，下排：最接近的训练图片。",
+        ),
+        "events": ("What happened", "事件"),
+        "no_answer": ("No answer from the server; trying again.", "服务器没有响应，正在重试。"),
+    },
+)
+
+
+def build(access: Access) -> gr.HTML:
+    """The panel, inside the layout that is open. Its value is {"run": name}: the run to show, or the one to open elsewhere."""
+    here = Path(__file__)
+    return gr.HTML(
+        html_template=here.with_suffix(".html").read_text("utf-8"),
+        css_template=here.with_suffix(".css").read_text("utf-8"),
+        js_on_load=here.with_suffix(".js").read_text("utf-8"),
+        server_functions=[guarded(access, question) for question in (look, picture, order, weight)],
+        apply_default_css=False,
+        elem_id="watch",
+        words=W.both(),
+    )
+
+
+def guarded(access: Access, question: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """A server function that answers those only who may train; an error becomes {"problem": sentence}."""
+
+    def answer(data: Any, profile: gr.OAuthProfile | None, request: gr.Request) -> dict[str, Any]:
+        try:
+            access.check(profile, request)
+            return question(cast("dict[str, Any]", data) if isinstance(data, dict) else {})
+        except GenrestoreError as problem:
+            return {"problem": str(problem)}
+
+    answer.__name__ = question.__name__
+    return answer
+
+
+# ---- what the browser may ask ----
+
+
+def look(data: dict[str, Any]) -> dict[str, Any]:
+    """All runs in short, and the one that `data` names in full; an unknown name or none takes the newest.
+
+    `data["from"]` is where in the log of `data["run"]` the last answer ended, so that a log of any length is sent once.
+    """
+    found = {run.name: run for run in runs.every()}
+    states = {name: run.status() for name, run in found.items()}
+    answer: dict[str, Any] = {"runs": [_short(run, states[name]) for name, run in found.items()]}
+    if found:
+        asked = data.get("run")
+        name = asked if isinstance(asked, str) and asked in found else next(iter(found))
+        start = data.get("from") if name == asked else 0
+        answer["run"] = _full(found[name], states[name], start if isinstance(start, int) and start >= 0 else 0)
+    return answer
+
+
+def picture(data: dict[str, Any]) -> dict[str, Any]:
+    """The picture that a run drew at `data["step"]`, or that of its nearest training pictures where the step is "nearest"."""
+    run, step = find(data), data.get("step")
+    paths = dict(run.samples())
+    path = run.folder / "nearest.webp" if step == "nearest" else paths.get(step) if isinstance(step, int) else None
+    if path is None or not path.is_file():
+        raise TrainingError("This picture is no longer there; choose another step.")
+    return {"url": f"data:image/webp;base64,{base64.b64encode(path.read_bytes()).decode()}"}
+
+
+def order(data: dict[str, Any]) -> dict[str, Any]:
+    """Pause, resume, stop or delete a run."""
+    run, word = find(data), data.get("word")
+    live = run.status().live
+    if word in ("pause", "stop") and live:
+        run.ask(word)
+    elif word == "resume" and live:
+        run.ask("go")
+    elif word == "resume":
+        recipe, pictures = run.recipe()
+        runs.start(run.name, recipe, pictures, resume=True)
+    elif word == "delete" and not live:
+        shutil.rmtree(run.folder)
+        shutil.rmtree(kept(run.name), ignore_errors=True)
+    else:
+        raise TrainingError(
+            f"{run.name} {'is being trained; stop it first' if live else 'has ended; resume it first'}."
+        )
+    return {}
+
+
+def weight(data: dict[str, Any]) -> dict[str, Any]:
+    """Where the browser finds the file of a run's weight, under the run's name."""
+    run = find(data)
+    path = run.folder / "model.safetensors"
+    if not path.is_file():
+        raise TrainingError(f"{run.name} has no weight yet; wait for its first checkpoint.")
+    gr.set_static_paths([path])
+    return {"url": about.address(path), "name": f"{run.name}.safetensors"}
+
+
+def find(data: object) -> Run:
+    """The run that `data["run"]` names.
+
+    Raises:
+        ModelError: none of this user's has that name.
+    """
+    name = cast("dict[str, Any]", data).get("run") if isinstance(data, dict) else None
+    known = {run.name: run for run in runs.every()}
+    if not isinstance(name, str) or name not in known:
+        raise errors.unknown("training", str(name)[:64], known, "Choose one from the list.")
+    return known[name]
+
+
+def kept(name: str) -> Path:
+    """The folder of the pictures that were uploaded for a run: Gradio forgets them, and a resumed run needs them."""
+    return home() / "pictures" / name
+
+
+# ---- what is answered ----
+
+
+def _short(run: Run, status: Status) -> dict[str, Any]:
+    begun = (run.folder / "recipe.json").stat().st_mtime
+    return {"name": run.name, "state": status.state, "step": status.step, "steps": status.steps, "begun": begun}
+
+
+def _full(run: Run, status: Status, start: int) -> dict[str, Any]:
+    lines, begin, end = _lines(run.folder / "log.jsonl", start)
+    nearest = run.nearest()
+    drawn = run.folder / "nearest.webp"
+    facts = {
+        key: getattr(status, key) for key in ("state", "step", "steps", "seconds", "left", "speed", "lr", "message")
+    }
+    return {
+        **_finite(facts),
+        "name": run.name,
+        "asked": run.asked(),
+        "task": _task(run),
+        "lines": _finite(_thinned(lines)),
+        "from": end,
+        "anew": begin == 0,  # the lines are all that there are
+        "samples": [step for step, _ in run.samples()],
+        "nearest": _finite(nearest) if nearest and drawn.is_file() else None,
+    }
+
+
+def _task(run: Run) -> str:
+    """What the run's model is for, once it has a weight; else nothing."""
+    try:
+        card = Card.read(run.folder)
+    except ModelError:
+        return ""
+    return (
+        card.task
+        if card.weights.is_file() and card.name in [other.name for other in genrestore.models(card.task)]
+        else ""
+    )
+
+
+def _lines(log: Path, start: int) -> tuple[list[dict[str, Any]], int, int]:
+    """The whole lines from byte `start` on, and the bytes where they begin and end; from 0 if the log is shorter than that."""
+    try:
+        with log.open("rb") as file:
+            if start > file.seek(0, 2):
+                start = 0
+            file.seek(start)
+            text, _, _ = file.read().rpartition(b"\n")
+    except FileNotFoundError:
+        return [], 0, 0
+    lines: list[dict[str, Any]] = []
+    for line in text.split(b"\n"):
+        try:
+            lines.append(json.loads(line))
+        except ValueError:  # torn by a crash
+            continue
+    return lines, start, start + len(text) + bool(text)
+
+
+def _thinned(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every so-manieth step and measurement, so that POINTS of each are left, with the last ones and the last events."""
+    steps = [line for line in lines if "losses" in line]
+    measured = [line for line in lines if "holdout" in line]
+    events = [line for line in lines if "event" in line]
+    few = [*_few(steps), *_few(measured), *events[-EVENTS:]]
+    return sorted(few, key=lambda line: line.get("step", 0)) if len(few) < len(lines) else lines
+
+
+def _few(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """At most POINTS, evenly spread, the last one among them."""
+    apart = math.ceil(len(lines) / POINTS) or 1
+    return lines[::-1][::apart][::-1]
+
+
+def _finite(value: Any) -> Any:
+    """`value` as JSON for a browser, which has no number for what is none."""
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_finite(part) for part in cast("list[Any]", value)]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

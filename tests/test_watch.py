@@ -1,0 +1,136 @@
+"""Looking at a net while it trains."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from genrestore import data, metrics
+from genrestore.models import find
+from genrestore.models.dcgan import DCGAN, Config
+from genrestore.train import watch
+from genrestore.train.watch import Watcher
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GENRESTORE_HOME", str(tmp_path / "home"))
+
+
+def pictures(path: Path, side: int, count: int = 40) -> tuple[Path, np.ndarray]:
+    images = RNG.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+    np.savez(path / "made.npz", images=images)
+    return path / "made.npz", images
+
+
+class Drawer(torch.nn.Module):
+    """A generator that draws what it is given, whatever the latent."""
+
+    def __init__(self, fixed: np.ndarray) -> None:
+        super().__init__()
+        self.latent = 3
+        self.seen = 0
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.fixed = torch.from_numpy(fixed).permute(0, 3, 1, 2).float() / 255
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        return self.fixed[torch.arange(len(z)) % len(self.fixed)]
+
+
+def test_memorised_tells_copies_from_new_and_from_blurred_pictures(tmp_path: Path) -> None:
+    """Copies with a little noise count; other pictures of the same kind do not, nor does the blurred mean of all."""
+    path, images = pictures(tmp_path, 32)
+    recipe = dataclasses.replace(find("dcgan-cifar10").recipe, licence="own", holdout=0.1)
+    whole = data.read(path, recipe)
+    learnt, kept = data.split(whole, recipe)
+    watcher = Watcher("sample", learnt, kept, recipe)
+    noise = RNG.integers(-8, 9, images.shape)
+    known = np.stack([learnt[k] for k in range(len(learnt))])
+    copies = np.clip(known + noise[: len(known)], 0, 255).astype(np.uint8)
+    score, pairs = watcher.memorised(Drawer(copies))
+    assert score == 1.0
+    strange = RNG.integers(0, 256, images.shape, dtype=np.uint8)
+    assert watcher.memorised(Drawer(strange))[0] == 0.0
+    mean = np.repeat(known.mean(0, keepdims=True), 8, 0).astype(np.uint8)
+    assert watcher.memorised(Drawer(mean))[0] == 0.0
+    half = np.concatenate([copies[:32], strange[:32]])
+    assert watcher.memorised(Drawer(half))[0] == pytest.approx(0.5)
+    sheet = np.asarray(pairs).astype(int)  # two rows: each drawn picture stands above the one it copies
+    above, below = sheet[:64, :64], sheet[64 + watch.GAP : 128 + watch.GAP, :64]
+    assert np.abs(above - below).max() <= 9
+
+
+def test_the_picture_of_a_generator_is_the_same_each_time(tmp_path: Path) -> None:
+    path, _ = pictures(tmp_path, 32)
+    recipe = dataclasses.replace(find("dcgan-cifar10").recipe, licence="own")
+    watcher = Watcher("sample", data.read(path, recipe), None, recipe)
+    net = DCGAN(Config(latent=4, width=8)).eval()
+    first = watcher.picture(net)
+    torch.rand(5)
+    assert first.tobytes() == watcher.picture(net).tobytes()
+    rows, columns = watch.DRAWN
+    assert first.size == (columns * 66 - 2, rows * 66 - 2)
+
+
+@pytest.mark.parametrize("name", ["span-x4", "residual-fill"])
+def test_other_nets_show_given_result_and_wanted(tmp_path: Path, name: str) -> None:
+    """The lowest row is the picture itself, the middle one what the net makes of the upper one."""
+    path, _ = pictures(tmp_path, 160, 6)
+    preset = find(name)
+    recipe = dataclasses.replace(preset.recipe, licence="own")
+    watcher = Watcher(preset.task, data.read(path, recipe), None, recipe)
+    net = preset.net(preset.config).eval()
+    sheet = watcher.picture(net)
+    assert sheet.tobytes() == watcher.picture(net).tobytes()
+    side = (sheet.width + watch.GAP) // watch.SHOWN - watch.GAP
+    assert recipe.size <= side <= 160 and sheet.height == 3 * (side + watch.GAP) - watch.GAP
+    rows = [np.asarray(sheet)[k * (side + watch.GAP) :][:side].astype(float) for k in range(3)]
+    assert np.abs(rows[1] - rows[2]).mean() < np.abs(rows[0] - rows[2]).mean() + 5  # the net does not lose the picture
+    assert rows[0].std() > 20 and not np.array_equal(rows[0], rows[1])
+
+
+def test_scores_are_those_of_the_metrics(tmp_path: Path) -> None:
+    path, _ = pictures(tmp_path, 160, 8)
+    preset = find("span-x4")
+    recipe = dataclasses.replace(preset.recipe, licence="own", holdout=0.5)
+    learnt, kept = data.split(data.read(path, recipe), recipe)
+    net = preset.net(preset.config).eval()
+    scores = Watcher("upscale", learnt, kept, recipe).scores(net, recipe)
+    assert list(scores) == ["loss", "psnr", "ssim"]
+    assert kept is not None
+    plain = dataclasses.replace(recipe, augment=(), crops=1, batch=4)
+    sight = data.batch(kept, plain, 0)
+    with torch.no_grad():
+        result = net(sight["low"])
+    assert scores["loss"] == pytest.approx((result - sight["image"]).abs().mean().item(), rel=1e-5)
+    assert scores["psnr"] == pytest.approx(metrics.psnr(result.clamp(0, 1), sight["image"]).mean().item(), rel=1e-5)
+
+
+def test_measuring_leaves_the_random_numbers_as_they_were(tmp_path: Path) -> None:
+    """Otherwise a run with a hold-out would train on other noise than one without."""
+    path, _ = pictures(tmp_path, 64)
+    preset = find("vae-clothing")
+    recipe = dataclasses.replace(preset.recipe, licence="own", holdout=0.5)
+    watcher = Watcher("sample", *data.split(data.read(path, recipe), recipe), recipe)
+    net = preset.net(preset.config).eval()
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    first = watcher.scores(net, recipe)
+    assert torch.equal(torch.rand(4), expected) and set(first) == {"loss", "swd"}
+    assert watcher.scores(net, recipe) == first
+
+
+def test_grid_lays_pictures_row_after_row() -> None:
+    cells = torch.stack([torch.full((1, 32, 32), k / 4) for k in range(4)])
+    sheet: Any = watch.grid(cells, 2)
+    assert isinstance(sheet, Image.Image) and sheet.size == (130, 130)
+    pixels = np.asarray(sheet)
+    assert [pixels[y, x, 0] for y, x in ((0, 0), (0, 129), (129, 0), (129, 129))] == [0, 64, 128, 191]
+    assert pixels[0, 64].tolist() == [255, 255, 255]

@@ -1,0 +1,100 @@
+"""Several processes on one net, over a real gloo connection, started as users start them."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from genrestore.errors import TrainingError
+from genrestore.runs import Run
+from genrestore.train.world import World
+
+pytest.importorskip("accelerate")
+
+FIELDS = ("size=32", "optimizer=sgd", "lr=0.1", "schedule=constant", "warmup=0")
+SETTINGS = ["--licence", "own", "--batch", "64", *(part for field in FIELDS for part in ("--set", field))]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "made.npz"
+    np.savez(path, images=np.random.default_rng(0).integers(0, 256, (20, 72, 72, 3), dtype=np.uint8))
+    return path
+
+
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "{port}", "-m", "genrestore.train"]
+ACCELERATE = [
+    "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no",
+    "--dynamo_backend", "no", "--main_process_port", "{port}", "-m", "genrestore.train",
+]  # fmt: skip
+ALONE = ["-m", "genrestore.train"]
+
+
+def trained(launcher: list[str], data: Path, out: Path, *more: str) -> Path:
+    """A run of span-x4 by that launcher; each process computes on one core."""
+    start = [part.format(port=port()) for part in launcher]
+    command = [sys.executable, *start, "span-x4", "--data", str(data), "--out", str(out), *SETTINGS, "--threads", "1"]
+    done = subprocess.run([*command, *more], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out
+
+
+def state(run: Path) -> dict[str, Any]:
+    return torch.load(run / "checkpoint.pt", weights_only=True)
+
+
+def apart(a: Path, b: Path) -> float:
+    """Largest difference of two runs' weights, as a share of the largest weight."""
+    one, other = state(a)["net"], state(b)["net"]
+    return max((one[key] - other[key]).abs().max().item() / one[key].abs().max().item() for key in one)
+
+
+def losses(run: Path) -> list[float]:
+    return [line["losses"]["net"] for line in Run(run).log() if "losses" in line]
+
+
+@pytest.fixture(scope="module")
+def alone(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One process, the whole batch, six steps."""
+    return trained(ALONE, pictures, tmp_path_factory.mktemp("alone") / "run", "--steps", "6")
+
+
+@pytest.mark.parametrize("launcher", [TORCHRUN, ACCELERATE], ids=["torchrun", "accelerate"])
+def test_two_processes_equal_one(pictures: Path, alone: Path, tmp_path: Path, launcher: list[str]) -> None:
+    """Two processes with 32 pictures each end where one with 64 ends, up to rounding; a step more or less is far away."""
+    run = trained(launcher, pictures, tmp_path / "run", "--steps", "6")
+    assert apart(alone, run) < 1e-5
+    assert losses(run) == pytest.approx(losses(alone), rel=1e-5)
+    steps = [line["step"] for line in Run(run).log() if "losses" in line]
+    assert steps == sorted(set(steps)), "only the first process writes"
+
+
+def test_resumed_with_another_number_of_processes(pictures: Path, alone: Path, tmp_path: Path) -> None:
+    """Three steps by two processes, three more by one; and the other way round."""
+    run = trained(TORCHRUN, pictures, tmp_path / "run", "--steps", "3")
+    assert apart(alone, run) > 1e-3
+    trained(ALONE, pictures, run, "--steps", "6", "--resume")
+    assert apart(alone, run) < 1e-5
+    back = trained(ALONE, pictures, tmp_path / "back", "--steps", "3")
+    trained(TORCHRUN, pictures, back, "--steps", "6", "--resume")
+    assert apart(alone, back) < 1e-5
+
+
+def test_rows_are_shared_equally(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    assert world.rows(8) == range(8) and world.first
+    world.rank, world.size = 2, 4
+    assert world.rows(8) == range(4, 6) and not world.first
+    with pytest.raises(TrainingError, match="a multiple of 4, for example --batch 12"):
+        world.rows(10)
