@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from contextlib import suppress
@@ -30,6 +31,8 @@ EXAMPLES = ROOT / "genrestore/ui/examples"
 PICTURES = ROOT / "docs/pictures"
 SIDE = 256  # pixels of the example shown in a portrait
 PORT = 7999
+PIECE = 96  # pixels a side of the pieces that the shown training learns from
+MINUTES = 2.0  # of that training
 
 
 def grid(card: Card) -> Image.Image:
@@ -84,11 +87,34 @@ def weights() -> None:
             print(card.folder / "sample.webp")
 
 
+def trained(home: Path) -> None:
+    """A short run of the small GAN on pieces of the example photos, for the Train tab to show."""
+    pieces = [
+        image.load(photo).rgb8()[y : y + PIECE, x : x + PIECE]
+        for photo in sorted(EXAMPLES.glob("*.jpg"))
+        for y in range(0, 576 - PIECE, PIECE // 2)
+        for x in range(0, 576 - PIECE, PIECE // 2)
+    ]
+    np.savez(home / "photo-pieces.npz", images=np.stack(pieces))
+    command = [sys.executable, "-m", "genrestore.train", "dcgan-cifar10", "--data", str(home / "photo-pieces.npz")]
+    settings = ["--licence", "CC0-1.0", "--minutes", str(MINUTES), "--holdout", "0.1", "--set", "check=50"]
+    out = ["--out", str(home / "runs" / "photo-pieces")]
+    environment = {**os.environ, "GENRESTORE_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    subprocess.run([*command, *settings, *out], check=True, env=environment)
+
+
 def screenshots() -> None:
+    with tempfile.TemporaryDirectory() as home:
+        trained(Path(home))
+        photograph(home)
+
+
+def photograph(home: str) -> None:
+    """Every tab, of a page whose user's own files lie in `home`."""
     from playwright.sync_api import Page, sync_playwright
 
     PICTURES.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "GENRESTORE_HOME": "/nonexistent"}
+    environment = {**os.environ, "GENRESTORE_HOME": home}
     app = subprocess.Popen([sys.executable, "app.py", "--port", str(PORT), "--no-browser"], cwd=ROOT, env=environment)
 
     def shoot(page: Page, name: str) -> None:
@@ -145,7 +171,14 @@ def upscale_scene(page: Any) -> None:
     page.wait_for_timeout(2000)
 
 
-SCENES = {"Inpaint": repair_scene, "Upscale": upscale_scene}
+def train_scene(page: Any) -> None:
+    """The run, below the folded form for a new one."""
+    page.locator("#watch").get_by_text("photo-pieces").first.wait_for(timeout=30_000)
+    page.locator("#train-new button").first.click()
+    page.wait_for_timeout(2000)
+
+
+SCENES = {"Inpaint": repair_scene, "Upscale": upscale_scene, "Train": train_scene}
 
 
 def main() -> None:

@@ -27,7 +27,8 @@ def open_app(
         bool, typer.Option("--public", help="Stricter limits on pictures, for a page that strangers use.")
     ] = False,
     training: Annotated[
-        bool, typer.Option("--training", help="Let everybody train who reaches a page on another address than 127.0.0.1.")
+        bool,
+        typer.Option("--training", help="Let everybody train who reaches a page on another address than 127.0.0.1."),
     ] = False,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
 ) -> None:

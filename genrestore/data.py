@@ -128,14 +128,16 @@ def usable(decoded: Decoded, recipe: TrainRecipe) -> np.ndarray:
     if len(broken := np.setdiff1d(found["broken"], out)):
         reason = facts.problems[broken[0]].partition(";")[0].rstrip(".")
         more = f", and {len(broken) - 1} more" if len(broken) > 1 else ""
-        raise TrainingError(f"{reason}{more}; take such files out, or leave them out with --leave-out broken.")
+        raise TrainingError(
+            f"{reason}{more}; take such files out, or leave them out (--leave-out broken, or the box on the page)."
+        )
     tiny = np.setdiff1d(found["tiny"], out)
     if use(recipe) == "crops" and len(tiny):
         height, width = facts.sizes[tiny[0]]
         more = f" (and {len(tiny) - 1} more)" if len(tiny) > 1 else ""
         raise TrainingError(
             f"{files[tiny[0]]} is {width}×{height}{more}, smaller than the training crop of {side(recipe)}; take it out, "
-            "leave such pictures out with --leave-out tiny, or lower the recipe's size."
+            "leave such pictures out (--leave-out tiny, or the box on the page), or lower the recipe's size."
         )
     kept = np.setdiff1d(np.arange(len(files)), out)
     if len(kept) < (least := LEAST[use(recipe)]):

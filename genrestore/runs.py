@@ -76,9 +76,19 @@ class Run:
         known = {field.name for field in dataclasses.fields(Status)}
         status = Status(**{key: value for key, value in said.items() if key in known})
         if status.live and not _alive(status):
+            if status.state == "preparing" and (words := self._last_words()):
+                return dataclasses.replace(status, state="failed", message=words)
             message = "The process ended without a word; resume goes on from the last checkpoint."
             return dataclasses.replace(status, state="lost", message=message)
         return status
+
+    def _last_words(self) -> str:
+        """The last line that its process printed, if the page started it: why it refused to begin."""
+        try:
+            lines = (self.folder / "output.txt").read_text("utf-8", "replace").strip().splitlines()
+        except FileNotFoundError:
+            return ""
+        return lines[-1] if lines else ""
 
     def tell(self, status: Status, pid: int | None = None) -> None:
         """Say what the run is doing; its own process does, or the one that has just started it as `pid`."""
@@ -87,7 +97,25 @@ class Run:
 
     def log(self) -> list[dict[str, Any]]:
         """The lines of log.jsonl; one that is still being written is left out."""
-        return list(_lines(self.folder / "log.jsonl"))
+        return self.log_from(0)[0]
+
+    def log_from(self, start: int) -> tuple[list[dict[str, Any]], int, int]:
+        """The whole lines from byte `start` on, and the bytes where they begin and end; all if the log has become shorter."""
+        try:
+            with (self.folder / "log.jsonl").open("rb") as file:
+                if start > file.seek(0, os.SEEK_END):
+                    start = 0
+                file.seek(start)
+                text, end, _ = file.read().rpartition(b"\n")
+        except FileNotFoundError:
+            return [], 0, 0
+        lines: list[dict[str, Any]] = []
+        for line in text.split(b"\n"):
+            try:
+                lines.append(json.loads(line))
+            except ValueError:  # torn by a crash
+                continue
+        return lines, start, start + len(text) + len(end)
 
     def recipe(self) -> tuple[TrainRecipe, str]:
         """What was asked, and where the data lie.
@@ -164,12 +192,8 @@ def start(name: str, recipe: TrainRecipe, data: str, *, resume: bool = False) ->
     Raises:
         TrainingError: the name is not free, or another run is training here.
     """
-    for other in every():
-        if other.status().state in ("preparing", "training"):
-            raise TrainingError(
-                f"{other.name} is being trained; pause or stop it first, for two would share the cores."
-            )
     run = Run(place(name))
+    _check_alone(run)
     if not resume and run.folder.exists():
         raise TrainingError(f"A run named {name} lies here already; choose another name, or resume it.")
     run.folder.mkdir(parents=True, exist_ok=True)
@@ -194,6 +218,24 @@ def start(name: str, recipe: TrainRecipe, data: str, *, resume: bool = False) ->
     return run
 
 
+def go_on(run: Run) -> None:
+    """Let a paused run train again.
+
+    Raises:
+        TrainingError: another run is training here.
+    """
+    _check_alone(run)
+    run.ask("go")
+
+
+def _check_alone(run: Run) -> None:
+    for other in every():
+        if other != run and other.status().state in ("preparing", "training"):
+            raise TrainingError(
+                f"{other.name} is being trained; pause or stop it first, for two would share the cores."
+            )
+
+
 def asked(run: Run, recipe: TrainRecipe, data: str) -> None:
     """Write down what was asked."""
     replace(run.folder / "recipe.json", json.dumps({"recipe": recipe.to_json(), "data": data}, indent=2))
@@ -211,20 +253,6 @@ def _json(path: Path) -> dict[str, Any] | None:
         return json.loads(path.read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-
-
-def _lines(path: Path) -> "list[dict[str, Any]]":
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        return []
-    lines: list[dict[str, Any]] = []
-    for line in text.split("\n")[:-1]:
-        try:
-            lines.append(json.loads(line))
-        except ValueError:  # torn by a crash
-            continue
-    return lines
 
 
 def _alive(status: Status) -> bool:

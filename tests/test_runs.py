@@ -75,6 +75,8 @@ def test_log_leaves_out_a_torn_line(run: Run) -> None:
     (run.folder / "log.jsonl").write_text('{"step": 0}\n{"step": 1, "lo\n{"step": 2}\n{"step": 3', "utf-8")
     assert [line["step"] for line in run.log()] == [0, 2]
     assert Run(run.folder / "none").log() == []
+    assert run.log_from(12) == ([{"step": 2}], 12, 40)
+    assert [line["step"] for line in run.log_from(1000)[0]] == [0, 2]
 
 
 def test_words_to_a_run(run: Run) -> None:
@@ -111,6 +113,8 @@ def test_started_run_trains_in_its_own_process_and_is_found(tmp_path: Path) -> N
     assert run.status().live
     with pytest.raises(TrainingError, match="cats is being trained"):
         runs.start("dogs", recipe, str(data))
+    with pytest.raises(TrainingError, match="cats is being trained"):
+        runs.go_on(Run(home() / "runs" / "dogs"))
     deadline = time.monotonic() + 120
     while run.status().live:
         assert time.monotonic() < deadline
@@ -126,6 +130,11 @@ def test_started_run_trains_in_its_own_process_and_is_found(tmp_path: Path) -> N
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert run.status().step == 4
+    runs.start("cats", dataclasses.replace(more, lr=0.1), str(data), resume=True)
+    while run.status().live:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert run.status().state == "failed" and "begun with another lr" in run.status().message
 
 
 def test_a_process_that_dies_at_once_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

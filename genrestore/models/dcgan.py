@@ -44,8 +44,7 @@ def _start(module: nn.Module) -> None:
     config=Config(),
     recipe=TrainRecipe(
         data="small/cifar10.npz",
-        steps=25_000, batch=32, size=32, lr=2e-4, betas=(0.5, 0.999), schedule="trapezoid",
-        ema=0.999, precision="fp32",
+        steps=20_000, batch=32, size=32, lr=2e-4, betas=(0.5, 0.999), ema=0.999, precision="fp32",
     ),
     title="DCGAN, everyday things 32×32",
     intended="Exploring the latent space of a classical GAN.",

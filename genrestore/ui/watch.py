@@ -4,7 +4,6 @@ A run is addressed by its name among this user's runs, never by a path. Every qu
 """
 
 import base64
-import json
 import math
 import shutil
 from collections.abc import Callable
@@ -86,10 +85,10 @@ W = Words(
             "上排为 {name} 所生成，下排为各自最接近的训练图片",
         ),
         "nearest_hint": (
-            "{percent} % of {n} drawn pictures lie nearer to a training picture than that one lies to any other: near 50 % is "
-            "what fresh pictures of the same kind would do, near 100 % means that it copies. Above: drawn, below: nearest.",
-            "在 {n} 张生成图片中，{percent}% 与某张训练图片的距离小于该图片与其他训练图片的距离：接近 50% 与同类新图片相当，"
-            "接近 100% 表示在照抄。上排：生成，下排：最接近的训练图片。",
+            "{percent} % of {n} drawn pictures copy a training picture: they are three times as near to it as to the next one. "
+            "0 % is good. Above: the most suspicious ones, below: the training picture nearest to each.",
+            "在 {n} 张生成图片中，有 {percent}% 在照抄训练图片：与最近一张的距离不到与次近一张的三分之一。0% 为佳。"
+            "上排：最可疑的生成图片，下排：各自最接近的训练图片。",
         ),
         "events": ("What happened", "事件"),
         "no_answer": ("No answer from the server; trying again.", "服务器没有响应，正在重试。"),
@@ -161,7 +160,7 @@ def order(data: dict[str, Any]) -> dict[str, Any]:
     if word in ("pause", "stop") and live:
         run.ask(word)
     elif word == "resume" and live:
-        run.ask("go")
+        runs.go_on(run)
     elif word == "resume":
         recipe, pictures = run.recipe()
         runs.start(run.name, recipe, pictures, resume=True)
@@ -212,7 +211,7 @@ def _short(run: Run, status: Status) -> dict[str, Any]:
 
 
 def _full(run: Run, status: Status, start: int) -> dict[str, Any]:
-    lines, begin, end = _lines(run.folder / "log.jsonl", start)
+    lines, begin, end = run.log_from(start)
     nearest = run.nearest()
     drawn = run.folder / "nearest.webp"
     facts = {
@@ -242,25 +241,6 @@ def _task(run: Run) -> str:
         if card.weights.is_file() and card.name in [other.name for other in genrestore.models(card.task)]
         else ""
     )
-
-
-def _lines(log: Path, start: int) -> tuple[list[dict[str, Any]], int, int]:
-    """The whole lines from byte `start` on, and the bytes where they begin and end; from 0 if the log is shorter than that."""
-    try:
-        with log.open("rb") as file:
-            if start > file.seek(0, 2):
-                start = 0
-            file.seek(start)
-            text, _, _ = file.read().rpartition(b"\n")
-    except FileNotFoundError:
-        return [], 0, 0
-    lines: list[dict[str, Any]] = []
-    for line in text.split(b"\n"):
-        try:
-            lines.append(json.loads(line))
-        except ValueError:  # torn by a crash
-            continue
-    return lines, start, start + len(text) + bool(text)
 
 
 def _thinned(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
