@@ -53,19 +53,20 @@ def test_laplacian_is_symmetric() -> None:
 
 def test_dropout_spares_what_enters_a_part_and_evaluation() -> None:
     """Each part's first layer sees its whole input; later ones lose whole channels, and only while the net trains."""
-    net = nn.ModuleDict({"one": nn.Sequential(nn.Conv2d(3, 64, 1), nn.Conv2d(64, 64, 1)), "two": nn.Linear(4, 4)})
+    one, two = nn.Sequential(nn.Conv2d(3, 64, 1), nn.Conv2d(64, 64, 1)), nn.Linear(4, 4)
+    net = nn.ModuleDict({"one": one, "two": two})
     layers.add_dropout(net, 0.5)
     seen: list[torch.Tensor] = []
-    for layer in (net["one"][0], net["one"][1], net["two"]):
+    for layer in (one[0], one[1], two):
         layer.register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0].detach()))
     image, vector = torch.ones(2, 3, 5, 5), torch.ones(2, 4)
-    net["one"](image)
-    net["two"](vector)
+    one(image)
+    two(vector)
     assert torch.equal(seen[0], image) and torch.equal(seen[2], vector)
     gone = seen[1].abs().amax((2, 3)) == 0
     assert 0.2 < gone.float().mean() < 0.8, "about half of the channels"
     assert (seen[1].abs().amin((2, 3)) == 0)[~gone].sum() == 0, "a channel goes as a whole"
     seen.clear()
     net.eval()
-    net["one"](image)
-    assert torch.equal(seen[1], net["one"][0](image))
+    one(image)
+    assert torch.equal(seen[1], one[0](image))

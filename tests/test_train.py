@@ -189,7 +189,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(pictures: Path, tmp_path: Path, m
 
     monkeypatch.setattr(os, "fsync", full)
     run = tmp_path / "run"
-    with pytest.raises(TrainingError, match="full; free some space"):
+    with pytest.raises(TrainingError, match="full; free some space and resume: the last checkpoint is kept"):
         train(TINY, pictures, run, config=CONFIG)
     assert Run(run).status().state == "failed" and "full" in Run(run).status().message
     assert state(run)["progress"]["step"] == 4 and not list(run.glob("*.part"))
@@ -501,7 +501,13 @@ def test_cross_validation_keeps_each_part_aside_once(pictures: Path, tmp_path: P
 
 
 def test_reproduce_runs_the_same_recipe_again(pictures: Path, tmp_path: Path) -> None:
-    settings = {"steps": 20, "stop": 18, "schedule": "trapezoid", "batch": 8, "seed": 5}  # ended while the rate was falling
+    settings = {
+        "steps": 20,
+        "stop": 18,
+        "schedule": "trapezoid",
+        "batch": 8,
+        "seed": 5,
+    }  # ended while the rate was falling
     first = command.run("dcgan-cifar10", data=str(pictures), licence="own", out=tmp_path / "first", settings=settings)
     again = command.run(reproduce=first, data=str(pictures), out=tmp_path / "again")
     assert same(first, again)

@@ -44,13 +44,11 @@ def disk(run: Path) -> Generator[None, None, None]:
     try:
         yield
     except OSError as problem:
-        if problem.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise TrainingError(
-                f"The disk that holds {run} is full; free some space and go on with --resume, the last checkpoint is kept."
-            ) from problem
-        raise TrainingError(
-            f"{run} cannot be written ({problem.strerror}); mend that and go on with --resume, the last checkpoint is kept."
-        ) from problem
+        full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
+        wrong = f"The disk that holds {run} is full" if full else f"{run} cannot be written ({problem.strerror})"
+        remedy = "free some space" if full else "mend that"
+        again = "resume: the last checkpoint is kept" if (run / FILE).exists() else "begin again"
+        raise TrainingError(f"{wrong}; {remedy} and {again}.") from problem
 
 
 @dataclass

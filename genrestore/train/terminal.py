@@ -45,8 +45,8 @@ class Terminal:
         if "losses" in line:
             for name, value in line["losses"].items():
                 self.curves.setdefault(name, []).append(value)
-            rate = f"{line['speed']:,.0f} pictures/s, lr {line['lr']:.2g}"
-            self.bar.set_description_str(rate, refresh=False)
+            speed = f"{line['speed']:,.0f} pictures/s, " if line["speed"] else ""
+            self.bar.set_description_str(f"{speed}lr {line['lr']:.2g}", refresh=False)
         elif "holdout" in line:
             scores = "  ".join(f"{name} {value:.4g}" for name, value in line["holdout"].items())
             self._say(f"step {line['step'] + 1:,}: on the hold-out {scores}")
