@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -213,11 +214,11 @@ def batch(pictures: Pictures, recipe: TrainRecipe, step: int, rows: range | None
         if recipe.augment:
             mirrored = _generator(recipe.seed, step).random(recipe.batch)[rows] < 0.5
             images[mirrored] = images[mirrored, :, ::-1]
-        out = {"image": _tensor(images)}
+        out = {"image": tensor(images)}
     else:
         rngs = [_generator(recipe.seed, position) for position in positions]
         crops = [_drawn(pictures, index, recipe, rng) for index, rng in zip(indices, rngs, strict=True)]
-        out = degrade.find(recipe.degrade)(_tensor(np.stack(crops)), rngs)
+        out = degrade.find(recipe.degrade)(tensor(np.stack(crops)), rngs)
     if pictures.labels is not None:
         out["label"] = torch.from_numpy(pictures.labels[indices].astype(np.int64))
     if pictures.captions:
@@ -225,7 +226,7 @@ def batch(pictures: Pictures, recipe: TrainRecipe, step: int, rows: range | None
     return out
 
 
-def _tensor(images: np.ndarray) -> Tensor:
+def tensor(images: np.ndarray) -> Tensor:
     """(B, S, S, C) uint8 → (B, C, S, S) float32. By numpy, for torch's threads belong to the training step."""
     planes = np.empty((len(images), images.shape[3], *images.shape[1:3]), np.float32)
     np.divide(images.transpose(0, 3, 1, 2), np.float32(255), out=planes)
@@ -281,7 +282,7 @@ def batches(
 
 # --- a look at them --------------------------------------------------------------------------------------------------
 
-CELL = 64  # pixels a side of the smallest cell of a preview
+CELL = 64  # pixels a side of the smallest cell of a sheet
 GAP = 2  # pixels between two cells
 HOLE = 0.5  # grey of a hole
 
@@ -290,23 +291,29 @@ def preview(pictures: Pictures, recipe: TrainRecipe, rows: int = 4, columns: int
     """For people: in each row a picture, then how training sees it: augmented, and spoilt where the recipe spoils."""
     rows = min(rows, len(pictures))
     spoil = degrade.find(recipe.degrade)
-    size = recipe.size * math.ceil(CELL / recipe.size)
-    sheet = Image.new("RGB", (columns * (size + GAP) - GAP, rows * (size + GAP) - GAP), "white")
+    cells: list[Tensor] = []
     for row, index in enumerate(np.linspace(0, len(pictures) - 1, rows).round().astype(int).tolist()):
         rngs = [_generator(recipe.seed, row * columns + column) for column in range(1, columns)]
-        cells = [_cell(square(pictures[index], recipe.size), size)]
+        cells.append(tensor(square(pictures[index], recipe.size)[None]))
         if rngs:
             drawn = np.stack([_drawn(pictures, index, recipe, rng) for rng in rngs])
-            seen = spoil(_tensor(drawn), rngs)
+            seen = spoil(tensor(drawn), rngs)
             shown = seen.get("low", seen["image"])
             if "mask" in seen:
                 shown = torch.where(seen["mask"] > 0, torch.tensor(HOLE), shown)
-            cells += [_cell((each.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8), size) for each in shown]
-        for column, cell in enumerate(cells):
-            sheet.paste(cell, (column * (size + GAP), row * (size + GAP)))
-    return sheet
+            cells.append(F.interpolate(shown, (recipe.size, recipe.size), mode="nearest"))
+    return sheet(torch.cat(cells), columns)
 
 
-def _cell(picture: np.ndarray, size: int) -> Image.Image:
-    drawing = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
-    return drawing.convert("RGB").resize((size, size), Image.Resampling.NEAREST)
+def sheet(pictures: Tensor, columns: int) -> Image.Image:
+    """(N, C, H, W) in [0, 1] side by side, row after row; small ones are enlarged pixel by pixel."""
+    bigger = math.ceil(CELL / pictures.shape[-1])
+    cells = (pictures.float().cpu().clamp(0, 1) * 255).round().byte()
+    cells = cells.repeat_interleave(bigger, 2).repeat_interleave(bigger, 3).expand(-1, 3, -1, -1)
+    count, _, height, width = cells.shape
+    rows = math.ceil(count / columns)
+    canvas = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
+    for k, cell in enumerate(cells.permute(0, 2, 3, 1).numpy()):
+        top, left = k // columns * (height + GAP), k % columns * (width + GAP)
+        canvas[top : top + height, left : left + width] = cell
+    return Image.fromarray(canvas)

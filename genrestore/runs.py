@@ -27,7 +27,6 @@ from genrestore.errors import TrainingError
 from genrestore.recipe import TrainRecipe
 
 LIVE = ("preparing", "training", "paused")
-ENDED = ("done", "stopped", "failed", "lost")
 LOST = 600.0  # seconds after which a run that says nothing is lost although some process has its number
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -40,7 +39,7 @@ _children: list[
 class Status:
     """What a run is doing."""
 
-    state: str  # of LIVE or ENDED
+    state: str  # of LIVE, or "done", "stopped", "failed", "lost"
     step: int = 0  # done so far
     steps: int = 0
     seconds: float = 0.0  # of training, all sessions together

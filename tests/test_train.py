@@ -20,7 +20,7 @@ import torch
 
 from genrestore import runtime, weights
 from genrestore.card import Card
-from genrestore.errors import TrainingError
+from genrestore.errors import Cancelled, TrainingError
 from genrestore.models import find
 from genrestore.models.dcgan import Config
 from genrestore.recipe import TrainRecipe
@@ -498,6 +498,24 @@ def test_cross_validation_keeps_each_part_aside_once(pictures: Path, tmp_path: P
     assert "mean ± sd" in capsys.readouterr().out
     cards = [Card.read(out / f"fold-{k}") for k in range(1, 5)]
     assert [card.recipe["fold"] for card in cards] == [0, 1, 2, 3] and all(card.metrics[0].n == 10 for card in cards)
+
+
+def test_a_stopped_cross_validation_begins_no_further_part(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Ctrl-C sets while the first part trains ends the whole; resumed, it finishes that part too."""
+
+    def stopping(*given: Any, cancel: threading.Event, **others: Any) -> Path:
+        return train(*given, **{**others, "cancel": cancel, "on_step": lambda step, numbers: cancel.set()})
+
+    settings = {"licence": "own", "steps": 2, "batch": 4}
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "train", stopping)
+        with pytest.raises(Cancelled, match="stopped in part 1"):
+            command.run("dcgan-cifar10", data=str(pictures), out=tmp_path / "cv", folds=2, settings=settings)
+    assert not (tmp_path / "cv" / "fold-2").exists()
+    out = command.run("dcgan-cifar10", data=str(pictures), out=tmp_path / "cv", folds=2, settings=settings, resume=True)
+    assert len(json.loads((out / "folds.json").read_text("utf-8"))) == 2
 
 
 def test_reproduce_runs_the_same_recipe_again(pictures: Path, tmp_path: Path) -> None:

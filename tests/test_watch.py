@@ -62,7 +62,7 @@ def test_memorised_tells_copies_from_new_and_from_blurred_pictures(tmp_path: Pat
     half = np.concatenate([copies[:32], strange[:32]])
     assert watcher.memorised(Drawer(half))[0] == pytest.approx(0.5)
     sheet = np.asarray(pairs).astype(int)  # two rows: each drawn picture stands above the one it copies
-    above, below = sheet[:64, :64], sheet[64 + watch.GAP : 128 + watch.GAP, :64]
+    above, below = sheet[:64, :64], sheet[64 + data.GAP : 128 + data.GAP, :64]
     assert np.abs(above - below).max() <= 9
 
 
@@ -88,9 +88,9 @@ def test_other_nets_show_given_result_and_wanted(tmp_path: Path, name: str) -> N
     net = preset.net(preset.config).eval()
     sheet = watcher.picture(net)
     assert sheet.tobytes() == watcher.picture(net).tobytes()
-    side = (sheet.width + watch.GAP) // watch.SHOWN - watch.GAP
-    assert recipe.size <= side <= 160 and sheet.height == 3 * (side + watch.GAP) - watch.GAP
-    rows = [np.asarray(sheet)[k * (side + watch.GAP) :][:side].astype(float) for k in range(3)]
+    side = (sheet.width + data.GAP) // watch.SHOWN - data.GAP
+    assert recipe.size <= side <= 160 and sheet.height == 3 * (side + data.GAP) - data.GAP
+    rows = [np.asarray(sheet)[k * (side + data.GAP) :][:side].astype(float) for k in range(3)]
     assert np.abs(rows[1] - rows[2]).mean() < np.abs(rows[0] - rows[2]).mean() + 5  # the net does not lose the picture
     assert rows[0].std() > 20 and not np.array_equal(rows[0], rows[1])
 
@@ -129,7 +129,7 @@ def test_measuring_leaves_the_random_numbers_as_they_were(tmp_path: Path) -> Non
 
 def test_grid_lays_pictures_row_after_row() -> None:
     cells = torch.stack([torch.full((1, 32, 32), k / 4) for k in range(4)])
-    sheet: Any = watch.grid(cells, 2)
+    sheet: Any = data.sheet(cells, 2)
     assert isinstance(sheet, Image.Image) and sheet.size == (130, 130)
     pixels = np.asarray(sheet)
     assert [pixels[y, x, 0] for y, x in ((0, 0), (0, 129), (129, 0), (129, 129))] == [0, 64, 128, 191]

@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import json
-import os
 import signal
 import sys
 import threading
@@ -15,30 +14,21 @@ from typing import Any
 
 import torch
 
-from genrestore import data as datasets
-from genrestore import runs, weights
+from genrestore import runs, sources, weights
 from genrestore.card import Card, home
 from genrestore.doctor import examine
-from genrestore.errors import GenrestoreError, TrainingError
+from genrestore.errors import Cancelled, GenrestoreError, TrainingError
 from genrestore.models import find, names
 from genrestore.recipe import OTHER, TrainRecipe, changed, licence_named, settings_of
 from genrestore.runs import Run
 from genrestore.train import checkpoint
 from genrestore.train.loop import train
 from genrestore.train.terminal import Terminal
+from genrestore.train.world import RANK, SIZE
 
-FIRST = os.environ.get("RANK", "0") == "0"  # of the processes that a launcher started, the one that speaks
-ALONE = os.environ.get("WORLD_SIZE", "1") == "1"
-COMMON = (
-    "steps",
-    "minutes",
-    "batch",
-    "lr",
-    "seed",
-    "holdout",
-    "precision",
-    "leave_out",
-)  # fields that have an option of their own
+FIRST, ALONE = RANK == 0, SIZE == 1  # the process that speaks; there is no other
+# Fields that have an option of their own.
+COMMON = ("steps", "minutes", "batch", "lr", "seed", "holdout", "precision", "leave_out")
 
 
 def run(
@@ -79,7 +69,7 @@ def run(
     if not resume:
         licence_named(wanted.licence)
     if reproduce and FIRST:
-        _check_source(reproduce, source, wanted)
+        _check_source(reproduce, source)
     if out is None:
         if resume or not ALONE:
             raise TrainingError("Name the folder of the run with --out.")
@@ -148,13 +138,12 @@ def _card(weight: Path) -> tuple[TrainRecipe, Card]:
     return dataclasses.replace(recipe, licence=f"{OTHER}{stated}"), card
 
 
-def _check_source(weight: Path, source: str, recipe: TrainRecipe) -> None:
+def _check_source(weight: Path, source: str) -> None:
     """Raises:
     TrainingError: the data are others than those the weight learnt from.
     """
     card = _card(weight)[1]
-    found = datasets.read(source, recipe).source
-    if found.sha256 != card.data[0].sha256:
+    if sources.find(source).sha256 != card.data[0].sha256:
         raise TrainingError(
             f"{source} is not what {card.name} learnt from: {card.data[0].name}, {card.data[0].count:,} pictures, "
             f"sha256 {card.data[0].sha256[:12]}…; give that with --data, or train without --reproduce."
@@ -208,6 +197,8 @@ def _cross_validate(recipe: TrainRecipe, source: str, out: Path, folds: int, res
         if begun and not resume:
             raise TrainingError(f"{out} already holds a cross-validation; add --resume, or name another folder.")
         _shown(dataclasses.replace(recipe, fold=fold), source, part, begun)
+        if Run(part).status().state == "stopped":
+            raise Cancelled(f"The cross-validation was stopped in part {fold + 1}; go on with --resume.")
         rows.append([line["holdout"] for line in Run(part).log() if "holdout" in line][-1])
     runs.replace(out / "folds.json", json.dumps(rows, indent=2))
     print(table(rows))

@@ -1,7 +1,6 @@
 """Looking at a net while it trains: pictures from fixed seeds, scores on the hold-out, and what it has learnt by heart."""
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from genrestore import data, degrade, metrics
-from genrestore.data import Pictures
+from genrestore.data import Pictures, sheet
 from genrestore.recipe import TrainRecipe
 
 DRAWN = (4, 8)  # rows and columns of a generator's pictures
 SHOWN = 4  # pictures that a repairing or enlarging net shows
 SHOWN_SIDE = 192  # pixels of each, where the pictures are as large
-CELL = 64  # pixels; smaller pictures are enlarged to it, pixel by pixel
-GAP = 2
 SCORED = 512  # pictures of the hold-out that are measured, at most
 COMPARED = 20_000  # training pictures that a drawn one is compared with, at most
 JUDGED = 64  # drawn pictures that are compared
@@ -49,13 +46,13 @@ class Watcher:
     def picture(self, net: Any) -> Image.Image:
         """What the net draws now: samples from fixed seeds, or rows of given, result and wanted."""
         if self.task == "sample":
-            return grid(drawn(net, DRAWN[0] * DRAWN[1]), DRAWN[1])
+            return sheet(drawn(net, DRAWN[0] * DRAWN[1]), DRAWN[1])
         source = self.kept or self.pictures
         side = min(SHOWN_SIDE, int(source.shapes[:, :2].min()) // 32 * 32)
         recipe = dataclasses.replace(self.plain, batch=SHOWN, size=side if side > self.plain.size else self.plain.size)
         sight = _on(net, data.batch(source, _fitting(source, recipe, self.plain), 0))
         given, result = self._seen(net, sight)
-        return grid(torch.cat([given, result, sight["image"]]), len(given))
+        return sheet(torch.cat([given, result, sight["image"]]), len(given))
 
     def _seen(self, net: Any, sight: Sight) -> tuple[Tensor, Tensor]:
         """(what the net was given, as large as the result; the result)"""
@@ -122,8 +119,8 @@ class Watcher:
         ratio = distance[:, 0] / distance[:, 1].clamp(min=1e-9)
         share = (ratio < COPY).float().mean().item()
         order = ratio.argsort()[:PAIRS]
-        real = torch.stack([_tensor(self.pictures[int(self.compared[int(which[k, 0])])]) for k in order])
-        return share, grid(torch.cat([fakes[order], real]), PAIRS)
+        real = data.tensor(np.stack([self.pictures[int(self.compared[int(which[k, 0])])] for k in order]))
+        return share, sheet(torch.cat([fakes[order], real]), PAIRS)
 
 
 def drawn(net: Any, n: int) -> Tensor:
@@ -132,20 +129,6 @@ def drawn(net: Any, n: int) -> Tensor:
     latents = torch.randn(n, net.latent, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         return torch.cat([net.decode(part.to(device)).float().cpu() for part in latents.split(64)]).clamp(0, 1)
-
-
-def grid(pictures: Tensor, columns: int) -> Image.Image:
-    """(N, C, H, W) in [0, 1], row after row, small ones enlarged pixel by pixel."""
-    bigger = max(1, math.ceil(CELL / pictures.shape[-1]))
-    cells = (pictures.float().cpu().clamp(0, 1) * 255).round().byte()
-    cells = cells.repeat_interleave(bigger, 2).repeat_interleave(bigger, 3).expand(-1, 3, -1, -1)
-    count, _, height, width = cells.shape
-    rows = math.ceil(count / columns)
-    sheet = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
-    for k, cell in enumerate(cells.permute(0, 2, 3, 1).numpy()):
-        top, left = k // columns * (height + GAP), k % columns * (width + GAP)
-        sheet[top : top + height, left : left + width] = cell
-    return Image.fromarray(sheet)
 
 
 def _fitting(source: Pictures, larger: TrainRecipe, plain: TrainRecipe) -> TrainRecipe:
@@ -159,15 +142,10 @@ def _on(net: nn.Module, sight: Sight) -> Sight:
     return {key: value.to(device) for key, value in sight.items()}
 
 
-def _tensor(picture: np.ndarray) -> Tensor:
-    """(H, W, C) uint8 → (C, H, W) in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float() / 255
-
-
 def _features(pictures: Tensor) -> Tensor:
     """(N, C, H, W) → (N, C·SMALL²)."""
     return F.adaptive_avg_pool2d(pictures, SMALL).flatten(1)
 
 
 def _small(pictures: Pictures, indices: np.ndarray) -> Tensor:
-    return _features(torch.stack([_tensor(pictures[int(k)]) for k in indices]))
+    return _features(data.tensor(np.stack([pictures[int(k)] for k in indices])))

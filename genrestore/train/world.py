@@ -13,6 +13,8 @@ from torch import Tensor
 
 from genrestore.errors import TrainingError
 
+RANK, SIZE = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))  # as a launcher told
+
 
 class World:
     """This process among all.
@@ -24,7 +26,7 @@ class World:
     """
 
     def __init__(self) -> None:
-        self.rank, self.size = 0, int(os.environ.get("WORLD_SIZE", "1"))
+        self.rank, self.size = 0, SIZE
         if self.size == 1:
             self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
             return
