@@ -112,8 +112,8 @@ def build(recipe: TrainRecipe, module: nn.Module) -> torch.optim.Optimizer:
         "gd": lambda: torch.optim.SGD(weights, **common),
         "sgd": lambda: torch.optim.SGD(weights, momentum=recipe.momentum, **common),
         "rmsprop": lambda: torch.optim.RMSprop(weights, alpha=recipe.betas[1], **common),
-        "adam": lambda: torch.optim.Adam(weights, betas=recipe.betas, **common),
-        "adamw": lambda: torch.optim.AdamW(weights, betas=recipe.betas, **common),
+        "adam": lambda: torch.optim.Adam(weights, betas=recipe.betas, fused=True, **common),
+        "adamw": lambda: torch.optim.AdamW(weights, betas=recipe.betas, fused=True, **common),
         "muon": lambda: Muon(weights, recipe.lr, recipe.betas),
     }
     assert set(makers) == set(OPTIMIZERS)

@@ -257,4 +257,5 @@ class Phase:
     optimizer: "torch.optim.Optimizer"
     loss: "Callable[[dict[str, Tensor]], Tensor]"
     every: int = 1  # take the turn on each step that this divides
+    shared: bool = False  # a later turn of the same step goes back through what this one computed
     penalty: bool = False  # a regulariser: nothing to measure on the hold-out

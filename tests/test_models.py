@@ -93,7 +93,8 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
     net = fresh(preset).train()
     reached: set[int] = set()
     for phase in net.phases(preset.recipe):
-        phase.loss(small_batch(preset)).backward()
+        own = [weight for group in phase.optimizer.param_groups for weight in group["params"]]
+        phase.loss(small_batch(preset)).backward(inputs=own, retain_graph=phase.shared)
         reached |= {id(p) for group in phase.optimizer.param_groups for p in group["params"] if p.grad is not None}
     missed = [key for key, parameter in net.named_parameters() if id(parameter) not in reached]
     assert not missed, f"no gradient reaches {missed}"

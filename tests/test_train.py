@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 
+from genrestore import losses as formulas
 from genrestore import runtime, weights
 from genrestore.card import Card
 from genrestore.errors import Cancelled, TrainingError
@@ -401,6 +402,45 @@ def test_a_turn_moves_its_own_player_only(pictures: Path, tmp_path: Path) -> Non
     moved = {name for name, value in players.net.named_parameters() if not torch.equal(value, before[name])}
     assert moved == {name for name, _ in players.net.named_parameters() if name.startswith("critic.")}
     assert all(weight.grad is None for weight in players.net.generator.parameters())
+
+
+@pytest.mark.parametrize("rows", [8, 64])
+@pytest.mark.parametrize("r1", [0.0, 1.0])
+def test_a_step_is_the_textbooks_turns(rows: int, r1: float) -> None:
+    """The critic judges the drawn pictures once for both players, and large batches take quick ways: the same gradients."""
+    recipe = dataclasses.replace(TINY, batch=rows, optimizer="gd", lr=1e-2, r1=r1)
+    config = Config(latent=8, width=32)
+    players = loop.Players(find("dcgan-cifar10"), config, recipe, loop.World(), "fp32")
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for weight in players.net.parameters():
+            weight.mul_(3)  # so that both players say something
+    book = find("dcgan-cifar10").net(config).double().train()
+    book.load_state_dict(players.net.state_dict())
+    before = {name: weight.detach().clone() for name, weight in players.net.named_parameters()}
+    real = torch.rand(rows, 3, 32, 32)
+    players.step(0, {"image": real}, recipe.lr)
+
+    torch.manual_seed((recipe.seed * 1_000_003) * 4099)
+    drawn = book.generator(torch.randn(rows, 8, 1, 1).double())
+    of_generator = formulas.non_saturating(book.critic(drawn))
+    slopes = torch.autograd.grad(of_generator, list(book.generator.parameters()), retain_graph=True)
+    seen = real.double() * 2 - 1
+    of_critic = formulas.critic_cross_entropy(book.critic(seen), book.critic(drawn.detach()))
+    slopes += torch.autograd.grad(of_critic, list(book.critic.parameters()))
+    gradients = dict(zip([name for name, _ in book.named_parameters()], slopes, strict=True))
+    if r1:
+        with torch.no_grad():
+            for name, weight in book.named_parameters():
+                weight -= recipe.lr * gradients[name]
+        penalty = r1 * 16 * formulas.r1(book.critic(seen.requires_grad_()), seen)
+        own = {f"critic.{name}": weight for name, weight in book.critic.named_parameters()}
+        for name, slope in zip(own, torch.autograd.grad(penalty, [*own.values()], materialize_grads=True), strict=True):
+            gradients[name] = gradients[name] + slope
+    for name, weight in players.net.named_parameters():
+        moved = (before[name] - weight).double() / recipe.lr
+        # a rounding that turns a ReLU round turns a whole summand off: hence no smaller bar
+        assert (moved - gradients[name]).norm() < 3e-2 * gradients[name].norm(), name
 
 
 def test_average_forgets_the_start() -> None:

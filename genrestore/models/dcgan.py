@@ -85,22 +85,20 @@ class DCGAN(nn.Module):
     def phases(self, recipe: TrainRecipe) -> list[Phase]:
         critic_side, generator_side = losses.chosen(losses.ADVERSARIAL, recipe.loss, "non-saturating")
         critic, generator = optimizers.build(recipe, self.critic), optimizers.build(recipe, self.generator)
-        drawn: list[
-            Tensor
-        ] = []  # by the generator's turn, for the critic's: one drawing serves both, as in most DCGANs
+        judged: list[Tensor] = []  # what the critic said in the generator's turn: it is the same until its own
 
         def generator_loss(batch: dict[str, Tensor]) -> Tensor:
             like = batch["image"]
             fakes = self.generator(torch.randn(len(like), self.latent, 1, 1, device=like.device))
-            drawn[:] = [fakes.detach()]
-            return generator_side(self.critic(fakes).float())
+            judged[:] = [self.critic(fakes).float()]
+            return generator_side(judged[0])
 
         def critic_loss(batch: dict[str, Tensor]) -> Tensor:
-            return critic_side(self.critic(batch["image"] * 2 - 1).float(), self.critic(drawn.pop()).float())
+            return critic_side(self.critic(batch["image"] * 2 - 1).float(), judged.pop())
 
         def penalty(batch: dict[str, Tensor]) -> Tensor:
             real = (batch["image"] * 2 - 1).requires_grad_()
             return recipe.r1 * R1_EVERY * losses.r1(self.critic(real).float(), real)
 
-        phases = [Phase("generator", generator, generator_loss), Phase("critic", critic, critic_loss)]
+        phases = [Phase("generator", generator, generator_loss, shared=True), Phase("critic", critic, critic_loss)]
         return [*phases, Phase("r1", critic, penalty, every=R1_EVERY, penalty=True)] if recipe.r1 else phases

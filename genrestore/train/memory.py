@@ -10,10 +10,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from genrestore import convolutions
 from genrestore.errors import TrainingError
 from genrestore.recipe import TrainRecipe
 
-ROOM = 1.3  # what a step needs, as a multiple of what its backward pass keeps: gradients of activations, batches ahead
+ROOM = 1.5  # what a step needs, as a multiple of what its backward pass keeps: gradients of activations, batches ahead
 STATES = 5  # copies of the weights: theirs, gradients, average, two of Adam
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 LARGEST_KEPT = 32 << 20  # bytes; glibc takes no more
@@ -34,30 +35,36 @@ def keep_heap() -> None:
 
 
 def check(net: nn.Module, recipe: TrainRecipe, pair: dict[str, Tensor], rows: int, device: torch.device) -> None:
-    """Estimate what a step with `rows` rows needs, from what the backward pass of two rows keeps.
+    """Estimate what a step with `rows` rows needs, from what the backward passes of two and of four rows keep.
 
     Raises:
         TrainingError: this machine has less.
     """
-    each = kept_bytes(net, recipe, pair) / 2 + sum(value[0].nbytes for value in pair.values())
-    weights = STATES * sum(weight.nbytes for weight in net.parameters())
-    needed, there = ROOM * each * rows + weights, available(device)
+    four = {key: torch.cat([value, value]) for key, value in pair.items()}
+    kept, of_four = (kept_bytes(net, recipe, some, rows) for some in (pair, four))
+    each = (of_four - kept) / 2 + sum(value[0].nbytes for value in pair.values())
+    fixed = max(0, 2 * kept - of_four) + STATES * sum(weight.nbytes for weight in net.parameters())
+    needed, there = ROOM * each * rows + fixed, available(device)
     if needed > there:
-        most = max(0, int((there - weights) / (ROOM * each)))
+        most = max(0, int((there - fixed) / (ROOM * each)))
         advice = f"take at most {most} (--batch {most})" if most else "lower the recipe's size"
         raise TrainingError(f"A batch of {rows} needs about {_gb(needed)} and {_gb(there)} are free; {advice}.")
 
 
-def kept_bytes(net: nn.Module, recipe: TrainRecipe, batch: dict[str, Tensor]) -> int:
-    """The bytes that the hungriest player's loss of `batch` keeps for its backward pass, weights aside."""
+def kept_bytes(net: nn.Module, recipe: TrainRecipe, batch: dict[str, Tensor], rows: int = 0) -> int:
+    """The bytes that the hungriest player's loss of `batch` keeps for its backward pass, the net's weights aside.
+
+    With `rows`, the net computes as it would for a batch of as many.
+    """
     trial = copy.deepcopy(net)
     device = next(trial.parameters()).device
     moved = {key: value.to(device) for key, value in batch.items()} | {"step": torch.tensor(0)}
     own = {weight.untyped_storage().data_ptr() for weight in trial.parameters()}
-    most = 0
-    with torch.random.fork_rng():
+    most, shared = 0, dict[int, int]()
+    losses: list[Tensor] = []  # alive until the bytes are counted, so that no storage is reused meanwhile
+    with torch.random.fork_rng(), convolutions.step(rows):
         for phase in trial.phases(recipe):  # pyright: ignore[reportCallIssue] (a net of the registry)
-            kept: dict[int, int] = {}
+            kept = dict(shared)
 
             def keep(tensor: Tensor, kept: dict[int, int] = kept) -> Tensor:
                 storage = tensor.untyped_storage()
@@ -66,9 +73,12 @@ def kept_bytes(net: nn.Module, recipe: TrainRecipe, batch: dict[str, Tensor]) ->
                 return tensor
 
             with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-                loss = phase.loss(moved)  # alive until the bytes are counted, so that no storage is reused meanwhile
-                most = max(most, sum(kept.values()))
-                del loss
+                losses.append(phase.loss(moved))
+            most = max(most, sum(kept.values()))
+            if phase.shared:
+                shared = kept
+            else:
+                losses.clear()
     return most
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from genrestore import layers
+from genrestore import convolutions, layers
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import Preset
 from genrestore.train.world import World
@@ -28,8 +29,8 @@ class Average:
     @torch.no_grad()
     def update(self, net: nn.Module, step: int) -> None:
         decay = min(self.decay, (1 + step) / (10 + step))
-        for mine, theirs in zip(self.net.parameters(), net.parameters(), strict=True):
-            mine.lerp_(theirs, 1 - decay)
+        together = get_ema_multi_avg_fn(decay)
+        together(list(self.net.parameters()), list(net.parameters()), step)
         for mine, theirs in zip(self.net.buffers(), net.buffers(), strict=True):
             mine.copy_(theirs)
 
@@ -44,6 +45,7 @@ class Players:
         torch.manual_seed(recipe.seed)
         self.net = preset.net(config).to(self.device, memory_format=torch.channels_last).train()
         self.average = Average(self.net, recipe.ema)
+        convolutions.quicken(self.net)
         if recipe.dropout:
             layers.add_dropout(self.net, recipe.dropout)
         self.phases: list[Phase] = self.net.phases(recipe)
@@ -55,24 +57,22 @@ class Players:
         # Noise drawn inside the nets depends on step and process alone, so that a resumed run draws what the whole run would.
         torch.manual_seed((self.recipe.seed * 1_000_003 + step) * 4099 + self.world.rank)
         batch = {key: _moved(value, self.device) for key, value in batch.items()} | {"step": torch.tensor(step)}
-        losses = {phase.name: self._turn(phase, batch, lr) for phase in self.phases if step % phase.every == 0}
+        with convolutions.step():
+            losses = {phase.name: self._turn(phase, batch, lr) for phase in self.phases if step % phase.every == 0}
         if self.scaler.is_enabled():
             self.scaler.update()
         self.average.update(self.net, step)
         return losses
 
     def _turn(self, phase: Phase, batch: dict[str, Tensor], lr: float) -> Tensor:
-        """One player's loss, its gradient, its step. The others hold still, so that nothing is computed for them."""
+        """One player's loss, its gradient, its step. For the others' weights nothing is computed."""
         own = [weight for group in phase.optimizer.param_groups for weight in group["params"]]
-        self.net.requires_grad_(False)
-        for weight in own:
-            weight.requires_grad_(True)
-            weight.grad = None
+        phase.optimizer.zero_grad()
         for group in phase.optimizer.param_groups:
             group["lr"] = lr
         with torch.autocast(self.device.type, self.kind, enabled=self.kind != torch.float32):
             loss = self.losses[phase.name](batch)
-        self.scaler.scale(loss).backward()
+        self.scaler.scale(loss).backward(inputs=own, retain_graph=phase.shared)
         gradients = [weight.grad for weight in own if weight.grad is not None]
         told = loss.detach().float().clone()
         self.world.mean_([*gradients, told])
