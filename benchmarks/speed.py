@@ -188,8 +188,8 @@ train(dataclasses.replace(find(model).recipe, **fields), source, out, on_step=la
 print(fields["batch"] / statistics.median(b - a for a, b in zip(times[3:], times[4:])))
 """
 CIFAR = ROOT.parent / "shared" / "data" / "small" / "cifar10.npz"
-ROUNDS = 3  # textbook and ours take turns, since the machine's speed moves
-STEPS, LONG = 24, 700  # of a round; of the run whose shares are told
+ROUNDS = 5  # textbook and ours take turns, since the machine's speed moves
+STEPS, LONG = 40, 700  # of a round; of the run whose shares are told
 LARGE, SMALL = 4.0, 0.5  # GB of the generated sets
 
 

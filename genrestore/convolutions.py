@@ -224,7 +224,7 @@ _step = threading.local()
 
 
 @contextmanager
-def step(pictures: int = 0) -> Generator[None]:
+def step(pictures: int = 0) -> Generator[None, None, None]:
     """For a step of training: within it, a weight that does not move is carried to its points once.
 
     With `pictures`, the ways are those for as many, however few there are: a trial for a larger batch.
