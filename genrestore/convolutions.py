@@ -132,11 +132,13 @@ def points_to_picture(*points: Tensor, high: int) -> Tensor:
     tile, channels = side - 1, channels // 4
     matrix = _of_pixels(tile)
     picture, x = _empty(points[0], 2 * tile * high, 2 * tile * wide, channels, batch)
-    x.zero_() if high > 1 else None
+    if high > 1:
+        x.zero_()
     rows = x.new_empty(side, 2, 2 * tile * wide, channels, batch)
     tiles = iter(points)
     for span in _spans(tile, high):
-        rows.zero_() if wide > 1 else None
+        if wide > 1:
+            rows.zero_()
         for across in _spans(tile, wide):
             some = next(tiles).reshape(side, side, 2, 2, channels, batch)
             for p in (0, 1):
@@ -220,7 +222,14 @@ class _Transposed(Function):
         return torch.bmm(y, slope.mT), torch.bmm(w, slope)
 
 
-_step = threading.local()
+class _Step(threading.local):
+    """What is known within a step of training; without one, nothing is."""
+
+    known: dict[tuple[int, int, int], Tensor] | None = None
+    pictures = 0
+
+
+_step = _Step()
 
 
 @contextmanager
@@ -238,7 +247,7 @@ def step(pictures: int = 0) -> Generator[None, None, None]:
 
 def _parameter_to_points(w: Tensor, tile: int) -> Tensor:
     """`weight_to_points`, unless this step knows the result."""
-    known, key = getattr(_step, "known", None), (id(w), w._version, tile)
+    known, key = _step.known, (id(w), w._version, tile)
     if known is None or not isinstance(w, nn.Parameter):
         return weight_to_points(w, tile)
     if key not in known:
@@ -306,12 +315,16 @@ def _as_rows(picture: Tensor) -> Tensor:
     return _batch_last(picture).flatten(0, 1)
 
 
+def _matrix(weight: Tensor) -> Tensor:
+    """(N, C, H, W) → (N, H · W · C)."""
+    return weight.permute(0, 2, 3, 1).flatten(1)
+
+
 def few_strided(x: Tensor, weight: Tensor) -> Tensor:
     """`strided`, for few channels C and any even H and W."""
     height = x.shape[2]
     patches = _Linear.apply(_patches, partial(_from_patches, height=height), x)
-    matrix = weight.permute(0, 2, 3, 1).flatten(1)
-    rows = torch.bmm(matrix.expand(len(patches), -1, -1), patches)
+    rows = torch.bmm(_matrix(weight).expand(len(patches), -1, -1), patches)
     return _Linear.apply(partial(_as_picture, height=height // 2), _as_rows, rows)
 
 
@@ -319,20 +332,19 @@ def few_strided_transposed(y: Tensor, weight: Tensor) -> Tensor:
     """`strided_transposed`, for few channels C and any H and W."""
     height = y.shape[2]
     rows = _Linear.apply(_as_rows, partial(_as_picture, height=height), y)
-    matrix = weight.permute(0, 2, 3, 1).flatten(1)
-    patches = torch.bmm(matrix.T.expand(len(rows), -1, -1), rows)
+    patches = torch.bmm(_matrix(weight).T.expand(len(rows), -1, -1), rows)
     return _Linear.apply(partial(_from_patches, height=2 * height), _patches, patches)
 
 
 def whole(x: Tensor, weight: Tensor) -> Tensor:
     """(B, C, H, W), (N, C, H, W) → (B, N, 1, 1), as conv2d."""
-    return (weight.permute(0, 2, 3, 1).flatten(1) @ x.permute(2, 3, 1, 0).flatten(0, 2)).T[:, :, None, None]
+    return (_matrix(weight) @ x.permute(2, 3, 1, 0).flatten(0, 2)).T[:, :, None, None]
 
 
 def from_pixel(y: Tensor, weight: Tensor) -> Tensor:
     """(B, N, 1, 1), (N, C, H, W) → (B, C, H, W), as conv_transpose2d."""
     _, channels, height, width = weight.shape
-    rows = weight.permute(0, 2, 3, 1).flatten(1).T @ y.flatten(1).T
+    rows = _matrix(weight).T @ y.flatten(1).T
     return rows.view(height, width, channels, len(y)).permute(3, 2, 0, 1)
 
 
@@ -341,7 +353,7 @@ def _pays(layer: nn.Module, x: Tensor) -> bool:
         layer.training
         and x.device.type == "cpu"
         and x.dtype == torch.float32
-        and (getattr(_step, "pictures", 0) or len(x)) >= MANY
+        and (_step.pictures or len(x)) >= MANY
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
     )
@@ -391,8 +403,8 @@ class QuickConvTranspose2d(nn.ConvTranspose2d):
 
 
 def _in_rows(x: Tensor) -> Tensor:
-    """(B, C, H, W) with the batch innermost → (H · W, C, B, 1)."""
-    return x.permute(2, 3, 1, 0).flatten(0, 1).unsqueeze(-1)
+    """(B, C, H, W) → (H · W, C, B, 1), in the same memory where the batch lies innermost."""
+    return _as_rows(x).unsqueeze(-1)
 
 
 def _moments(rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -424,9 +436,8 @@ class _Normalised(Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, scale = ctx.saved_tensors
         batch, channels, height, width = x.shape
-        slope = _in_rows(gradients[0].permute(2, 3, 1, 0).contiguous().permute(3, 2, 0, 1))
         into, *others = torch.ops.aten.native_batch_norm_backward(
-            slope, _in_rows(x), weight, None, None, mean, scale, True, ctx.eps, [True, True, True]
+            _in_rows(*gradients), _in_rows(x), weight, None, None, mean, scale, True, ctx.eps, [True, True, True]
         )
         return into.view(height, width, channels, batch).permute(3, 2, 0, 1), *others, None, None, None
 

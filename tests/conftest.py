@@ -113,7 +113,12 @@ def visit(browser: Any, app_url: str) -> Iterator[Callable[..., Any]]:
         contexts.append(fresh)
         page = fresh.new_page()
         page.problems = []
-        page.on("console", lambda message: page.problems.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: (
+                page.problems.append(f"{message.text} {message.location['url']}") if message.type == "error" else None
+            ),
+        )
         page.on("pageerror", lambda problem: page.problems.append(str(problem)))
         page.goto(address + path)
         page.get_by_role("tab").first.wait_for()

@@ -421,15 +421,6 @@ def test_a_picker_keeps_what_was_chosen_while_it_is_there(home: Path) -> None:
 # ---- in the browser ----
 
 
-def faults(page: Any) -> list[str]:
-    """The page's console errors, but for one of Gradio's own.
-
-    On a busy machine its page may cancel an examination of the pictures before it knows its number, which the server answers
-    with 422; the examination then ends by itself.
-    """
-    return [problem for problem in page.problems if "422 (Unprocessable Entity)" not in problem]
-
-
 class Tab:
     """The tab as a visitor sees it."""
 
@@ -501,7 +492,7 @@ def test_a_chosen_folder_arrives_with_its_sub_folders(tab: Tab, place: Path, tmp
         }
         assert set(archive.namelist()) == wanted
         assert all(archive.read(name) == (folder / name).read_bytes() for name in wanted)
-    assert faults(tab.page) == []
+    assert tab.page.problems == []
 
 
 def test_dropped_files_arrive_and_what_is_no_picture_is_told(tab: Tab, place: Path) -> None:
@@ -574,7 +565,7 @@ def test_a_training_from_the_folder_to_the_other_tab(
     again.page.wait_for_function(
         "() => ![...document.querySelectorAll('#live option')].some((one) => one.value === 'pets')"
     )
-    assert faults(page) == [] and faults(again.page) == []
+    assert page.problems == [] and again.page.problems == []
 
 
 @pytest.fixture
@@ -607,7 +598,7 @@ def test_the_buttons_say_to_the_run_what_they_are_called(tab: Tab, live: Run) ->
     live.tell(Status("failed", step=1502, steps=2000, message="The disk is full; free 2 GB."))
     tab.panel.get_by_text("The disk is full; free 2 GB.").wait_for()
     assert tab.panel.get_by_role("button", name="Resume").is_visible()
-    assert faults(tab.page) == []
+    assert tab.page.problems == []
 
 
 def test_curves_grow_go_back_and_are_read_by_keys(tab: Tab, live: Run) -> None:

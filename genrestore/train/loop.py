@@ -74,12 +74,8 @@ class Training:
         self.watcher = Watcher(preset.task, pictures, kept, recipe)
         self.scores: dict[str, float] = {}  # of the exported weight, on the hold-out
         self.enough = ""  # why the run is over, once it is
-        self.spent = {
-            "loader": 0.0,
-            "checkpoints": 0.0,
-            "pictures": 0.0,
-            "hold-out": 0.0,
-        }  # seconds, of the time since `earlier`
+        # Seconds, of the time since `earlier`.
+        self.spent = {"loader": 0.0, "checkpoints": 0.0, "pictures": 0.0, "hold-out": 0.0}
         self.earlier = self.progress.seconds
         self.clock = Clock()
         self.speed = 0.0
