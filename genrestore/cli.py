@@ -196,14 +196,11 @@ def train(
     from genrestore.recipe import settings_of
     from genrestore.train import diagnosis, run
 
-    settings: dict[str, Any] = {
-        **settings_of(setting or []),
-        "steps": steps,
-        "minutes": minutes,
-        "batch": batch,
-        "lr": lr,
-    }
-    settings |= {"seed": seed, "holdout": holdout, "precision": precision, "leave_out": leave_out}
+    options = {
+        "steps": steps, "minutes": minutes, "batch": batch, "lr": lr, "seed": seed, "holdout": holdout,
+        "precision": precision, "leave_out": leave_out,
+    }  # fmt: skip
+    settings = settings_of(setting or [], options)
     if doctor:
         print(diagnosis(preset, data=data, recipe=recipe, settings=settings))
         return

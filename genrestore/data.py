@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import multiprocessing
+import os
 import threading
 from collections import deque
 from collections.abc import Generator
@@ -15,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from genrestore import augment, degrade, flaws
 from genrestore.card import DataSource
@@ -28,6 +31,7 @@ LEAST = {"whole": 16, "crops": 4}  # pictures without which training does not be
 ENOUGH = {"whole": 1000, "crops": 100}  # pictures that a good result takes; advice
 TEXT = 128  # bytes of a caption that a net gets
 AHEAD = 3  # batches that are prepared while one is used
+PROCESSES = 16  # that prepare batches for a GPU, at most
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------
@@ -263,10 +267,17 @@ def _detail(crop: np.ndarray) -> float:
 
 
 def batches(
-    pictures: Pictures, recipe: TrainRecipe, start: int = 0, rows: range | None = None
+    pictures: Pictures, recipe: TrainRecipe, start: int = 0, rows: range | None = None, processes: int = 0
 ) -> Generator[dict[str, Tensor], None, None]:
-    """The batches from step `start` to the recipe's last one; one worker thread prepares the next ones while one is used."""
-    steps = iter(range(start, recipe.last))
+    """The batches from step `start` to the recipe's last one; one worker thread prepares the next ones while one is used.
+
+    With `processes`, as many of them do, for a GPU that would outrun the thread; samples then come as uint8, for
+    `unpacked`.
+    """
+    steps = range(start, recipe.last)
+    if processes:
+        yield from _from_processes(pictures, recipe, steps, rows, processes)
+        return
     with ThreadPoolExecutor(1, "batches") as worker:
         pending: deque[Future[dict[str, Tensor]]] = deque()
         try:
@@ -278,6 +289,52 @@ def batches(
                 yield pending.popleft().result()
         finally:
             worker.shutdown(wait=False, cancel_futures=True)
+
+
+def spare_processes(sharing: int = 1) -> int:
+    """How many processes may prepare batches where `sharing` trainings share this machine; 0 where none can be forked."""
+    if "fork" not in multiprocessing.get_all_start_methods():
+        return 0  # each would be sent a copy of all pictures
+    return max(1, min(PROCESSES, (os.cpu_count() or 1) // sharing - 1))
+
+
+class _Batches(Dataset[dict[str, Tensor] | TrainingError]):
+    """The batches by step, in a quarter of the bytes: every sample is a whole number of 255ths."""
+
+    def __init__(self, pictures: Pictures, recipe: TrainRecipe, rows: range | None) -> None:
+        self.of = pictures, recipe
+        self.rows = rows
+
+    def __getitem__(self, step: int) -> dict[str, Tensor] | TrainingError:
+        try:
+            made = batch(*self.of, step, self.rows)
+        except TrainingError as problem:
+            return problem  # raised here it would arrive as a traceback in one long text
+        return {
+            key: value.mul(255).round_().byte() if value.is_floating_point() else value for key, value in made.items()
+        }
+
+
+def _from_processes(
+    pictures: Pictures, recipe: TrainRecipe, steps: range, rows: range | None, processes: int
+) -> Generator[dict[str, Tensor], None, None]:
+    loader = DataLoader(
+        _Batches(pictures, recipe, rows),
+        batch_size=None,
+        sampler=steps,
+        num_workers=processes,
+        pin_memory=torch.cuda.is_available(),
+        multiprocessing_context="fork",
+    )
+    for made in loader:
+        if isinstance(made, TrainingError):
+            raise made
+        yield made
+
+
+def unpacked(value: Tensor) -> Tensor:
+    """Samples as nets take them: uint8 (B, C, H, W) → float32 in [0, 1]; anything else as it is."""
+    return value.float() / 255 if value.dim() == 4 and value.dtype == torch.uint8 else value
 
 
 # --- a look at them --------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 from genrestore.errors import TrainingError
 from genrestore.recipe import OPTIMIZERS, TrainRecipe
@@ -78,21 +79,27 @@ class Muon(torch.optim.Optimizer):
 
     def _adam(self, parameters: list[nn.Parameter], lr: float, first: float, second: float) -> None:
         """Kingma & Ba, "Adam: a method for stochastic optimization", ICLR 2015. arXiv:1412.6980"""
-        for parameter in parameters:
-            gradient = cast(Tensor, parameter.grad)
-            state = self.state[parameter]
-            state["step"] = steps = state.get("step", 0) + 1
-            mean, square = self._held(parameter, "mean"), self._held(parameter, "square")
-            mean.lerp_(gradient, 1 - first)
-            square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
-            deviation = (square / (1 - second**steps)).sqrt_().add_(1e-8)
-            parameter.addcdiv_(mean, deviation, value=-lr / (1 - first**steps))
+        adam(
+            cast(list[Tensor], parameters),
+            [cast(Tensor, parameter.grad) for parameter in parameters],
+            [self._held(parameter, "mean") for parameter in parameters],
+            [self._held(parameter, "square") for parameter in parameters],
+            [],
+            [self._count(parameter) for parameter in parameters],
+            fused=True, amsgrad=False, beta1=first, beta2=second, lr=lr, weight_decay=0.0, eps=1e-8, maximize=False,
+        )  # fmt: skip
 
     def _held(self, parameter: nn.Parameter, name: str) -> Tensor:
         state = self.state[parameter]
         if name not in state:
             state[name] = torch.zeros_like(parameter)
         return state[name]
+
+    def _count(self, parameter: nn.Parameter) -> Tensor:
+        state = self.state[parameter]
+        if "steps" not in state:
+            state["steps"] = torch.zeros((), device=parameter.device)
+        return state["steps"]
 
 
 def build(recipe: TrainRecipe, module: nn.Module) -> torch.optim.Optimizer:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SCHEDULES = ("constant", "step", "cosine", "trapezoid")
-DECAY = 0.2  # share of a trapezoid's steps in which the rate falls to 0; Hägele et al. 2024, arXiv:2405.18392
 OPTIMIZERS = ("gd", "sgd", "adam", "adamw", "rmsprop", "muon")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 FLAWS = ("broken", "tiny", "duplicate", "grey")  # what the data doctor finds and a run can leave out
@@ -69,6 +68,9 @@ class TrainRecipe:
     warmup: int = 0  # steps during which the learning rate rises from 0
     drop_every: int = 0  # "step": steps between two drops; 0 = a third of all
     drop: float = 0.1  # "step": what a drop leaves of the rate
+    decay: float = (
+        0.2  # "trapezoid": share of the steps in which the rate falls to 0; Hägele et al. 2024, arXiv:2405.18392
+    )
     # losses
     loss: str = ""  # one that the net offers; "" = the net's own
     beta: float = 1.0  # weight of a KL term
@@ -106,8 +108,9 @@ class TrainRecipe:
                 raise TrainingError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}.")
         if not 0 < self.lr < math.inf:
             raise TrainingError(f"lr must be above 0, not {self.lr}.")
-        if not 0 < self.drop <= 1:
-            raise TrainingError(f"drop must lie in (0, 1], not {self.drop}.")
+        for name in ("drop", "decay"):
+            if not 0 < getattr(self, name) <= 1:
+                raise TrainingError(f"{name} must lie in (0, 1], not {getattr(self, name)}.")
         if any(not 0 <= beta < 1 for beta in self.betas):
             raise TrainingError(f"betas must lie in [0, 1), not {self.betas}.")
         if unknown := sorted(set(self.leave_out) - set(FLAWS)):
@@ -141,7 +144,7 @@ class TrainRecipe:
         if self.schedule == "cosine":
             return rise * 0.5 * (1 + math.cos(math.pi * min(step / self.steps, 1.0)))
         if self.schedule == "trapezoid":
-            return rise * min(1.0, (1 - step / self.steps) / DECAY)
+            return rise * min(1.0, (1 - step / self.steps) / self.decay)
         return rise
 
     @property
@@ -179,8 +182,8 @@ def changed(recipe: TrainRecipe, settings: dict[str, Any]) -> TrainRecipe:
     return dataclasses.replace(recipe, **values)
 
 
-def settings_of(pairs: list[str]) -> dict[str, str]:
-    """["lr=1e-3"] → {"lr": "1e-3"}.
+def settings_of(pairs: list[str], options: dict[str, Any]) -> dict[str, Any]:
+    """What was asked for: ["lr=1e-3"] → {"lr": "1e-3"}, and the options that have a name of their own, where not None.
 
     Raises:
         TrainingError: a pair has no equals sign.
@@ -188,7 +191,8 @@ def settings_of(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         if "=" not in pair:
             raise TrainingError(f"Write a setting as FIELD=VALUE, for example lr=0.001, not {pair!r}.")
-    return {name.strip().replace("-", "_"): value.strip() for name, value in (pair.split("=", 1) for pair in pairs)}
+    set_ = {name.strip().replace("-", "_"): value.strip() for name, value in (pair.split("=", 1) for pair in pairs)}
+    return set_ | {name: value for name, value in options.items() if value is not None}
 
 
 def _typed(name: str, text: str, usual: Any) -> Any:

@@ -658,6 +658,30 @@ def test_the_worker_runs_ahead_and_ends_with_its_reader(monkeypatch: pytest.Monk
     assert workers() == 0
 
 
+@pytest.mark.parametrize("degrade", ["none", "holes:scratch,box", "shrink:2", "noise:5-50"])
+def test_processes_prepare_the_same_batches(degrade: str) -> None:
+    """Packed into bytes on their way; a quarter as many, and not a bit is lost."""
+    recipe = dataclasses.replace(RECIPE, degrade=degrade, steps=7)
+    side = data.side(recipe) + 5 * (degrade != "none")
+    pictures = packed(list(noise(6, side, side, 3)), labels=np.arange(6))
+    alone = list(data.batches(pictures, recipe, start=2))
+    together = list(data.batches(pictures, recipe, start=2, processes=2))
+    assert len(alone) == len(together) == 5
+    for one, other in zip(alone, together, strict=True):
+        assert one.keys() == other.keys()
+        assert other["image"].dtype == torch.uint8
+        assert all(torch.equal(one[key], data.unpacked(other[key])) for key in one)
+
+
+def test_what_a_process_finds_wrong_is_told_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: Any) -> Any:
+        raise TrainingError("The disk is gone.")
+
+    monkeypatch.setattr(data, "batch", gone)
+    with pytest.raises(TrainingError, match=r"^The disk is gone\.$"):
+        list(data.batches(numbered(4), dataclasses.replace(WHOLE, steps=10), processes=2))
+
+
 # --- preview ---------------------------------------------------------------------------------------------------------
 
 

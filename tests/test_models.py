@@ -204,3 +204,15 @@ def test_backend_equals_plain_torch() -> None:
     assert title.startswith("openvino")
     tolerance = 0.25 / 255 if title.endswith("f32") else 8 / 255
     assert (Model(model(preset).card, net, torch.device("cpu"), title)(image) - plain).abs().max() < tolerance
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_the_classical_fill_is_the_same_in_every_precision(kind: torch.dtype) -> None:
+    """In half precision its small weights would vanish and what is divided by them would be no number."""
+    net = fresh(find("residual-fill"))
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., 20:50, 10:60] = 1
+    with torch.autocast("cpu", kind):
+        fill = net.fill(image, mask)
+    assert torch.equal(fill, net.fill(image, mask))

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from genrestore.errors import TrainingError
-from genrestore.recipe import DECAY, LICENCES, RunRecipe, TrainRecipe, changed, licence_named, settings_of
+from genrestore.recipe import LICENCES, RunRecipe, TrainRecipe, changed, licence_named, settings_of
 
 
 def test_json_round_trip() -> None:
@@ -62,9 +62,11 @@ def test_schedules() -> None:
     trapezoid = TrainRecipe(steps=100, schedule="trapezoid")
     assert [trapezoid.rate(step) for step in (0, 79, 80, 90, 100)] == pytest.approx([1, 1, 1, 0.5, 0])
     later = dataclasses.replace(trapezoid, steps=1000)
-    assert all(later.rate(step) == trapezoid.rate(step) for step in range(round(100 * (1 - DECAY)))), (
+    assert all(later.rate(step) == trapezoid.rate(step) for step in range(round(100 * (1 - trapezoid.decay)))), (
         "a later end changes nothing before"
     )
+    shorter = dataclasses.replace(trapezoid, decay=0.1)
+    assert [shorter.rate(step) for step in (80, 90, 95)] == pytest.approx([1, 1, 0.5])
 
 
 def test_what_was_done_can_be_done_again() -> None:
@@ -86,9 +88,11 @@ def test_kl_weight_rises() -> None:
 
 def test_texts_are_read_as_the_type_of_their_field() -> None:
     pairs = settings_of(
-        ["steps=1_000", "lr = 1e-3", "weight-decay=0.1", "compile=yes", "augment=mirror, turn", "betas=0.5,0.9"]
+        ["steps=1_000", "lr = 1e-3", "weight-decay=0.1", "compile=yes", "augment=mirror, turn", "betas=0.5,0.9"],
+        {"lr": None, "seed": 4, "batch": None},
     )
-    recipe = changed(TrainRecipe(), dict(pairs))
+    recipe = changed(TrainRecipe(), pairs)
+    assert recipe.seed == 4 and recipe.batch == TrainRecipe().batch
     assert (recipe.steps, recipe.lr, recipe.weight_decay, recipe.compile) == (1000, 1e-3, 0.1, True)
     assert recipe.augment == ("mirror", "turn") and recipe.betas == (0.5, 0.9)
     assert changed(recipe, {"augment": ""}).augment == ()
@@ -109,7 +113,7 @@ def test_wrong_settings_are_named(setting: dict[str, str], says: str) -> None:
     with pytest.raises(TrainingError, match=says):
         changed(TrainRecipe(), dict(setting))
     with pytest.raises(TrainingError, match="FIELD=VALUE"):
-        settings_of(["lr"])
+        settings_of(["lr"], {})
 
 
 def test_licences() -> None:

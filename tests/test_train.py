@@ -99,6 +99,16 @@ def test_leaves_a_usable_weight_and_its_card(pictures: Path, tmp_path: Path) -> 
     assert nearest and 0 <= nearest["score"] <= 1 and (run / "nearest.webp").is_file()
 
 
+def test_the_card_names_all_hardware_that_trained(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    for stop, machine in ((4, "a GPU"), (8, "two GPUs"), (12, "a GPU")):
+        monkeypatch.setattr(loop, "hardware", lambda world, machine=machine: machine)
+        train(dataclasses.replace(TINY, stop=stop), pictures, run, config=CONFIG, resume=stop > 4)
+    assert Card.read(run).hardware == "a GPU, then two GPUs"
+
+
 def test_a_trained_run_is_found_by_name(pictures: Path) -> None:
     from genrestore.card import home
 
@@ -518,7 +528,7 @@ def test_decayed_run_cannot_be_stretched(pictures: Path, tmp_path: Path) -> None
     """Once the learning rate has fallen, a later end would make it jump."""
     recipe = dataclasses.replace(TINY, steps=10, schedule="trapezoid")
     run = train(recipe, pictures, tmp_path / "run", config=CONFIG)
-    with pytest.raises(TrainingError, match="would jump"):
+    with pytest.raises(TrainingError, match=r"With steps=\d+ and decay=0.2 the learning rate would jump"):
         train(dataclasses.replace(recipe, steps=20), pictures, run, resume=True, config=CONFIG)
 
 

@@ -28,8 +28,8 @@ DETAIL = 8.0  # gain of the detail at the input; its inverse scales the output, 
 
 @dataclass(frozen=True)
 class Config:
-    widths: tuple[int, ...] = (16, 32, 64, 64)  # channels at the picture's size, at 1/2, 1/4, 1/8, …
-    blocks: tuple[int, ...] = (3, 1, 1, 1)  # on each level, on the way down and again on the way up
+    widths: tuple[int, ...] = (16, 32, 64, 128, 128)  # channels at the picture's size, at 1/2, 1/4, 1/8, …
+    blocks: tuple[int, ...] = (3, 1, 2, 2, 2)  # on each level, on the way down and again on the way up
     fill_steps: int = 20  # conjugate-gradient steps of the classical fill
 
 
@@ -93,6 +93,7 @@ class Body(nn.Module):
         size=128,
         augment=("mirror", "turn"),
         degrade="holes:scratch,scratch,scratch,text,text,text,strokes,box",
+        optimizer="muon",
         lr=2e-3,
         betas=(0.9, 0.99),
         schedule="trapezoid",
@@ -118,7 +119,7 @@ class ResidualFill(nn.Module):
 
     def fill(self, image: Tensor, mask: Tensor) -> Tensor:
         """The classical start: (B, 3, H, W), (B, 1, H, W) → (B, 3, H, W)."""
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(image.device.type, enabled=False):  # its sums need fp32
             return layers.biharmonic(image, mask, self.config.fill_steps)
 
     def refine(self, fill: Tensor, mask: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from genrestore.recipe import Phase, TrainRecipe
 
 FILE = "checkpoint.pt"
 # What a resumed run may set anew: they change no step that was done, nor the weights of the next one.
-FREE_TO_CHANGE = {"steps", "stop", "minutes", "patience", "until", "licence", "data", "check"}
+FREE_TO_CHANGE = {"steps", "stop", "minutes", "patience", "until", "licence", "data", "check", "decay"}
 
 
 @dataclass
@@ -29,6 +29,7 @@ class Progress:
     seconds: float = 0.0  # of training, all sessions together
     halvings: int = 0  # of the learning rate, after a loss that was no number
     precision: str = ""  # what "auto" meant on the machine that began
+    hardware: list[str] = field(default_factory=list[str])  # that trained, one after the other
     best: float = float("inf")  # score on the hold-out
     stale: int = 0  # measurements since then
     history: list[float] = field(default_factory=list[float])  # the first player's latest losses
@@ -145,5 +146,6 @@ def check_same(saved: dict[str, Any], recipe: TrainRecipe, config: Any, run: Pat
     step = saved["progress"]["step"]
     if before.rate(step) != recipe.rate(step):
         raise TrainingError(
-            f"With steps={recipe.steps} the learning rate would jump at step {step}; only a later end is possible."
+            f"With steps={recipe.steps} and decay={recipe.decay:g} the learning rate would jump at step {step}; "
+            "only a later end or a shorter fall is possible."
         )

@@ -239,7 +239,7 @@ def main() -> None:
     )
     given = vars(parser.parse_args())
     try:
-        settings = settings_of(given.pop("set")) | {name: given.pop(name) for name in COMMON}
+        settings = settings_of(given.pop("set"), {name: given.pop(name) for name in COMMON})
         if given.pop("doctor"):
             print(diagnosis(given["preset"], data=given["data"], recipe=given["recipe"], settings=settings))
         else:

@@ -71,6 +71,8 @@ class Training:
         )
         if saved:
             self.checkpoint.restore(saved)
+        if (here := hardware(world)) not in self.progress.hardware:
+            self.progress.hardware.append(here)
         self.watcher = Watcher(preset.task, pictures, kept, recipe)
         self.scores: dict[str, float] = {}  # of the exported weight, on the hold-out
         self.enough = ""  # why the run is over, once it is
@@ -115,7 +117,8 @@ class Training:
                 self._roll_back()
 
     def _advance(self) -> str:
-        batches = datasets.batches(self.pictures, self.recipe, self.progress.step, self.rows)
+        processes = datasets.spare_processes(self.world.here) if self.world.device.type == "cuda" else 0
+        batches = datasets.batches(self.pictures, self.recipe, self.progress.step, self.rows, processes)
         try:
             for step in range(self.progress.step, self.recipe.last):
                 if (word := self._listen(step)) != "go":
@@ -287,7 +290,7 @@ class Training:
         card = Card(
             name=name, task=self.preset.task, architecture=self.preset.architecture, config=dataclasses.asdict(self.config),
             parameters=0, sha256="", license=licence_of_weight(self.pictures.source.licence), data=(self.pictures.source,),
-            recipe=recipe.to_json(), hardware=hardware(self.world), hours=round(self._seconds() / 3600, 4),
+            recipe=recipe.to_json(), hardware=", then ".join(self.progress.hardware), hours=round(self._seconds() / 3600, 4),
             metrics=tuple(self._metrics()), intended=self.preset.intended, limits=self.preset.limits, paper=self.preset.paper,
             title=self.preset.title if name == self.preset.name else f"{name} · {self.preset.title}",
         )  # fmt: skip
@@ -417,6 +420,8 @@ def train(
         memory.keep_heap()
         # Dying activations and optimiser states reach numbers so small that a step took twice as long with them.
         torch.set_flush_denormal(True)
+        torch.backends.cudnn.benchmark = True  # every batch has one size, so the quickest ways are found once
+        torch.backends.cuda.matmul.allow_tf32 = True  # as convolutions do by default
         pictures, kept = _read(data, recipe, world, telling, cancel)
         training = Training(
             preset, config, recipe, world, run, pictures, kept, saved, on_step, on_line, cancel, tensorboard

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from genrestore import convolutions, layers
+from genrestore.data import unpacked
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import Preset
 from genrestore.train.world import World
@@ -96,9 +97,8 @@ def _compiled(phase: Phase) -> Callable[[dict[str, Tensor]], Tensor]:
 
 
 def _moved(value: Tensor, device: torch.device) -> Tensor:
-    if value.dim() == 4:
-        return value.to(device, memory_format=torch.channels_last, non_blocking=True)
-    return value.to(device, non_blocking=True)
+    value = unpacked(value.to(device, non_blocking=True))
+    return value.to(memory_format=torch.channels_last) if value.dim() == 4 else value
 
 
 def settled_precision(recipe: TrainRecipe, device: torch.device) -> str:

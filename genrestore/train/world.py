@@ -13,7 +13,10 @@ from torch import Tensor
 
 from genrestore.errors import TrainingError
 
-RANK, SIZE = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))  # as a launcher told
+# As a launcher told; HERE counts the processes on this machine.
+RANK, SIZE, HERE = (
+    int(os.environ.get(name, usual)) for name, usual in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_WORLD_SIZE", "1"))
+)
 
 
 class World:
@@ -22,11 +25,12 @@ class World:
     Attributes:
         rank: of this process, from 0; only process 0 writes.
         size: number of processes.
+        here: number of them on this machine.
         device: where this process computes.
     """
 
     def __init__(self) -> None:
-        self.rank, self.size = 0, SIZE
+        self.rank, self.size, self.here = 0, SIZE, HERE
         if self.size == 1:
             self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
             return

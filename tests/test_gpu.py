@@ -1,0 +1,122 @@
+"""Training and running the nets on a GPU, where there is one; the same code as on a processor."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from genrestore import runtime
+from genrestore.card import Card
+from genrestore.errors import TrainingError
+from genrestore.models import find
+from genrestore.recipe import TrainRecipe
+from genrestore.runs import Run
+from genrestore.train import train
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+
+PRESETS = ["dcgan-cifar10", "vae-clothing", "span-x4", "residual-fill"]
+SHIPPED = Path(__file__).parents[1] / "weights"
+
+
+@pytest.fixture(autouse=True)
+def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GENRESTORE_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "made.npz"
+    coarse = np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
+    np.savez(path, images=coarse.repeat(12, 1).repeat(12, 2))
+    return path
+
+
+def recipe_of(preset: str, **changes: Any) -> TrainRecipe:
+    usual = find(preset).recipe
+    return dataclasses.replace(usual, batch=4, steps=6, licence="CC0-1.0", seed=1, **changes)
+
+
+def weights_of(run: Path) -> dict[str, torch.Tensor]:
+    return torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")["net"]
+
+
+def distance(a: Path, b: Path) -> float:
+    """The largest difference of two runs' weights."""
+    one, other = weights_of(a), weights_of(b)
+    return max((one[key].float().cpu() - other[key].float().cpu()).abs().max().item() for key in one)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16", "auto"])
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_learns_in_every_precision(preset: str, precision: str, pictures: Path, tmp_path: Path) -> None:
+    run = train(recipe_of(preset, precision=precision), pictures, tmp_path / "run")
+    lines = [line["losses"] for line in Run(run).log() if "losses" in line]
+    assert lines and all(math.isfinite(loss) for line in lines for loss in line.values())
+    assert Card.read(run).hardware == torch.cuda.get_device_name()
+    expected = {"fp32": "fp32", "bf16": "bf16", "fp16": "fp16", "auto": "bf16"}[precision]
+    assert torch.load(run / "checkpoint.pt", weights_only=True)["progress"]["precision"] == expected
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_resumed_run_goes_on_as_it_would_have(preset: str, pictures: Path, tmp_path: Path) -> None:
+    whole = train(recipe_of(preset), pictures, tmp_path / "whole")
+    parts = tmp_path / "parts"
+    train(recipe_of(preset, stop=3), pictures, parts)
+    train(recipe_of(preset), pictures, parts, resume=True)
+    begun = train(recipe_of(preset, stop=1), pictures, tmp_path / "begun")
+    # sums of atomic additions differ between any two runs; a resumed one may differ by no more than that
+    assert distance(whole, parts) < 0.05 * distance(whole, begun)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon", "sgd", "rmsprop"])
+def test_the_steps_are_those_of_a_processor(
+    optimizer: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of("span-x4", optimizer=optimizer, warmup=0, lr=1e-3)
+    on_gpu = train(recipe, pictures, tmp_path / "gpu")
+    begun = train(dataclasses.replace(recipe, stop=1), pictures, tmp_path / "begun")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    on_cpu = train(recipe, pictures, tmp_path / "cpu")
+    assert distance(on_gpu, on_cpu) < 0.1 * distance(on_gpu, begun), "tf32 and the order of sums aside"
+
+
+def test_compiled_is_the_same_training(pictures: Path, tmp_path: Path) -> None:
+    plain = train(recipe_of("span-x4"), pictures, tmp_path / "plain")
+    begun = train(recipe_of("span-x4", stop=1), pictures, tmp_path / "begun")
+    quick = train(recipe_of("span-x4", compile=True), pictures, tmp_path / "quick")
+    assert distance(plain, quick) < 0.1 * distance(plain, begun)
+
+
+def test_a_batch_larger_than_the_gpu_is_refused(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"A batch of 10000000 needs about .* are free; take at most \d+"):
+        train(dataclasses.replace(recipe_of("span-x4"), batch=10_000_000), pictures, tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["residual-fill", "span-x4"])
+def test_the_shipped_nets_give_the_same_picture(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(0)).repeat_interleave(8, 2)
+    image = image.repeat_interleave(8, 3)
+    mask = torch.zeros(1, 1, 96, 96)
+    mask[..., 40:60, 30:70] = 1
+    inputs = (image, mask) if name == "residual-fill" else (image,)
+    results: dict[tuple[str, str], torch.Tensor] = {}
+    for device, precision in (("cpu", "exact"), ("cuda", "exact"), ("cuda", "fast")):
+        monkeypatch.setenv("GENRESTORE_DEVICE", device)
+        results[device, precision] = runtime.load(f"file:{SHIPPED / name}", precision=precision)(*inputs)
+    assert (results["cuda", "exact"] - results["cpu", "exact"]).abs().max() < 2 / 255
+    assert (results["cuda", "fast"] - results["cpu", "exact"]).abs().mean() < 2 / 255
+
+
+@pytest.mark.parametrize("name", ["dcgan-cifar10", "vae-clothing"])
+def test_the_shipped_generators_draw_the_same_picture(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[torch.Tensor] = []
+    for device in ("cpu", "cuda"):
+        monkeypatch.setenv("GENRESTORE_DEVICE", device)
+        net = runtime.load(f"file:{SHIPPED / name}", precision="exact")
+        drawn.append(net.decode(torch.randn(4, net.net.latent, generator=torch.Generator().manual_seed(0))))
+    assert (drawn[0] - drawn[1]).abs().max() < 4 / 255
