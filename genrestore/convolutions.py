@@ -54,22 +54,22 @@ def _of_numbers(tile: int, length: int, plane: bool = False) -> Tensor:
 
 
 @cache
-def _of_pixels(tile: int) -> Tensor:
-    """(P, P): what turns a phase's pixels along an axis into the points of a tile."""
-    return torch.tensor(np.linalg.inv(_values(tile, tile + 1)).T, dtype=torch.float32)
+def _spans(tile: int, tiles: int, back: bool = False) -> list[list[tuple[slice, Tensor, Tensor]]]:
+    """Along an axis, for each tile and phase: its pixels, the matrix (P, pixels) that turns them into points, P times that.
 
-
-@cache
-def _spans(tile: int, tiles: int) -> list[list[tuple[slice, slice]]]:
-    """Along an axis, for each tile and phase: its pixels, and their columns of `_of_pixels`.
-
-    Phase 0 begins with a pixel above the picture, phase 1 ends with one below it. Those are zero and left out. The last pixel of
-    a tile is the first one of the next.
+    With `back`, the matrices transposed. Phase 0 begins with a pixel above the picture, phase 1 ends with one below it. Those are
+    zero and left out. The last pixel of a tile is the first one of the next.
     """
-    spans: list[list[tuple[slice, slice]]] = []
+    every = torch.tensor(np.linalg.inv(_values(tile, tile + 1)).T, dtype=torch.float32)
+    spans: list[list[tuple[slice, Tensor, Tensor]]] = []
     for first in range(0, tile * tiles, tile):
-        both = [(phase, max(first, 1 - phase), min(first + tile, tile * tiles - phase)) for phase in (0, 1)]
-        spans.append([(slice(2 * a - 1 + p, 2 * b + p, 2), slice(a - first, b - first + 1)) for p, a, b in both])
+        span: list[tuple[slice, Tensor, Tensor]] = []
+        for phase in (0, 1):
+            a, b = max(first, 1 - phase), min(first + tile, tile * tiles - phase)
+            matrix = every[:, a - first : b - first + 1]
+            matrix = matrix.T if back else matrix
+            span.append((slice(2 * a - 1 + phase, 2 * b + phase, 2), matrix, matrix.expand(tile + 1, -1, -1)))
+        spans.append(span)
     return spans
 
 
@@ -94,33 +94,22 @@ def _empty(like: Tensor, *sides: int) -> tuple[Tensor, Tensor]:
     return x, x.permute(2, 3, 1, 0)
 
 
-def _product(matrix: Tensor, rows: Tensor, out: Tensor, again: bool = False) -> None:
-    """out = matrix @ rows, or more of it; what lies behind the first dimension of the last two counts as columns."""
-    out = out.flatten(1)
-    torch.addmm(out, matrix, rows.flatten(1), beta=float(again), out=out)
-
-
-def _products(matrix: Tensor, rows: Tensor, out: Tensor, again: bool = False) -> None:
-    """The same for each of a number of rows and results."""
-    out = out.flatten(2)
-    torch.baddbmm(out, matrix.expand(len(out), -1, -1), rows.flatten(2), beta=float(again), out=out)
-
-
 def picture_to_points(x: Tensor) -> tuple[Tensor, ...]:
     """x → X."""
     batch, channels, height, width = x.shape
     tile = _tile(height // 2, width // 2)
-    matrix, x = _of_pixels(tile), _batch_last(x)
-    rows = x.new_empty(tile + 1, 2, width, channels, batch)
+    x = _batch_last(x).view(height, -1)
+    rows = x.new_empty(tile + 1, 2, width, channels * batch)
+    phases, flat = rows.unbind(1), rows.flatten(2).unbind(1)
     tiles: list[Tensor] = []
     for span in _spans(tile, height // 2 // tile):
-        for p, (pixels, columns) in enumerate(span):
-            _product(matrix[:, columns], x[pixels], rows[:, p])
+        for (pixels, matrix, _), into in zip(span, flat, strict=True):
+            torch.mm(matrix, x[pixels], out=into)
         for across in _spans(tile, width // 2 // tile):
-            points = x.new_empty(tile + 1, tile + 1, 2, 2, channels, batch)
-            for p in (0, 1):
-                for q, (pixels, columns) in enumerate(across):
-                    _products(matrix[:, columns], rows[:, p, pixels], points[:, :, p, q])
+            points = x.new_empty(tile + 1, tile + 1, 4, channels * batch)
+            for k, into in enumerate(points.unbind(2)):
+                pixels, _, matrices = across[k % 2]
+                torch.bmm(matrices, phases[k // 2][:, pixels], out=into)
             tiles.append(points.view(-1, 4 * channels, batch))
     return tuple(tiles)
 
@@ -130,22 +119,24 @@ def points_to_picture(*points: Tensor, high: int) -> Tensor:
     square, channels, batch = points[0].shape
     side, wide = math.isqrt(square), len(points) // high
     tile, channels = side - 1, channels // 4
-    matrix = _of_pixels(tile)
     picture, x = _empty(points[0], 2 * tile * high, 2 * tile * wide, channels, batch)
+    x = x.view(2 * tile * high, -1)
     if high > 1:
         x.zero_()
-    rows = x.new_empty(side, 2, 2 * tile * wide, channels, batch)
+    rows = x.new_empty(side, 2, 2 * tile * wide, channels * batch)
+    phases, flat = rows.unbind(1), rows.flatten(2).unbind(1)
     tiles = iter(points)
-    for span in _spans(tile, high):
+    for span in _spans(tile, high, back=True):
         if wide > 1:
             rows.zero_()
-        for across in _spans(tile, wide):
-            some = next(tiles).reshape(side, side, 2, 2, channels, batch)
-            for p in (0, 1):
-                for q, (pixels, columns) in enumerate(across):
-                    _products(matrix[:, columns].T, some[:, :, p, q], rows[:, p, pixels], wide > 1)
-        for p, (pixels, columns) in enumerate(span):
-            _product(matrix[:, columns].T, rows[:, p], x[pixels], high > 1)
+        for across in _spans(tile, wide, back=True):
+            for k, some in enumerate(next(tiles).reshape(side, side, 4, -1).unbind(2)):
+                pixels, _, matrices = across[k % 2]
+                into = phases[k // 2][:, pixels]
+                torch.baddbmm(into, matrices, some, beta=wide > 1, out=into)
+        for (pixels, matrix, _), some in zip(span, flat, strict=True):
+            into = x[pixels]
+            torch.addmm(into, matrix, some, beta=high > 1, out=into)
     return picture
 
 
@@ -153,13 +144,12 @@ def output_to_points(y: Tensor) -> tuple[Tensor, ...]:
     """y → Y."""
     batch, channels, height, width = y.shape
     tile = _tile(height, width)
-    matrix, y = _of_numbers(tile, tile), _batch_last(y)
-    rows = y.new_empty(tile + 1, width, channels * batch)
+    matrix = _of_numbers(tile, tile)
+    matrices = matrix.expand(tile + 1, -1, -1)
     tiles: list[Tensor] = []
-    for part in y.split(tile):
-        _product(matrix, part, rows)
-        each = [torch.bmm(matrix.expand(tile + 1, -1, -1), across) for across in rows.split(tile, 1)]
-        tiles += [points.view(-1, channels, batch) for points in each]
+    for part in _batch_last(y).view(height // tile, tile, -1).unbind():
+        rows = (matrix @ part).view(tile + 1, width // tile, tile, -1)
+        tiles += [torch.bmm(matrices, across).view(-1, channels, batch) for across in rows.unbind(1)]
     return tuple(tiles)
 
 
@@ -169,13 +159,14 @@ def points_to_output(*points: Tensor, high: int) -> Tensor:
     side, wide = math.isqrt(square), len(points) // high
     tile = side - 1
     matrix = _of_numbers(tile, tile).T
+    matrices = matrix.expand(side, -1, -1)
     output, y = _empty(points[0], tile * high, tile * wide, channels, batch)
-    rows = y.new_empty(side, tile * wide, channels * batch)
+    rows = y.new_empty(side, wide, tile, channels * batch)
     tiles = iter(points)
-    for part in y.split(tile):
-        for across in rows.split(tile, 1):
-            torch.bmm(matrix.expand(side, -1, -1), next(tiles).reshape(side, side, -1), out=across)
-        _product(matrix, rows, part)
+    for part in y.view(high, tile, -1).unbind():
+        for across in rows.unbind(1):
+            torch.bmm(matrices, next(tiles).reshape(side, side, -1), out=across)
+        torch.mm(matrix, rows.view(side, -1), out=part)
     return output
 
 
@@ -292,14 +283,15 @@ def _patches(x: Tensor) -> Tensor:
 def _from_patches(patches: Tensor, height: int) -> Tensor:
     """The adjoint of `_patches`, for pictures of this height."""
     batch, channels = patches.shape[2], patches.shape[1] // 16
-    patches = patches.view(height // 2, -1, 4, 4, channels, batch)
-    width = 2 * patches.shape[1]
-    frame = patches.new_zeros(height + 2, width + 2, channels, batch)
-    for i in range(4):
-        for j in range(4):
-            frame[i : i + height : 2, j : j + width : 2] += patches[:, :, i, j]
-    picture, x = _empty(patches, height, width, channels, batch)
-    x.copy_(frame[1:-1, 1:-1])
+    # The four rows of a patch, and its columns, are two pairs: a pair from every patch together fills the frame's.
+    patches = patches.view(height // 2, -1, 2, 2, 2, 2, channels, batch)
+    high, wide = patches.shape[:2]
+    frame = patches.new_zeros(high + 1, 2, wide + 1, 2, channels, batch)
+    for i in range(2):
+        for j in range(2):
+            frame[i : i + high, :, j : j + wide] += patches[:, :, i, :, j].transpose(1, 2)
+    picture, x = _empty(patches, height, 2 * wide, channels, batch)
+    x.copy_(frame.view(height + 2, 2 * wide + 2, channels, batch)[1:-1, 1:-1])
     return picture
 
 
