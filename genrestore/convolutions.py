@@ -22,6 +22,7 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cache, partial
+from itertools import zip_longest
 from typing import Any, cast
 
 import numpy as np
@@ -450,10 +451,52 @@ class QuickBatchNorm2d(nn.BatchNorm2d):
         return _Normalised.apply(input, self.weight, self.bias, mean, variance, self.eps)
 
 
+class _Rectified(Function):
+    """A rectifier in place; its gradient in place too, which must be no one else's, unless that is differentiated in turn."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rectifier: Callable[[Tensor], Tensor], slope: float) -> Tensor:
+        y = rectifier(x)
+        ctx.mark_dirty(y)
+        ctx.save_for_backward(y)
+        ctx.slope = slope
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (y,), (gradient,) = ctx.saved_tensors, gradients
+        bend = torch.ops.aten.leaky_relu_backward
+        if torch.is_grad_enabled():
+            return bend(gradient, y, ctx.slope, True), None, None
+        return bend.grad_input(gradient, y, ctx.slope, True, grad_input=gradient), None, None
+
+
+def _slope(layer: nn.Module) -> float | None:
+    """Of a rectifier in place, its slope below zero."""
+    if type(layer) is nn.LeakyReLU and layer.inplace:
+        return layer.negative_slope
+    return 0.0 if type(layer) is nn.ReLU and layer.inplace else None
+
+
+class QuickSequential(nn.Sequential):
+    """nn.Sequential in which a rectifier in place overwrites the gradient, too, that a quick convolution behind it makes anew."""
+
+    def forward(self, input: Any) -> Any:
+        layers = list(self)
+        for layer, after in zip_longest(layers, layers[1:]):
+            slope = _slope(layer)
+            if slope is not None and isinstance(after, (QuickConv2d, QuickConvTranspose2d)) and _way(after, input):
+                input = _Rectified.apply(input, layer, slope)
+            else:
+                input = layer(input)
+        return input
+
+
 QUICK: dict[type[nn.Module], type[nn.Module]] = {
     nn.Conv2d: QuickConv2d,
     nn.ConvTranspose2d: QuickConvTranspose2d,
     nn.BatchNorm2d: QuickBatchNorm2d,
+    nn.Sequential: QuickSequential,
 }
 
 

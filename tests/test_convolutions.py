@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -127,6 +128,47 @@ def test_activations_in_place_change_nothing() -> None:
     for mine, theirs in zip(apart.parameters(), in_place.parameters(), strict=True):
         assert mine.grad is not None and theirs.grad is not None
         assert torch.equal(mine.grad, theirs.grad)
+
+
+def nodes(result: Tensor) -> set[Any]:
+    """Of the graph that made it."""
+    found: set[Any] = set()
+    ahead = [result.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if node is not None and node not in found:
+            found.add(node)
+            ahead += [function for function, _ in node.next_functions]
+    return found
+
+
+@pytest.mark.parametrize("rectifier", [nn.ReLU(inplace=True), nn.LeakyReLU(0.2, inplace=True)], ids=str)
+def test_a_gradient_written_over_is_never_one_that_is_read_again(rectifier: nn.Module) -> None:
+    """Two passes over a graph that is kept, then one whose gradient is differentiated in turn."""
+    torch.manual_seed(0)
+    quick = nn.Sequential(
+        nn.Conv2d(3, 32, 4, 2, 1), rectifier,
+        nn.Conv2d(32, 40, 4, 2, 1), nn.BatchNorm2d(40), rectifier,
+        nn.Conv2d(40, 2, 4, 1, 0),
+    )  # fmt: skip
+    plain = copy.deepcopy(quick).double()
+    convolutions.quicken(quick)
+    x = torch.randn(BATCH, 3, 16, 16, requires_grad=True)
+    x64 = x.detach().double().requires_grad_()
+    result, truth = quick(x), plain(x64)
+    assert sum("Rectified" in node.name() for node in nodes(result)) == 2
+    slope = torch.randn(result.shape)
+    names = ["0.weight", "2.weight", "5.weight"]
+    weights, weights64 = ([x, *map(quick.get_parameter, names)], [x64, *map(plain.get_parameter, names)])
+    for differentiable in (False, False, True):
+        first = torch.autograd.grad(result, weights, slope, True, differentiable)
+        first64 = torch.autograd.grad(truth, weights64, slope.double(), True, differentiable)
+        for mine, theirs in zip(first, first64, strict=True):
+            assert error(mine, theirs) < 1e-4
+    second = torch.autograd.grad(first[0].square().sum(), weights[1:])
+    second64 = torch.autograd.grad(first64[0].square().sum(), weights64[1:])
+    for mine, theirs in zip(second, second64, strict=True):
+        assert error(mine, theirs) < 1e-4
 
 
 @pytest.mark.parametrize("why", ["few pictures", "no training", "bf16"])
