@@ -302,12 +302,11 @@ class _Batches(Dataset[dict[str, Tensor] | TrainingError]):
     """The batches by step, in a quarter of the bytes: every sample is a whole number of 255ths."""
 
     def __init__(self, pictures: Pictures, recipe: TrainRecipe, rows: range | None) -> None:
-        self.of = pictures, recipe
-        self.rows = rows
+        self.pictures, self.recipe, self.rows = pictures, recipe, rows
 
     def __getitem__(self, step: int) -> dict[str, Tensor] | TrainingError:
         try:
-            made = batch(*self.of, step, self.rows)
+            made = batch(self.pictures, self.recipe, step, self.rows)
         except TrainingError as problem:
             return problem  # raised here it would arrive as a traceback in one long text
         return {

@@ -372,7 +372,7 @@ def test_a_bad_value_is_told_in_one_sentence(name: str, value: Any) -> None:
 
 def test_every_setting_has_a_field_with_a_name_and_a_line_that_explains_it() -> None:
     ours = {"model", "data", "licence", "size", "crops", "degrade", "leave_out", "folds", "fold", "betas", "momentum"}
-    ours |= {"drop_every", "drop", "stop", "compile"}  # the preset's own affair, or the command line's
+    ours |= {"drop_every", "drop", "decay", "stop", "compile"}  # the preset's own affair, or the command line's
     assert {field.name for field in dataclasses.fields(TrainRecipe)} == {*settings.NAMES} | ours
     assert all({name, f"{name}_hint"} <= set(settings.W.pairs) for name in settings.NAMES)
     assert len(settings.AUGMENTATIONS) == len(AUGMENT)
