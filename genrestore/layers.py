@@ -51,7 +51,8 @@ def pull_push(image: Tensor, mask: Tensor) -> Tensor:
 
 def _halved(plane: Tensor, kernel: Tensor) -> Tensor:
     channels = plane.shape[1]
-    return F.conv2d(plane, kernel.expand(channels, 1, -1, -1), stride=2, groups=channels)
+    with torch.autocast(plane.device.type, enabled=False):  # weights of half precision vanish, and are divided by later
+        return F.conv2d(plane, kernel.expand(channels, 1, -1, -1), stride=2, groups=channels)
 
 
 def laplacian(image: Tensor) -> Tensor:

@@ -85,21 +85,20 @@ class Muon(torch.optim.Optimizer):
             [self._held(parameter, "mean") for parameter in parameters],
             [self._held(parameter, "square") for parameter in parameters],
             [],
-            [self._count(parameter) for parameter in parameters],
+            [self._held(parameter, "steps", _nought) for parameter in parameters],
             fused=True, amsgrad=False, beta1=first, beta2=second, lr=lr, weight_decay=0.0, eps=1e-8, maximize=False,
         )  # fmt: skip
 
-    def _held(self, parameter: nn.Parameter, name: str) -> Tensor:
+    def _held(self, parameter: nn.Parameter, name: str, begin: Callable[[Tensor], Tensor] = torch.zeros_like) -> Tensor:
         state = self.state[parameter]
         if name not in state:
-            state[name] = torch.zeros_like(parameter)
+            state[name] = begin(parameter)
         return state[name]
 
-    def _count(self, parameter: nn.Parameter) -> Tensor:
-        state = self.state[parameter]
-        if "steps" not in state:
-            state["steps"] = torch.zeros((), device=parameter.device)
-        return state["steps"]
+
+def _nought(parameter: Tensor) -> Tensor:
+    """A count of nothing yet, where the parameter lies."""
+    return torch.zeros((), device=parameter.device)
 
 
 def build(recipe: TrainRecipe, module: nn.Module) -> torch.optim.Optimizer:

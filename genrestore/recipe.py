@@ -68,9 +68,7 @@ class TrainRecipe:
     warmup: int = 0  # steps during which the learning rate rises from 0
     drop_every: int = 0  # "step": steps between two drops; 0 = a third of all
     drop: float = 0.1  # "step": what a drop leaves of the rate
-    decay: float = (
-        0.2  # "trapezoid": share of the steps in which the rate falls to 0; Hägele et al. 2024, arXiv:2405.18392
-    )
+    decay: float = 0.2  # "trapezoid": share of its steps with a falling rate; Hägele et al. 2024, arXiv:2405.18392
     # losses
     loss: str = ""  # one that the net offers; "" = the net's own
     beta: float = 1.0  # weight of a KL term

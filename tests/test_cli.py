@@ -281,7 +281,7 @@ def test_train_passes_everything_on(
     seen: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
     def spy(*given: Any, settings: dict[str, Any], **others: Any) -> None:
-        fields = {name: str(value) for name, value in settings.items() if value is not None}
+        fields = {name: str(value) for name, value in settings.items()}
         seen.append((given, {**others, "settings": fields}))
 
     monkeypatch.setattr(importlib.import_module("genrestore.train"), "run", spy)
@@ -302,6 +302,13 @@ def test_train_passes_everything_on(
         "steps": "3", "seed": "4", "minutes": "1.5", "batch": "8", "lr": "0.1", "holdout": "0.2", "leave_out": "broken",
         "precision": "bf16", "clip": "1", "weight_decay": "0.5",
     }  # fmt: skip
+
+    seen.clear()
+    line = ["span-x4", "--data", ".", "--set", "lr=0.5"]
+    assert run("train", *line)[0] == 0
+    monkeypatch.setattr("sys.argv", ["train", *line])
+    module.main()
+    assert [entry[1]["settings"] for entry in seen] == [{"lr": "0.5"}] * 2, "an option not given hides no --set"
 
 
 def test_doctor_only_looks(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:

@@ -8,18 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from test_train import distance, state
 
 from genrestore import runtime
 from genrestore.card import Card
 from genrestore.errors import TrainingError
-from genrestore.models import find
+from genrestore.models import find, names
 from genrestore.recipe import TrainRecipe
 from genrestore.runs import Run
 from genrestore.train import train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
 
-PRESETS = ["dcgan-cifar10", "vae-clothing", "span-x4", "residual-fill"]
+PRESETS = names()
+GENERATORS = [name for name in PRESETS if find(name).task == "sample"]
 SHIPPED = Path(__file__).parents[1] / "weights"
 
 
@@ -41,16 +43,6 @@ def recipe_of(preset: str, **changes: Any) -> TrainRecipe:
     return dataclasses.replace(usual, batch=4, steps=6, licence="CC0-1.0", seed=1, **changes)
 
 
-def weights_of(run: Path) -> dict[str, torch.Tensor]:
-    return torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")["net"]
-
-
-def distance(a: Path, b: Path) -> float:
-    """The largest difference of two runs' weights."""
-    one, other = weights_of(a), weights_of(b)
-    return max((one[key].float().cpu() - other[key].float().cpu()).abs().max().item() for key in one)
-
-
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16", "auto"])
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_learns_in_every_precision(preset: str, precision: str, pictures: Path, tmp_path: Path) -> None:
@@ -59,7 +51,7 @@ def test_every_preset_learns_in_every_precision(preset: str, precision: str, pic
     assert lines and all(math.isfinite(loss) for line in lines for loss in line.values())
     assert Card.read(run).hardware == torch.cuda.get_device_name()
     expected = {"fp32": "fp32", "bf16": "bf16", "fp16": "fp16", "auto": "bf16"}[precision]
-    assert torch.load(run / "checkpoint.pt", weights_only=True)["progress"]["precision"] == expected
+    assert state(run)["progress"]["precision"] == expected
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -97,13 +89,13 @@ def test_a_batch_larger_than_the_gpu_is_refused(pictures: Path, tmp_path: Path) 
         train(dataclasses.replace(recipe_of("span-x4"), batch=10_000_000), pictures, tmp_path / "run")
 
 
-@pytest.mark.parametrize("name", ["residual-fill", "span-x4"])
+@pytest.mark.parametrize("name", sorted({*PRESETS} - {*GENERATORS}))
 def test_the_shipped_nets_give_the_same_picture(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     image = torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(0)).repeat_interleave(8, 2)
     image = image.repeat_interleave(8, 3)
     mask = torch.zeros(1, 1, 96, 96)
     mask[..., 40:60, 30:70] = 1
-    inputs = (image, mask) if name == "residual-fill" else (image,)
+    inputs = (image, mask) if find(name).task == "inpaint" else (image,)
     results: dict[tuple[str, str], torch.Tensor] = {}
     for device, precision in (("cpu", "exact"), ("cuda", "exact"), ("cuda", "fast")):
         monkeypatch.setenv("GENRESTORE_DEVICE", device)
@@ -112,7 +104,7 @@ def test_the_shipped_nets_give_the_same_picture(name: str, monkeypatch: pytest.M
     assert (results["cuda", "fast"] - results["cpu", "exact"]).abs().mean() < 2 / 255
 
 
-@pytest.mark.parametrize("name", ["dcgan-cifar10", "vae-clothing"])
+@pytest.mark.parametrize("name", GENERATORS)
 def test_the_shipped_generators_draw_the_same_picture(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[torch.Tensor] = []
     for device in ("cpu", "cuda"):

@@ -58,7 +58,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def state(run: Path) -> dict[str, Any]:
-    return torch.load(run / "checkpoint.pt", weights_only=True)
+    return torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
 
 
 def same(a: Path, b: Path) -> bool:

@@ -65,7 +65,8 @@ def run(
     if threads is not None:
         torch.set_num_threads(threads)
     wanted, source = _wanted(preset, data, recipe, reproduce, out if resume else None)
-    wanted, source = _filled(wanted, {"licence": licence, **(settings or {})}, source)
+    named = {} if licence is None else {"licence": licence}
+    wanted, source = _filled(wanted, named | (settings or {}), source)
     if not resume:
         licence_named(wanted.licence)
     if reproduce and FIRST:
@@ -100,7 +101,7 @@ def _filled(recipe: TrainRecipe, given: dict[str, Any], source: str | None) -> t
     """The recipe with what was given, and the source, which must be there."""
     if source is None:
         raise TrainingError("Say where the pictures lie with --data: a folder, a .zip, a .npy or an .npz.")
-    return changed(recipe, {name: value for name, value in given.items() if value is not None}), source
+    return changed(recipe, given), source
 
 
 def _wanted(
