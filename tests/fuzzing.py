@@ -1,0 +1,106 @@
+"""Damage to files, by seed, and what a reader makes of it, in processes of their own whose memory is poisoned and bounded.
+
+reader: "test_fuzz_pictures:read", a function of a path that returns bytes, the same for the same file, or raises GenrestoreError
+files → outcomes(reader, files) → "right <hash>", "said <sentence>", or "broke <traceback>" for each file
+"""
+
+import hashlib
+import importlib
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from genrestore.errors import GenrestoreError
+
+SECONDS = 20.0  # a file may take
+MEMORY = 1 << 30  # bytes a file may take
+POISONS = ("85", "170")  # glibc fills memory with these bytes as it is asked for and given back
+
+
+def mutated(content: bytes, seed: int) -> bytes:
+    """`content` with one to eight faults: bits turned, bytes replaced, a part cut out, doubled or set to one byte, the end gone."""
+    rng = random.Random(seed)
+    damaged = bytearray(content)
+    for _ in range(rng.choice((1, 1, 2, 4, 8))):
+        if not damaged:
+            break
+        place = rng.randrange(min(len(damaged), rng.choice((64, 512, len(damaged)))))
+        length = rng.choice((1, 2, 4, 16, 64))
+        match rng.randrange(6):
+            case 0:
+                damaged[place] ^= 1 << rng.randrange(8)
+            case 1:
+                damaged[place : place + length] = rng.randbytes(length)
+            case 2:
+                del damaged[place : place + length]
+            case 3:
+                damaged[place:place] = damaged[place : place + length]
+            case 4:
+                damaged[place : place + length] = bytes([rng.choice((0, 0x7F, 0xFF))]) * length
+            case _:
+                del damaged[max(1, place) :]
+    return bytes(damaged)
+
+
+def outcomes(reader: str, files: list[Path]) -> list[str]:
+    """What the reader makes of each file; "broke …" also where two readings differ, or one takes too much time or memory."""
+    first, second = (_read(reader, files, poison) for poison in POISONS)
+    return [
+        one if one == other or one.startswith("broke") else f"broke: read twice, {one!r} and {other!r}"
+        for one, other in zip(first, second, strict=True)
+    ]
+
+
+def _read(reader: str, files: list[Path], poison: str) -> list[str]:
+    found: list[str] = []
+    while len(found) < len(files):  # a reader that kills its process is asked for the files behind
+        rest = files[len(found) :]
+        done = subprocess.run(
+            [sys.executable, __file__, reader, *map(str, rest)],
+            env={**os.environ, "MALLOC_PERTURB_": poison, "PYTHONHASHSEED": "0"},
+            capture_output=True,
+            text=True,
+            timeout=60 + SECONDS * len(rest),
+            check=False,
+        )
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        found += lines
+        if len(lines) < len(rest):
+            found.append(f"broke: the process ended with {done.returncode}: {done.stderr[-2000:]}")
+    return found
+
+
+def _judge(read: object, path: Path) -> str:
+    assert callable(read)
+    begun = time.monotonic()
+    try:
+        outcome = f"right {hashlib.sha256(read(path)).hexdigest()}"
+    except GenrestoreError as problem:
+        sentence = str(problem)
+        outcome = f"said {sentence}" if sentence and "\n" not in sentence else f"broke: not one sentence: {sentence!r}"
+    except BaseException:
+        outcome = f"broke: {traceback.format_exc()}"
+    seconds = time.monotonic() - begun
+    return outcome if seconds < SECONDS else f"broke: {seconds:.0f} s for {path.name}"
+
+
+def main() -> None:
+    reader, *paths = sys.argv[1:]
+    module, _, name = reader.partition(":")
+    sys.path.insert(0, str(Path(__file__).parent))
+    read = getattr(importlib.import_module(module), name)
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        here = int(statm.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (here + MEMORY, here + MEMORY))
+    for path in paths:
+        print(json.dumps(_judge(read, Path(path))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
