@@ -4,7 +4,7 @@ A recipe lists steps of AUGMENT by name, in the order in which they are applied;
 """
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -140,6 +140,11 @@ def find(name: str) -> Augment:
             f"not {text!r}."
         )
     return partial(_numbered, step.apply, number)
+
+
+def only_moves(names: Iterable[str]) -> bool:
+    """Whether these steps change no sample, but where it lies: they mirror, flip and turn."""
+    return all(name in AUGMENT and AUGMENT[name].number is None for name in names)
 
 
 def _numbered(

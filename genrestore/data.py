@@ -2,22 +2,20 @@
 
 import dataclasses
 import math
-import multiprocessing
-import os
 import threading
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from genrestore import augment, degrade, flaws
 from genrestore.card import DataSource
@@ -31,7 +29,9 @@ LEAST = {"whole": 16, "crops": 4}  # pictures without which training does not be
 ENOUGH = {"whole": 1000, "crops": 100}  # pictures that a good result takes; advice
 TEXT = 128  # bytes of a caption that a net gets
 AHEAD = 3  # batches that are prepared while one is used
-PROCESSES = 16  # that prepare batches for a GPU, at most
+STALLED = 300.0  # seconds after which a batch that does not come will not come
+
+T = TypeVar("T")
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------
@@ -197,9 +197,26 @@ def _index(seed: int, position: int, count: int) -> int:
     return int(_shuffle(seed % 2**64, epoch, count)[place])
 
 
-def _generator(seed: int, position: int) -> np.random.Generator:
+def indices(pictures: Pictures, recipe: TrainRecipe, positions: list[int]) -> list[int]:
+    """Which pictures stand at these positions of the endless row of shuffles."""
+    return [_index(recipe.seed, position, len(pictures)) for position in positions]
+
+
+def generator(seed: int, position: int) -> np.random.Generator:
     """The randomness of one place in the endless row; such streams are independent by construction."""
     return np.random.Generator(np.random.Philox(key=np.array([seed % 2**64, position], np.uint64)))
+
+
+def simple(recipe: TrainRecipe) -> bool:
+    """Whether pictures are only stacked, mirrored at the most: common, and ten times as fast as one by one."""
+    return use(recipe) == "whole" and recipe.augment in ((), ("mirror",))
+
+
+def mirrored(recipe: TrainRecipe, step: int, rows: range) -> np.ndarray:
+    """(B,) bool: which rows a `simple` recipe mirrors."""
+    if not recipe.augment:
+        return np.zeros(len(rows), bool)
+    return generator(recipe.seed, step).random(recipe.batch)[rows] < 0.5
 
 
 def batch(pictures: Pictures, recipe: TrainRecipe, step: int, rows: range | None = None) -> dict[str, Tensor]:
@@ -212,21 +229,26 @@ def batch(pictures: Pictures, recipe: TrainRecipe, step: int, rows: range | None
     """
     rows = range(recipe.batch) if rows is None else rows
     positions = [step * recipe.batch + row for row in rows]
-    indices = [_index(recipe.seed, position, len(pictures)) for position in positions]
-    if use(recipe) == "whole" and recipe.augment in ((), ("mirror",)):  # common, and ten times as fast as one by one
-        images = np.stack([pictures[index] for index in indices])
-        if recipe.augment:
-            mirrored = _generator(recipe.seed, step).random(recipe.batch)[rows] < 0.5
-            images[mirrored] = images[mirrored, :, ::-1]
+    which = indices(pictures, recipe, positions)
+    if simple(recipe):
+        images = np.stack([pictures[index] for index in which])
+        turned = mirrored(recipe, step, rows)
+        images[turned] = images[turned, :, ::-1]
         out = {"image": tensor(images)}
     else:
-        rngs = [_generator(recipe.seed, position) for position in positions]
-        crops = [_drawn(pictures, index, recipe, rng) for index, rng in zip(indices, rngs, strict=True)]
+        rngs = [generator(recipe.seed, position) for position in positions]
+        crops = [_drawn(pictures, index, recipe, rng) for index, rng in zip(which, rngs, strict=True)]
         out = degrade.find(recipe.degrade)(tensor(np.stack(crops)), rngs)
+    return out | extras(pictures, which)
+
+
+def extras(pictures: Pictures, which: list[int]) -> dict[str, Tensor]:
+    """What a batch holds beside its pictures: "label" and "text", where there are any."""
+    out: dict[str, Tensor] = {}
     if pictures.labels is not None:
-        out["label"] = torch.from_numpy(pictures.labels[indices].astype(np.int64))
+        out["label"] = torch.from_numpy(pictures.labels[which].astype(np.int64))
     if pictures.captions:
-        out["text"] = torch.from_numpy(np.stack([_letters(pictures.captions[index]) for index in indices]))
+        out["text"] = torch.from_numpy(np.stack([_letters(pictures.captions[index]) for index in which]))
     return out
 
 
@@ -251,15 +273,20 @@ def _drawn(pictures: Pictures, index: int, recipe: TrainRecipe, rng: np.random.G
     return crop
 
 
+def corners(pictures: Pictures, index: int, size: int, places: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+    """`places` random corners (y, x) of squares of `size` pixels."""
+    height, width = pictures.shapes[index, :2].tolist()
+    return [(int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1))) for _ in range(places)]
+
+
 def _crop(pictures: Pictures, index: int, size: int, places: int, rng: np.random.Generator) -> np.ndarray:
     """A square of `size` pixels: of `places` random ones the one with the most detail, for flat sky teaches little."""
-    height, width = pictures.shapes[index, :2].tolist()
-    corners = [(int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1))) for _ in range(places)]
-    crops = [pictures.rows(index, y, size)[:, x : x + size] for y, x in corners]
-    return crops[0] if places == 1 else max(crops, key=_detail)
+    found = corners(pictures, index, size, places, rng)
+    crops = [pictures.rows(index, y, size)[:, x : x + size] for y, x in found]
+    return crops[0] if places == 1 else max(crops, key=detail)
 
 
-def _detail(crop: np.ndarray) -> float:
+def detail(crop: np.ndarray) -> float:
     """Mean contrast over two pixels, along every third row and column of one channel: 0 to 255."""
     channel = crop[..., crop.shape[2] // 2].astype(np.int16)
     along, down = channel[::3], channel[:, ::3]
@@ -267,73 +294,38 @@ def _detail(crop: np.ndarray) -> float:
 
 
 def batches(
-    pictures: Pictures, recipe: TrainRecipe, start: int = 0, rows: range | None = None, processes: int = 0
+    pictures: Pictures, recipe: TrainRecipe, start: int = 0, rows: range | None = None, threads: int = 1
 ) -> Generator[dict[str, Tensor], None, None]:
-    """The batches from step `start` to the recipe's last one; one worker thread prepares the next ones while one is used.
+    """The batches from step `start` to the recipe's last one; worker threads prepare the next ones while one is used."""
+    return ahead(lambda step: batch(pictures, recipe, step, rows), range(start, recipe.last), threads)
 
-    With `processes`, as many of them do, for a GPU that would outrun the thread; samples then come as uint8, for
-    `unpacked`.
+
+def ahead(make: Callable[[int], T], steps: range, threads: int = 1) -> Generator[T, None, None]:
+    """make(step) for each step, in order, prepared by threads while an earlier one is used.
+
+    Threads and no processes: one that is forked while other threads hold locks may never wake up, and one that is begun anew
+    runs the program that began the training once more.
+
+    Raises:
+        TrainingError: none came for STALLED seconds, and whatever `make` raises.
     """
-    steps = range(start, recipe.last)
-    if processes:
-        yield from _from_processes(pictures, recipe, steps, rows, processes)
-        return
-    with ThreadPoolExecutor(1, "batches") as worker:
-        pending: deque[Future[dict[str, Tensor]]] = deque()
-        try:
-            for step in steps:
-                pending.append(worker.submit(batch, pictures, recipe, step, rows))
-                if len(pending) > AHEAD:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            worker.shutdown(wait=False, cancel_futures=True)
-
-
-def spare_processes(sharing: int = 1) -> int:
-    """How many processes may prepare batches where `sharing` trainings share this machine; 0 where none can be forked."""
-    if "fork" not in multiprocessing.get_all_start_methods():
-        return 0  # each would be sent a copy of all pictures
-    return max(1, min(PROCESSES, (os.cpu_count() or 1) // sharing - 1))
-
-
-class _Batches(Dataset[dict[str, Tensor] | TrainingError]):
-    """The batches by step, in a quarter of the bytes: every sample is a whole number of 255ths."""
-
-    def __init__(self, pictures: Pictures, recipe: TrainRecipe, rows: range | None) -> None:
-        self.pictures, self.recipe, self.rows = pictures, recipe, rows
-
-    def __getitem__(self, step: int) -> dict[str, Tensor] | TrainingError:
-        try:
-            made = batch(self.pictures, self.recipe, step, self.rows)
-        except TrainingError as problem:
-            return problem  # raised here it would arrive as a traceback in one long text
-        return {
-            key: value.mul(255).round_().byte() if value.is_floating_point() else value for key, value in made.items()
-        }
-
-
-def _from_processes(
-    pictures: Pictures, recipe: TrainRecipe, steps: range, rows: range | None, processes: int
-) -> Generator[dict[str, Tensor], None, None]:
-    loader = DataLoader(
-        _Batches(pictures, recipe, rows),
-        batch_size=None,
-        sampler=steps,
-        num_workers=processes,
-        pin_memory=torch.cuda.is_available(),
-        multiprocessing_context="fork",
-    )
-    for made in loader:
-        if isinstance(made, TrainingError):
-            raise made
-        yield made
-
-
-def unpacked(value: Tensor) -> Tensor:
-    """Samples as nets take them: uint8 (B, C, H, W) → float32 in [0, 1]; anything else as it is."""
-    return value.float() / 255 if value.dim() == 4 and value.dtype == torch.uint8 else value
+    workers = ThreadPoolExecutor(threads, "batches")
+    pending: deque[Future[T]] = deque()
+    stalled = False
+    try:
+        for step in steps:
+            pending.append(workers.submit(make, step))
+            if len(pending) > AHEAD + threads - 1:
+                yield pending.popleft().result(STALLED)
+        while pending:
+            yield pending.popleft().result(STALLED)
+    except TimeoutError:
+        stalled = True
+        raise TrainingError(
+            f"No pictures came for {STALLED:g} seconds; see whether the disk that holds them still answers, then resume."
+        ) from None
+    finally:
+        workers.shutdown(wait=not stalled, cancel_futures=True)
 
 
 # --- a look at them --------------------------------------------------------------------------------------------------
@@ -349,7 +341,7 @@ def preview(pictures: Pictures, recipe: TrainRecipe, rows: int = 4, columns: int
     spoil = degrade.find(recipe.degrade)
     cells: list[Tensor] = []
     for row, index in enumerate(np.linspace(0, len(pictures) - 1, rows).round().astype(int).tolist()):
-        rngs = [_generator(recipe.seed, row * columns + column) for column in range(1, columns)]
+        rngs = [generator(recipe.seed, row * columns + column) for column in range(1, columns)]
         cells.append(tensor(square(pictures[index], recipe.size)[None]))
         if rngs:
             drawn = np.stack([_drawn(pictures, index, recipe, rng) for rng in rngs])

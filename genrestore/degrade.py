@@ -1,17 +1,20 @@
 """What spoils a picture on purpose: shrinking, blur, noise, JPEG, holes, seeded; for training data, tests and benchmarks alike.
 
 A recipe names it in one word: "none", "holes:scratch,text", or steps of STEPS joined by "+", such as
-"blur:0.2-2+shrink:4+noise:0-10+jpeg:30-95". A range is drawn from anew for each picture.
+"blur:0.2-2+shrink:4+noise:0-10+jpeg:30-95". A range is drawn from anew for each picture, and so is one of several chains that
+stand between "|", as in "noise:0-55|jpeg:10-95".
 """
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -186,11 +189,14 @@ FAMILIES: dict[str, Callable[[np.random.Generator, int, int], Image.Image]] = {
 
 # --- steps that join into one degradation ---------------------------------------------------------------------------
 
+LEVELS = ("noise", "jpeg", "blur")  # what a batch tells of each picture: how strongly these have spoilt it
+
 
 class Step(Protocol):
-    """One step: a picture (C, H, W) float32 in [0, 1] → the same, `scale` times smaller.
+    """One step, `scale` times smaller: first its numbers are drawn, then it is applied to one picture or to a batch.
 
-    By numpy sample by sample, for torch would take its threads from the training step; it multiplies the matrices only.
+    One picture is spoilt by numpy, for torch would take its threads from the training step; a batch where it lies, by torch.
+    Both compute the same, but noise, of which each has its own, and JPEG, which a batch goes through in floating point.
     """
 
     @property
@@ -201,7 +207,26 @@ class Step(Protocol):
         """Pixels of its result to each side that the edge of the picture has reached."""
         ...
 
-    def __call__(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray: ...
+    @property
+    def count(self) -> int:
+        """How many numbers it draws."""
+        ...
+
+    def draw(self, rng: np.random.Generator) -> tuple[float, ...]:
+        """Its numbers for one picture."""
+        ...
+
+    def level(self, drawn: Sequence[float]) -> tuple[str, float] | None:
+        """How strongly these numbers spoil, and which of LEVELS it is."""
+        ...
+
+    def one(self, picture: np.ndarray, drawn: Sequence[float], rng: np.random.Generator) -> np.ndarray:
+        """A picture (C, H, W) float32 in [0, 1] → the spoilt one."""
+        ...
+
+    def many(self, pictures: Tensor, drawn: Tensor, generator: torch.Generator) -> Tensor:
+        """Pictures (B, C, H, W) and their numbers (B, n), on one device → the spoilt ones."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -210,15 +235,34 @@ class Shrink:
 
     scale: int
     kernels: tuple[str, ...] = ("bicubic",)
+    count: int = 1
 
     @property
     def margin(self) -> int:
         return max(KERNELS[kernel].reach for kernel in self.kernels) + 1  # one for rounding
 
-    def __call__(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        kernel = self.kernels[int(rng.integers(len(self.kernels)))]
+    def draw(self, rng: np.random.Generator) -> tuple[float, ...]:
+        return (float(rng.integers(len(self.kernels))),)
+
+    def level(self, drawn: Sequence[float]) -> None:
+        return None
+
+    def one(self, picture: np.ndarray, drawn: Sequence[float], rng: np.random.Generator) -> np.ndarray:
         height, width = (length // self.scale for length in picture.shape[1:])
-        return shrink(torch.from_numpy(picture)[None], height, width, kernel)[0].numpy()
+        return shrink(torch.from_numpy(picture)[None], height, width, self.kernels[int(drawn[0])])[0].numpy()
+
+    def many(self, pictures: Tensor, drawn: Tensor, generator: torch.Generator) -> Tensor:
+        rows, columns = (self._matrices(length, pictures.device)[drawn[:, 0].long()] for length in pictures.shape[2:])
+        return quantise(quantise(rows @ pictures) @ columns.mT)
+
+    def _matrices(self, length: int, device: torch.device) -> Tensor:
+        """(kernels, 1, length // scale, length)"""
+        return _resizing(length, length // self.scale, self.kernels, device)
+
+
+@lru_cache(maxsize=64)
+def _resizing(length: int, out: int, kernels: tuple[str, ...], device: torch.device) -> Tensor:
+    return torch.stack([resize_matrix(length, out, kernel) for kernel in kernels])[:, None].to(device)
 
 
 @dataclass(frozen=True)
@@ -228,56 +272,166 @@ class Blur:
     low: float
     high: float
     scale: int = 1
+    count: int = 1
 
     @property
     def margin(self) -> int:
         return int(np.ceil(3 * self.high))
 
-    def __call__(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        sigma = max(rng.uniform(self.low, self.high), 1e-3)
-        rows, columns = (_gaussian(length, sigma) for length in picture.shape[1:])
+    def draw(self, rng: np.random.Generator) -> tuple[float, ...]:
+        return (max(rng.uniform(self.low, self.high), 1e-3),)
+
+    def level(self, drawn: Sequence[float]) -> tuple[str, float]:
+        return "blur", drawn[0]
+
+    def one(self, picture: np.ndarray, drawn: Sequence[float], rng: np.random.Generator) -> np.ndarray:
+        sigma = torch.tensor(drawn, dtype=torch.float64)
+        rows, columns = (_gaussian(length, sigma)[0, 0] for length in picture.shape[1:])
         return (rows @ torch.from_numpy(picture) @ columns.T).numpy()
 
+    def many(self, pictures: Tensor, drawn: Tensor, generator: torch.Generator) -> Tensor:
+        rows, columns = (_gaussian(length, drawn[:, 0].double()) for length in pictures.shape[2:])
+        return rows @ pictures @ columns.mT
 
-def _gaussian(length: int, sigma: float) -> Tensor:
-    """(length, length) matrix that blurs a row; what would lie beyond its ends counts nothing."""
-    places = np.arange(length)
-    distances = np.abs(places[:, None] - places)
-    weights = np.where(distances <= 4 * sigma, np.exp(-np.square(distances) / (2 * sigma**2)), 0)  # no denormals: slow
-    return torch.from_numpy(weights / weights.sum(1, keepdims=True)).float()
+
+def _gaussian(length: int, sigma: Tensor) -> Tensor:
+    """(B,) → (B, 1, length, length): matrices that blur a row; what would lie beyond its ends counts nothing."""
+    places = torch.arange(length, dtype=sigma.dtype, device=sigma.device)
+    distances, wide = (places[:, None] - places).abs(), sigma[:, None, None]
+    weights = torch.exp(-distances.square() / (2 * wide.square()))
+    weights = torch.where(distances <= 4 * wide, weights, 0.0)  # no denormals: slow
+    return (weights / weights.sum(2, keepdim=True)).float()[:, None]
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Gaussian noise of a standard deviation drawn from a range in levels of 255."""
+    """Gaussian noise of a standard deviation drawn from a range in levels of 255.
+
+    `raw`: at the end of a chain nothing is clipped or rounded, as papers measure denoising, but no camera stores pictures.
+    """
 
     low: float
     high: float
+    raw: bool = False
     scale: int = 1
     margin: int = 0
+    count: int = 1
 
-    def __call__(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        sigma = np.float32(rng.uniform(self.low, self.high) / 255)
-        return picture + sigma * rng.standard_normal(picture.shape, dtype=np.float32)
+    def draw(self, rng: np.random.Generator) -> tuple[float, ...]:
+        return (rng.uniform(self.low, self.high) / 255,)
+
+    def level(self, drawn: Sequence[float]) -> tuple[str, float]:
+        return "noise", drawn[0]
+
+    def one(self, picture: np.ndarray, drawn: Sequence[float], rng: np.random.Generator) -> np.ndarray:
+        return picture + np.float32(drawn[0]) * rng.standard_normal(picture.shape, dtype=np.float32)
+
+    def many(self, pictures: Tensor, drawn: Tensor, generator: torch.Generator) -> Tensor:
+        noise = torch.randn(pictures.shape, device=pictures.device, generator=generator)
+        return pictures + drawn[:, :, None, None] * noise
+
+
+MCU = 16  # pixels a side of what JPEG codes together, with colours at half the resolution
+# Of libjpeg at quality 50: ITU-T T.81, annex K, tables K.1 and K.2
+LUMA = (
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
+    14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
+    18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
+    49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
+)  # fmt: skip
+CHROMA = (
+    17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99,
+    24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99,
+    *([99] * 36),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Jpeg:
-    """Stored as JPEG of a quality drawn from a range, colours at half the resolution."""
+    """Stored as JPEG of a quality drawn from a range, colours at half the resolution, on a grid that begins anywhere."""
 
     low: int
     high: int
     scale: int = 1
-    margin: int = 0
+    margin: int = MCU
+    count: int = 3
 
-    def __call__(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def draw(self, rng: np.random.Generator) -> tuple[float, ...]:
+        return (float(rng.integers(self.low, self.high + 1)), *map(float, rng.integers(MCU, size=2)))
+
+    def level(self, drawn: Sequence[float]) -> tuple[str, float]:
+        return "jpeg", 1 - drawn[0] / 100
+
+    def one(self, picture: np.ndarray, drawn: Sequence[float], rng: np.random.Generator) -> np.ndarray:
+        quality, y, x = map(int, drawn)
         pixels = np.ascontiguousarray(_levels(picture).astype(np.uint8).transpose(1, 2, 0))
-        drawing = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        shifted = np.pad(pixels, ((y, 0), (x, 0), (0, 0)), mode="edge")
+        drawing = Image.fromarray(shifted[..., 0] if pixels.shape[2] == 1 else shifted)
         file = io.BytesIO()
-        drawing.save(file, "JPEG", quality=int(rng.integers(self.low, self.high + 1)))
+        drawing.save(file, "JPEG", quality=quality)
         with Image.open(file) as stored:
-            again = np.asarray(stored).reshape(pixels.shape)
+            again = np.asarray(stored).reshape(shifted.shape)[y:, x:]
         return again.transpose(2, 0, 1) / np.float32(255)
+
+    def many(self, pictures: Tensor, drawn: Tensor, generator: torch.Generator) -> Tensor:
+        count, _, height, width = pictures.shape
+        quality, y, x = (column.long() for column in drawn.unbind(1))
+        which = torch.arange(count, device=pictures.device)[:, None, None]
+        rows, columns = (
+            torch.arange(-(-(length + MCU - 1) // MCU) * MCU, device=pictures.device) for length in (height, width)
+        )
+        from_rows = (rows[None] - y[:, None]).clamp(0, height - 1)
+        from_columns = (columns[None] - x[:, None]).clamp(0, width - 1)
+        levels = (pictures.clamp(0, 1) * 255).round().permute(0, 2, 3, 1)
+        coded = _coded(levels[which, from_rows[:, :, None], from_columns[:, None]].permute(0, 3, 1, 2), quality)
+        rows, columns = rows[None, :height] + y[:, None], columns[None, :width] + x[:, None]
+        return coded.permute(0, 2, 3, 1)[which, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2) / 255
+
+
+def _coded(levels: Tensor, quality: Tensor) -> Tensor:
+    """What JPEG leaves of (B, C, H, W) whole numbers from 0 to 255, H and W multiples of MCU, at qualities (B,), as libjpeg does.
+
+    Wallace, "The JPEG still picture compression standard", 1992; JFIF 1.02 for the colours, at half the resolution.
+    """
+    scale = torch.where(quality < 50, 5000 // quality.clamp(min=1), 200 - 2 * quality)
+    luma, chroma = (_table(table, levels.device) for table in (LUMA, CHROMA))
+    luma, chroma = ((torch.floor((table * scale[:, None, None] + 50) / 100)).clamp(1, 255) for table in (luma, chroma))
+    if levels.shape[1] == 1:
+        return _stored(levels, luma)
+    red, green, blue = levels.unbind(1)
+    y = (0.299 * red + 0.587 * green + 0.114 * blue).round()
+    cb = (-0.168735892 * red - 0.331264108 * green + 0.5 * blue + 128).round()
+    cr = (0.5 * red - 0.418687589 * green - 0.081312411 * blue + 128).round()
+    halves = F.avg_pool2d(torch.stack([cb, cr], 1), 2).round()
+    y = _stored(y[:, None], luma)[:, 0]
+    halves = _stored(halves, chroma)
+    cb, cr = (F.interpolate(halves, scale_factor=2.0, mode="bilinear", align_corners=False).round() - 128).unbind(1)
+    rgb = torch.stack([y + 1.402 * cr, y - 0.344136286 * cb - 0.714136286 * cr, y + 1.772 * cb], 1)
+    return rgb.round().clamp(0, 255)
+
+
+def _stored(planes: Tensor, table: Tensor) -> Tensor:
+    """(B, C, H, W) whole numbers, each 8×8 block through its cosine transform and the table (B, 8, 8), and back."""
+    count, channels, height, width = planes.shape
+    cosines = _cosines(planes.device)
+    blocks = (planes - 128).view(count, channels, height // 8, 8, width // 8, 8).transpose(3, 4)
+    steps = table[:, None, None, None]
+    waves = (cosines @ blocks @ cosines.T / steps).round() * steps
+    back = (cosines.T @ waves @ cosines).transpose(3, 4).reshape(count, channels, height, width)
+    return (back + 128).round().clamp(0, 255)
+
+
+@lru_cache(maxsize=16)
+def _table(table: tuple[int, ...], device: torch.device) -> Tensor:
+    return torch.tensor(table, dtype=torch.float32, device=device).view(8, 8)
+
+
+@lru_cache(maxsize=8)
+def _cosines(device: torch.device) -> Tensor:
+    """(8, 8) orthonormal matrix of the cosine transform (DCT-II)."""
+    k, n = np.arange(8)[:, None], np.arange(8)[None]
+    matrix = np.cos((2 * n + 1) * k * np.pi / 16) * np.where(k == 0, np.sqrt(1 / 8), np.sqrt(2 / 8))
+    return torch.from_numpy(matrix).float().to(device)
 
 
 def _levels(picture: np.ndarray) -> np.ndarray:
@@ -302,6 +456,13 @@ def _range(detail: str, lowest: float, highest: float) -> tuple[float, float]:
     return ends
 
 
+def _noise(detail: str) -> Noise:
+    sigma, _, raw = detail.partition(":")
+    if raw not in ("", "raw"):
+        raise ValueError
+    return Noise(*_range(sigma, 0, 255), raw=bool(raw))
+
+
 class Entry(NamedTuple):
     """How a step is written, and what reads what stands behind its colon (ValueError: it cannot)."""
 
@@ -312,7 +473,7 @@ class Entry(NamedTuple):
 STEPS = {
     "shrink": Entry(f"shrink:SCALE[:{','.join(KERNELS)}]", _shrink),
     "blur": Entry("blur:SIGMA-SIGMA in pixels up to 20", lambda detail: Blur(*_range(detail, 0, 20))),
-    "noise": Entry("noise:SIGMA-SIGMA in levels up to 255", lambda detail: Noise(*_range(detail, 0, 255))),
+    "noise": Entry("noise:SIGMA-SIGMA[:raw] in levels up to 255", _noise),
     "jpeg": Entry("jpeg:QUALITY-QUALITY from 1 to 100", lambda detail: Jpeg(*map(int, _range(detail, 1, 100)))),
 }
 
@@ -320,7 +481,11 @@ STEPS = {
 
 
 class Degradation(Protocol):
-    """Turns clean pictures into what the net is given and what it should give back."""
+    """Turns clean pictures into what the net is given and what it should give back.
+
+    `draw` decides for one picture of (height, width) by its own generator, so that what becomes of one depends on no other;
+    `spoil` is a batch where it lies, of what was drawn; calling it is both, by numpy, picture by picture.
+    """
 
     @property
     def margin(self) -> int:
@@ -333,8 +498,19 @@ class Degradation(Protocol):
         ...
 
     def __call__(self, image: Tensor, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
-        """(B, C, H, W) in [0, 1] and a generator for each picture: what becomes of one depends on no other."""
+        """(B, C, H, W) in [0, 1] and a generator for each picture → a batch."""
         ...
+
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+        """What is decided for one picture."""
+        ...
+
+    def spoil(self, image: Tensor, drawn: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """(B, C, H, W) in [0, 1] and (B, …), what was drawn → a batch, on the device of both."""
+        ...
+
+
+NOTHING = np.empty(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -347,41 +523,120 @@ class Keep:
     def __call__(self, image: Tensor, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
         return {"image": image}
 
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+        return NOTHING
+
+    def spoil(self, image: Tensor, drawn: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        return {"image": image}
+
 
 @dataclass(frozen=True)
-class Chain:
-    """Adds "low": the picture after all steps, stored in 8 bits."""
+class Chains:
+    """Adds "low", the picture after all steps of a chain, stored in 8 bits (but for raw noise), and "levels" (B, 3), how strongly those of LEVELS
+    have spoilt it. Of several chains each picture goes through one, drawn for it."""
 
-    steps: tuple[Step, ...]
+    chains: tuple[tuple[Step, ...], ...]
 
     @property
     def scale(self) -> int:
-        return int(np.prod([step.scale for step in self.steps]))
+        return _scale(self.chains[0])
 
     @property
     def margin(self) -> int:
-        margin, scale = 0, 1
-        for step in self.steps:
-            scale *= step.scale
-            margin += step.margin * scale
-        return -(-margin // scale) * scale
+        margins = [0]
+        for chain in self.chains:
+            margin, scale = 0, 1
+            for step in chain:
+                scale *= step.scale
+                margin += step.margin * scale
+            margins.append(-(-margin // scale) * scale)
+        return max(margins)
 
     def __call__(self, image: Tensor, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
         pictures = image.numpy()
-        low = np.stack([self._spoilt(picture, rng) for picture, rng in zip(pictures, rngs, strict=True)])
-        return {"image": _inner(pictures, self.margin), "low": _inner(low, self.margin // self.scale)}
+        low, levels = zip(
+            *(self._spoilt(picture, rng) for picture, rng in zip(pictures, rngs, strict=True)), strict=True
+        )
+        return {
+            "image": torch.from_numpy(np.ascontiguousarray(_inner(pictures, self.margin))),
+            "low": torch.from_numpy(np.ascontiguousarray(_inner(np.stack(low), self.margin // self.scale))),
+            "levels": torch.from_numpy(np.stack(levels)),
+        }
 
-    def _spoilt(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _spoilt(self, picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         picture = picture.copy()  # in memory of its own, so that sums do not depend on where it lies among others
-        for step in self.steps:
-            picture = step(picture, rng)
-        return _levels(picture) / np.float32(255)
+        levels = np.zeros(len(LEVELS), np.float32)
+        chain = self.chains[self._which(rng)]
+        for step in chain:
+            drawn = step.draw(rng)
+            picture = step.one(picture, drawn, rng)
+            _note(levels, step, drawn)
+        return picture if _raw(chain) else _levels(picture) / np.float32(255), levels
+
+    def _which(self, rng: np.random.Generator) -> int:
+        return int(rng.integers(len(self.chains))) if len(self.chains) > 1 else 0
+
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+        """Which chain, the levels, and the numbers of every chain's steps one after the other, 0 for those not drawn."""
+        which = self._which(rng)
+        levels = np.zeros(len(LEVELS), np.float32)
+        numbers: list[float] = []
+        for place, chain in enumerate(self.chains):
+            for step in chain:
+                if place == which:
+                    drawn = step.draw(rng)
+                    _note(levels, step, drawn)
+                    numbers += drawn
+                else:
+                    numbers += [0.0] * step.count
+        return np.array([which, *levels, *numbers], np.float32)
+
+    def spoil(self, image: Tensor, drawn: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        which, levels, numbers = drawn[:, 0], drawn[:, 1 : 1 + len(LEVELS)], drawn[:, 1 + len(LEVELS) :]
+        low, begin = image, 0
+        with _whole_products():
+            for place, chain in enumerate(self.chains):
+                spoilt = image
+                for step in chain:
+                    spoilt = step.many(spoilt, numbers[:, begin : begin + step.count], generator)
+                    begin += step.count
+                spoilt = spoilt if _raw(chain) else quantise(spoilt)
+                low = spoilt if place == 0 else torch.where((which == place)[:, None, None, None], spoilt, low)
+        return {
+            "image": _inner(image, self.margin),
+            "low": _inner(low, self.margin // self.scale),
+            "levels": levels,
+        }
 
 
-def _inner(pictures: np.ndarray, margin: int) -> Tensor:
+def _raw(chain: tuple[Step, ...]) -> bool:
+    return isinstance(chain[-1], Noise) and chain[-1].raw
+
+
+def _scale(chain: tuple[Step, ...]) -> int:
+    return int(np.prod([step.scale for step in chain]))
+
+
+def _note(levels: np.ndarray, step: Step, drawn: Sequence[float]) -> None:
+    if (told := step.level(drawn)) is not None:
+        place = LEVELS.index(told[0])
+        levels[place] = max(levels[place], told[1])
+
+
+@contextmanager
+def _whole_products() -> Generator[None, None, None]:
+    """Within the block a GPU multiplies matrices in full single precision: TF32 keeps ten bits, a picture needs eight."""
+    usual = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = usual
+
+
+def _inner(pictures: Any, margin: int) -> Any:
     height, width = pictures.shape[-2:]
-    inner = pictures[..., margin : height - margin, margin : width - margin]
-    return torch.from_numpy(np.ascontiguousarray(inner))
+    return pictures[..., margin : height - margin, margin : width - margin]
 
 
 @dataclass(frozen=True)
@@ -393,20 +648,24 @@ class Holes:
     scale: int = 1
 
     def __call__(self, image: Tensor, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
-        masks = [self._mask(rng, image.shape[-2], image.shape[-1]) for rng in rngs]
+        masks = [self.draw(rng, image.shape[-2], image.shape[-1]) for rng in rngs]
         return {"image": image, "mask": torch.from_numpy(np.stack(masks)[:, None]).float()}
 
-    def _mask(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+        """(height, width) bool, True in the hole."""
         while True:
             family = FAMILIES[self.families[int(rng.integers(len(self.families)))]]
             mask = np.asarray(family(rng, height, width)) > 127
             if 0.002 < mask.mean() < 0.8:  # nothing to learn from an empty hole, nor from a lost picture
                 return mask
 
+    def spoil(self, image: Tensor, drawn: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        return {"image": image, "mask": drawn[:, None].float()}
+
 
 @lru_cache(maxsize=64)
 def find(name: str) -> Degradation:
-    """The degradation a recipe names: "none", "shrink:4", "holes:scratch,text", "blur:0.2-2+jpeg:30-95".
+    """The degradation a recipe names: "none", "shrink:4", "holes:scratch,text", "blur:0.2-2+jpeg:30-95", "noise:9|jpeg:50".
 
     Raises:
         TrainingError: there is none of that name, or its numbers are out of their bounds.
@@ -417,11 +676,17 @@ def find(name: str) -> Degradation:
     families = tuple(detail.split(","))
     if kind == "holes" and set(families) <= set(FAMILIES):
         return Holes(families)
-    parts = [part.partition(":") for part in name.split("+")]
     try:
-        return Chain(tuple(STEPS[kind].parse(detail) for kind, _, detail in parts))
+        chains = tuple(
+            tuple(STEPS[kind].parse(detail) for kind, _, detail in (part.partition(":") for part in chain.split("+")))
+            for chain in name.split("|")
+        )
     except (KeyError, ValueError):
         forms = "; ".join(entry.form for entry in STEPS.values())
         raise TrainingError(
-            f"degrade must be none, holes:FAMILY,… of {', '.join(FAMILIES)}, or steps joined by + ({forms}); not {name!r}."
+            f"degrade must be none, holes:FAMILY,… of {', '.join(FAMILIES)}, or steps joined by +, chains of them by | "
+            f"({forms}); not {name!r}."
         ) from None
+    if len({_scale(chain) for chain in chains}) > 1:
+        raise TrainingError(f"The chains of a degradation must shrink alike; {name!r} does not.")
+    return Chains(chains)

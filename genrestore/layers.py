@@ -1,5 +1,9 @@
 """Blocks that more than one model uses, and the classical fills that repair starts from."""
 
+import itertools
+from collections.abc import Callable
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -29,8 +33,7 @@ def pull_push(image: Tensor, mask: Tensor) -> Tensor:
     approach it as 1 − (1 − w)^CONFIDENCE.
     image (B, C, H, W), mask (B, 1, H, W) → (B, C, H, W). A picture without a known pixel becomes 0.
     """
-    taps = torch.tensor(BINOMIAL, device=image.device, dtype=image.dtype) / sum(BINOMIAL)
-    kernel = torch.outer(taps, taps)[None, None]
+    kernel = _binomial(image.device, image.dtype)
     known = 1 - mask
     colour, weight = image * known, known  # colours are premultiplied by their weights
     levels = [(colour, weight)]
@@ -47,6 +50,13 @@ def pull_push(image: Tensor, mask: Tensor) -> Tensor:
         coarse = F.interpolate(filled, scale_factor=2.0, mode="bilinear", align_corners=False)[..., :height, :width]
         filled = colour + (1 - weight) * coarse
     return image * known + filled * mask
+
+
+@lru_cache(maxsize=8)
+def _binomial(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """(1, 1, 4, 4), kept where it is used: to bring it there anew would wait for the device."""
+    taps = torch.tensor(BINOMIAL, device=device, dtype=dtype) / sum(BINOMIAL)
+    return torch.outer(taps, taps)[None, None]
 
 
 def _halved(plane: Tensor, kernel: Tensor) -> Tensor:
@@ -88,6 +98,79 @@ def biharmonic(image: Tensor, mask: Tensor, steps: int = 40) -> Tensor:
         direction = residual + lower / energy.clamp(min=1e-20) * direction
         energy = lower
     return torch.where(mask > 0, filled.clamp(0, 1), image)
+
+
+class Residual(nn.Module):
+    """x + conv(SiLU(conv(x))). He, Zhang, Ren & Sun, CVPR 2016, arXiv:1512.03385; without normalisation."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.silu(self.first(x)))
+
+
+class GatedResidual(Residual):
+    """x + (x + y)·(sigmoid(y) − ½) with y = conv(leaky ReLU(conv(x))): the gate costs no parameter.
+
+    After the attention of Wan et al., "Swift parameter-free attention network", CVPRW 2024, arXiv:2311.12770.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.second(F.leaky_relu(self.first(x), 0.1))
+        return x + (x + y) * (torch.sigmoid(y) - 0.5)
+
+
+class UNet(nn.Module):
+    """(B, inputs, H, W) → (B, outputs, H, W): residual blocks on levels of full, half, quarter … size, joined by sums.
+
+    Ronneberger, Fischer & Brox, "U-Net", MICCAI 2015, arXiv:1505.04597; sums instead of concatenations, strided convolutions
+    down, 1×1 convolutions and pixel shuffle up. H and W are multiples of 2^(levels − 1).
+
+    Args:
+        inputs: channels.
+        outputs: channels.
+        widths: channels of each level, the full size first.
+        blocks: on each level, on the way down and again on the way up; on the coarsest once.
+        block: made of a number of channels.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        widths: tuple[int, ...],
+        blocks: tuple[int, ...],
+        block: Callable[[int], nn.Module] = Residual,
+    ) -> None:
+        super().__init__()
+
+        def level(width: int, count: int) -> nn.Sequential:
+            return nn.Sequential(*(block(width) for _ in range(count)))
+
+        self.channels = inputs
+        self.enter = nn.Conv2d(inputs, widths[0], 3, padding=1)
+        self.fall = nn.ModuleList(map(level, widths, blocks))
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in itertools.pairwise(widths))
+        self.up = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in itertools.pairwise(widths))
+        self.rise = nn.ModuleList(map(level, widths[:-1], blocks[:-1]))
+        self.leave = nn.Conv2d(widths[0], outputs, 3, padding=1)
+        assert self.leave.bias is not None
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.enter(x)
+        skips: list[Tensor] = []
+        for level, blocks in enumerate(self.fall):
+            x = blocks(x)
+            if level < len(self.down):
+                skips.append(x)
+                x = self.down[level](x)
+        for level in reversed(range(len(skips))):
+            x = self.rise[level](skips[level] + F.pixel_shuffle(self.up[level](x), 2))
+        return self.leave(x)
 
 
 def add_dropout(net: nn.Module, share: float) -> None:

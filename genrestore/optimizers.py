@@ -60,7 +60,7 @@ class Muon(torch.optim.Optimizer):
             else:
                 self._adam(parameters, group["lr"], *group["betas"])
 
-    def _muon(self, parameters: list[nn.Parameter], lr: float) -> None:
+    def _muon(self, parameters: list[nn.Parameter], lr: float | Tensor) -> None:
         """Nesterov momentum, orthogonalised; weights of one shape go together, for one product of many is faster."""
         by_shape: dict[torch.Size, list[nn.Parameter]] = {}
         for parameter in parameters:
@@ -73,11 +73,10 @@ class Muon(torch.optim.Optimizer):
                 momentum.lerp_(gradient, 1 - MOMENTUM)
                 updates.append(gradient.lerp(momentum, MOMENTUM).flatten(1))
             together = orthogonalised(torch.stack(updates))
-            scale = RMS * max(together.shape[1:]) ** 0.5
-            for parameter, update in zip(alike, together, strict=True):
-                parameter.add_(update.view_as(parameter), alpha=-lr * scale)
+            together = together * (lr * RMS * max(together.shape[1:]) ** 0.5)
+            torch._foreach_sub_(alike, [update.view_as(weight) for weight, update in zip(alike, together, strict=True)])
 
-    def _adam(self, parameters: list[nn.Parameter], lr: float, first: float, second: float) -> None:
+    def _adam(self, parameters: list[nn.Parameter], lr: float | Tensor, first: float, second: float) -> None:
         """Kingma & Ba, "Adam: a method for stochastic optimization", ICLR 2015. arXiv:1412.6980"""
         adam(
             cast(list[Tensor], parameters),
@@ -114,12 +113,15 @@ def build(recipe: TrainRecipe, module: nn.Module) -> torch.optim.Optimizer:
         raise TrainingError("muon has no weight decay here; set weight_decay to 0, or optimizer to adamw.")
     weights = list(module.parameters())
     common: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
+    # On a GPU a step can be recorded if all that changes in it are tensors there, the learning rate among them.
+    on_gpu = weights[0].is_cuda
+    capturable: dict[str, Any] = {**common, "capturable": on_gpu}
     makers: dict[str, Callable[[], torch.optim.Optimizer]] = {
-        "gd": lambda: torch.optim.SGD(weights, **common),
-        "sgd": lambda: torch.optim.SGD(weights, momentum=recipe.momentum, **common),
-        "rmsprop": lambda: torch.optim.RMSprop(weights, alpha=recipe.betas[1], **common),
-        "adam": lambda: torch.optim.Adam(weights, betas=recipe.betas, fused=True, **common),
-        "adamw": lambda: torch.optim.AdamW(weights, betas=recipe.betas, fused=True, **common),
+        "gd": lambda: torch.optim.SGD(weights, fused=on_gpu, **common),
+        "sgd": lambda: torch.optim.SGD(weights, momentum=recipe.momentum, fused=on_gpu, **common),
+        "rmsprop": lambda: torch.optim.RMSprop(weights, alpha=recipe.betas[1], **capturable),
+        "adam": lambda: torch.optim.Adam(weights, betas=recipe.betas, fused=True, **capturable),
+        "adamw": lambda: torch.optim.AdamW(weights, betas=recipe.betas, fused=True, **capturable),
         "muon": lambda: Muon(weights, recipe.lr, recipe.betas),
     }
     assert set(makers) == set(OPTIMIZERS)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SCHEDULES = ("constant", "step", "cosine", "trapezoid")
 OPTIMIZERS = ("gd", "sgd", "adam", "adamw", "rmsprop", "muon")
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
 FLAWS = ("broken", "tiny", "duplicate", "grey")  # what the data doctor finds and a run can leave out
 # Licences that can be named in one word: SPDX identifiers, and three for pictures that have none of these.
 LICENCES = (
@@ -75,7 +75,9 @@ class TrainRecipe:
     beta_warmup: int = 0  # steps during which beta rises from 0
     r1: float = 0.0  # weight of a critic's gradient penalty; 0 = none
     # computing
-    precision: str = "fp32"  # auto: bf16 where this machine multiplies faster in it
+    precision: str = (
+        "fp32"  # auto: bf16 where this machine multiplies faster in it; tf32: fp32, a GPU multiplies ten bits
+    )
     compile: bool = False  # torch.compile
     seed: int = 0
 
@@ -157,9 +159,9 @@ class TrainRecipe:
             return dataclasses.replace(again, steps=max(1, steps), stop=0)
         return dataclasses.replace(again, stop=steps if 0 < steps < self.steps else 0)
 
-    def kl_weight(self, step: int) -> float:
+    def kl_weight(self, step: "Tensor") -> "Tensor | float":
         """β at `step` (0-based)."""
-        return self.beta * (min(1.0, (step + 1) / self.beta_warmup) if self.beta_warmup else 1.0)
+        return self.beta * ((step + 1) / self.beta_warmup).clamp(max=1) if self.beta_warmup else self.beta
 
 
 def changed(recipe: TrainRecipe, settings: dict[str, Any]) -> TrainRecipe:
@@ -252,7 +254,8 @@ class Phase:
     """One player's turn in a training step: the training loop knows nothing else about a net.
 
     `loss` maps a batch (a dict of tensors; "step" is the 0-based step) to a scalar; `optimizer` holds the parameters that this
-    turn moves.
+    turn moves. On a GPU the turn is recorded and repeated, so what changes from step to step comes in the batch or is drawn by
+    torch on the device, and nothing asks a tensor for its value: such a turn runs too, but not recorded.
     """
 
     name: str

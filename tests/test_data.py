@@ -658,28 +658,32 @@ def test_the_worker_runs_ahead_and_ends_with_its_reader(monkeypatch: pytest.Monk
     assert workers() == 0
 
 
-@pytest.mark.parametrize("degrade", ["none", "holes:scratch,box", "shrink:2", "noise:5-50"])
-def test_processes_prepare_the_same_batches(degrade: str) -> None:
-    """Packed into bytes on their way; a quarter as many, and not a bit is lost."""
-    recipe = dataclasses.replace(RECIPE, degrade=degrade, steps=7)
-    side = data.side(recipe) + 5 * (degrade != "none")
-    pictures = packed(list(noise(6, side, side, 3)), labels=np.arange(6))
-    alone = list(data.batches(pictures, recipe, start=2))
-    together = list(data.batches(pictures, recipe, start=2, processes=2))
-    assert len(alone) == len(together) == 5
+def test_several_threads_prepare_the_same_batches_in_order() -> None:
+    recipe = dataclasses.replace(RECIPE, degrade="noise:5-50", steps=9)
+    pictures = packed(list(noise(6, data.side(recipe) + 5, data.side(recipe) + 5, 3)), labels=np.arange(6))
+    alone, together = (list(data.batches(pictures, recipe, start=2, threads=count)) for count in (1, 4))
+    assert len(alone) == len(together) == 7
     for one, other in zip(alone, together, strict=True):
-        assert one.keys() == other.keys()
-        assert other["image"].dtype == torch.uint8
-        assert all(torch.equal(one[key], data.unpacked(other[key])) for key in one)
+        assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
-def test_what_a_process_finds_wrong_is_told_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(*_: Any) -> Any:
-        raise TrainingError("The disk is gone.")
+def test_pictures_that_do_not_come_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk of another machine that answers no more: the run says so instead of standing still."""
+    answered = threading.Event()
 
-    monkeypatch.setattr(data, "batch", gone)
-    with pytest.raises(TrainingError, match=r"^The disk is gone\.$"):
-        list(data.batches(numbered(4), dataclasses.replace(WHOLE, steps=10), processes=2))
+    def waiting(step: int) -> int:
+        if step == 2:
+            answered.wait()
+        return step
+
+    monkeypatch.setattr(data, "STALLED", 0.2)
+    stream = data.ahead(waiting, range(5))
+    try:
+        assert [next(stream), next(stream)] == [0, 1]
+        with pytest.raises(TrainingError, match=r"No pictures came for 0.2 seconds"):
+            next(stream)
+    finally:
+        answered.set()
 
 
 # --- preview ---------------------------------------------------------------------------------------------------------

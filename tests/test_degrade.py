@@ -102,7 +102,7 @@ def test_blur_has_the_spread_it_says() -> None:
     """A point becomes a Gaussian: its second moment is the variance, and nothing is lost."""
     point = torch.zeros(1, 1, 81, 81)
     point[..., 40, 40] = 1
-    blurred = degrade.Blur(3, 3)(point[0].numpy(), np.random.default_rng(0))[0]
+    blurred = degrade.Blur(3, 3).one(point[0].numpy(), (3.0,), np.random.default_rng(0))[0]
     places = np.arange(81) - 40
     assert blurred.sum() == pytest.approx(1, abs=1e-3)
     assert (blurred.sum(0) * places**2).sum() == pytest.approx(9, rel=0.01)
@@ -122,14 +122,87 @@ def test_noise_is_as_strong_as_it_says_and_differs_by_picture() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_jpeg_is_pillows(channels: int) -> None:
+    """Wherever its grid begins: the edge is repeated up to there."""
     clean = waves(1, 40)[:, :channels]
-    low = degrade.find("jpeg:20")(clean, generators(1))["low"]
+    low = torch.from_numpy(degrade.Jpeg(20, 20).one(clean[0].numpy(), (20, 0, 0), generators(1)[0]))
+    moved = degrade.Jpeg(20, 20).one(clean[0].numpy(), (20, 5, 3), generators(1)[0])
+    assert moved.shape == low.shape and not np.array_equal(moved, low.numpy())
     pixels = (clean[0] * 255).round().byte().permute(1, 2, 0).numpy()
     file = io.BytesIO()
     Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(file, "JPEG", quality=20)
     expected = torch.from_numpy(np.array(Image.open(file)).reshape(40, 40, channels)).permute(2, 0, 1)
-    assert torch.equal((low[0] * 255).round().byte(), expected)
-    assert not torch.equal(low, clean)
+    assert torch.equal((low * 255).round().byte(), expected)
+    assert not torch.equal(low, clean[0])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("quality", [5, 30, 75, 95, 100])
+def test_a_batch_goes_through_jpeg_as_a_picture_does(quality: int, channels: int) -> None:
+    """In floating point: a coefficient in the middle between two steps may fall to the other side, no more."""
+    clean = torch.cat([waves(1, 56), waves(1, 56).flip(3).roll(9, 2)])[:, :channels].contiguous()
+    step, drawn = degrade.Jpeg(1, 100), [(quality, 0, 0), (quality, 7, 12)]
+    alone = np.stack(
+        [step.one(picture.numpy(), numbers, generators(1)[0]) for picture, numbers in zip(clean, drawn, strict=True)]
+    )
+    together = step.many(clean, torch.tensor(drawn), torch.Generator()).numpy()
+    apart = np.abs(alone - together) * 255
+    assert apart.mean() < 0.25 and (apart > 1.5).mean() < 0.05, (apart.mean(), apart.max())
+    lost = np.abs(alone - clean.numpy()).mean() * 255
+    assert quality > 90 or lost > 3 * apart.mean()
+
+
+@pytest.mark.parametrize(
+    "name", ["shrink:4", "shrink:2:bicubic,area,lanczos", "blur:0.2-2", "blur:0.5-1+shrink:2", "noise:0"]
+)
+def test_a_batch_is_spoilt_as_pictures_are(name: str) -> None:
+    clean, spoil = torch.rand(3, 3, 88, 88), degrade.find(name)
+    alone = spoil(clean, generators(3))
+    drawn = torch.from_numpy(np.stack([spoil.draw(rng, 88, 88) for rng in generators(3)]))
+    together = spoil.spoil(clean, drawn, torch.Generator())
+    assert torch.equal(alone["image"], together["image"])
+    assert torch.allclose(alone["levels"], together["levels"])
+    apart = (alone["low"] - together["low"]).abs() * 255
+    assert apart.max() < 1.01 and (apart > 0.5).float().mean() < 1e-3, (
+        "sums in another order round alike, but for a few"
+    )
+
+
+def test_raw_noise_is_not_stored() -> None:
+    spoil, clean = degrade.find("noise:60:raw"), torch.full((4, 1, 64, 64), 0.98)
+    drawn = torch.from_numpy(np.stack([spoil.draw(rng, 64, 64) for rng in generators(4)]))
+    for spoilt in (spoil(clean, generators(4)), spoil.spoil(clean, drawn, torch.Generator())):
+        low = spoilt["low"]
+        assert low.max() > 1.3 and not torch.equal((low * 255).round() / 255, low)
+        assert abs(low.std().item() * 255 - 60) < 2
+
+
+def test_noise_of_a_batch_is_as_strong_as_it_says() -> None:
+    clean, spoil = torch.full((40, 1, 64, 64), 0.5), degrade.find("noise:10-30")
+    drawn = torch.from_numpy(np.stack([spoil.draw(rng, 64, 64) for rng in generators(40)]))
+    spoilt = spoil.spoil(clean, drawn, torch.Generator().manual_seed(1))
+    strengths = (spoilt["low"] - 0.5).std((1, 2, 3))
+    assert (strengths / spoilt["levels"][:, 0] - 1).abs().max() < 0.05
+    again = spoil.spoil(clean, drawn, torch.Generator().manual_seed(1))
+    assert torch.equal(spoilt["low"], again["low"])
+
+
+def test_each_picture_goes_through_one_of_several_chains() -> None:
+    clean, spoil = waves(30, 80), degrade.find("noise:20|jpeg:10+noise:5|blur:1")
+    alone = spoil(clean, generators(30))
+    noise, jpeg, blur = alone["levels"].unbind(1)
+    first, second, third = noise * 255 > 10, jpeg > 0, blur > 0
+    assert (first.int() + second.int() + third.int() == 1).all() and min(first.sum(), second.sum(), third.sum()) > 3
+    assert torch.allclose(jpeg[second], torch.tensor(0.9)) and torch.allclose(noise[second] * 255, torch.tensor(5.0))
+    drawn = torch.from_numpy(np.stack([spoil.draw(rng, 80, 80) for rng in generators(30)]))
+    together = spoil.spoil(clean, drawn, torch.Generator().manual_seed(0))
+    assert torch.allclose(together["levels"], alone["levels"]) and together["low"].shape == alone["low"].shape
+    apart = (alone["low"] - together["low"]).abs().mean((1, 2, 3)) * 255
+    assert apart[third].max() < 0.05 and apart[second].max() < 12 and apart[first].min() > 5
+
+
+def test_chains_that_shrink_differently_are_refused() -> None:
+    with pytest.raises(TrainingError, match="must shrink alike"):
+        degrade.find("shrink:2|noise:5")
 
 
 @pytest.mark.parametrize("order", ["blur:1+shrink:4+noise:5+jpeg:50", "shrink:2+blur:1+shrink:2", "jpeg:50+shrink:3"])

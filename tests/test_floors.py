@@ -11,10 +11,10 @@ PACKAGE = Path(__file__).parent.parent / "genrestore"
 FLOORS = [
     {"errors", "card", "recipe"},
     {"image", "samples", "container", "coder", "registry"},
-    {"convolutions", "layers", "losses", "optimizers", "degrade", "augment", "metrics", "sources", "flaws"},
+    {"layers", "losses", "optimizers", "degrade", "augment", "metrics", "sources", "flaws"},
     {"decoded"},
     {"models", "data"},
-    {"weights", "doctor", "runs"},
+    {"weights", "doctor", "runs", "resident"},
     {"runtime"},
     {"tasks", "train"},
     {"cli", "ui"},

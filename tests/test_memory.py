@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from genrestore import convolutions
 from genrestore.errors import TrainingError
 from genrestore.models import find
 from genrestore.train import memory
@@ -62,17 +61,6 @@ def test_the_estimate_is_near_what_a_step_takes() -> None:
     done = subprocess.run([sys.executable, "-c", PEAK, "256"], check=True, capture_output=True, text=True, timeout=120)
     real, estimate = map(float, done.stdout.split())
     assert real / 2 < estimate < real * 2, (real, estimate)
-
-
-def test_a_large_batch_takes_more_for_each_row() -> None:
-    """What the quick ways of large batches keep is counted."""
-    preset = find("dcgan-cifar10")
-    net = preset.net(preset.config)
-    pair = {"image": torch.rand(2, 3, 32, 32)}
-    usual = memory.kept_bytes(net, preset.recipe, pair)
-    convolutions.quicken(net)
-    assert memory.kept_bytes(net, preset.recipe, pair, convolutions.MANY - 1) == usual
-    assert memory.kept_bytes(net, preset.recipe, pair, convolutions.MANY) > 1.3 * usual
 
 
 def test_this_machine_has_some() -> None:

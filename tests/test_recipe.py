@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import pytest
+import torch
 
 from genrestore.errors import TrainingError
 from genrestore.recipe import LICENCES, RunRecipe, TrainRecipe, changed, licence_named, settings_of
@@ -82,8 +83,10 @@ def test_what_was_done_can_be_done_again() -> None:
 
 def test_kl_weight_rises() -> None:
     recipe = TrainRecipe(beta=2.0, beta_warmup=10)
-    assert [recipe.kl_weight(step) for step in (0, 4, 9, 99)] == pytest.approx([0.2, 1.0, 2.0, 2.0])
-    assert TrainRecipe(beta=2.0).kl_weight(0) == 2.0
+    assert [float(recipe.kl_weight(torch.tensor(step))) for step in (0, 4, 9, 99)] == pytest.approx(
+        [0.2, 1.0, 2.0, 2.0]
+    )
+    assert TrainRecipe(beta=2.0).kl_weight(torch.tensor(0)) == 2.0
 
 
 def test_texts_are_read_as_the_type_of_their_field() -> None:

@@ -408,7 +408,8 @@ def test_a_turn_moves_its_own_player_only(pictures: Path, tmp_path: Path) -> Non
     batch = {"image": torch.rand(8, 3, 32, 32), "step": torch.tensor(0)}
     generator, critic = players.phases
     generator.loss(batch)  # draws what the critic judges
-    players._turn(critic, batch, 1e-3)
+    players.lr.fill_(1e-3)
+    players._turn(critic, batch)
     moved = {name for name, value in players.net.named_parameters() if not torch.equal(value, before[name])}
     assert moved == {name for name, _ in players.net.named_parameters() if name.startswith("critic.")}
     assert all(weight.grad is None for weight in players.net.generator.parameters())
@@ -417,7 +418,7 @@ def test_a_turn_moves_its_own_player_only(pictures: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("rows", [8, 64])
 @pytest.mark.parametrize("r1", [0.0, 1.0])
 def test_a_step_is_the_textbooks_turns(rows: int, r1: float) -> None:
-    """The critic judges the drawn pictures once for both players, and large batches take quick ways: the same gradients."""
+    """The critic judges the drawn pictures once for both players: the same gradients."""
     recipe = dataclasses.replace(TINY, batch=rows, optimizer="gd", lr=1e-2, r1=r1)
     config = Config(latent=8, width=32)
     players = loop.Players(find("dcgan-cifar10"), config, recipe, loop.World(), "fp32")

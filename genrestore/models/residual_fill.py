@@ -11,11 +11,9 @@ holes. It is shown the detail beside the picture (the fill minus its 7×7 mean, 
                               └────────────────────────────── ¼ ─ … ─┘ ───────────────────────────┘
 """
 
-import itertools
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genrestore import layers, losses, optimizers
@@ -31,55 +29,6 @@ class Config:
     widths: tuple[int, ...] = (16, 32, 64, 128, 128)  # channels at the picture's size, at 1/2, 1/4, 1/8, …
     blocks: tuple[int, ...] = (3, 1, 2, 2, 2)  # on each level, on the way down and again on the way up
     fill_steps: int = 20  # conjugate-gradient steps of the classical fill
-
-
-class Block(nn.Module):
-    """x + conv(SiLU(conv(x)))."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.silu(self.first(x)))
-
-
-def _level(width: int, count: int) -> nn.Sequential:
-    return nn.Sequential(*(Block(width) for _ in range(count)))
-
-
-class Body(nn.Module):
-    """(B, 7, H, W) → (B, 3, H, W): fill, mask and detail in, what the fill lacks out, times DETAIL."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        widths = config.widths
-        levels = [_level(width, count) for width, count in zip(widths, config.blocks, strict=True)]
-        self.channels = 7  # of the input
-        self.enter = nn.Conv2d(7, widths[0], 3, padding=1)
-        self.fall = nn.ModuleList(levels)
-        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in itertools.pairwise(widths))
-        self.up = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in itertools.pairwise(widths))
-        self.rise = nn.ModuleList(
-            _level(width, count) for width, count in zip(widths[:-1], config.blocks[:-1], strict=True)
-        )
-        self.leave = nn.Conv2d(widths[0], 3, 3, padding=1)
-        nn.init.normal_(self.leave.weight, std=1e-3)
-        assert self.leave.bias is not None
-        nn.init.zeros_(self.leave.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.enter(x)
-        skips: list[Tensor] = []
-        for level, blocks in enumerate(self.fall):
-            x = blocks(x)
-            if level < len(self.down):
-                skips.append(x)
-                x = self.down[level](x)
-        for level in reversed(range(len(skips))):
-            x = self.rise[level](skips[level] + F.pixel_shuffle(self.up[level](x), 2))
-        return self.leave(x)
 
 
 @register(
@@ -113,7 +62,8 @@ class ResidualFill(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.body = Body(config)
+        self.body = layers.UNet(7, 3, config.widths, config.blocks)
+        nn.init.normal_(self.body.leave.weight, std=1e-3)  # training begins at the classical fill
         coarsest = 2 ** (len(config.widths) - 1)
         # the deepest level sees further, but what lay beyond 64 pixels changed no sample by more than 2e-4 of 255 levels
         self.size_rule = SizeRule(multiple_of=coarsest, minimum=coarsest, receptive=128)
@@ -124,7 +74,10 @@ class ResidualFill(nn.Module):
             return layers.biharmonic(image, mask, self.config.fill_steps)
 
     def refine(self, fill: Tensor, mask: Tensor) -> Tensor:
-        """Add the learned residual inside the hole. Known pixels come back bit for bit."""
+        """Add the learned residual inside the hole. Known pixels come back bit for bit.
+
+        Into the body go fill, mask and detail; out comes what the fill lacks, times DETAIL.
+        """
         detail = DETAIL * (fill - layers.local_mean(fill))
         residual = self.body(torch.cat([fill - 0.5, mask, detail], 1)).to(fill.dtype) / DETAIL
         return fill + mask * residual

@@ -85,6 +85,6 @@ class VAE(nn.Module):
             mean, log_variance = self.encode(image)
             z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
             misfit = error(self.decode(z).float(), image) * image[0].numel() * SPREAD
-            return misfit + recipe.kl_weight(int(batch["step"])) * losses.kl_normal(mean, log_variance)
+            return misfit + recipe.kl_weight(batch["step"]) * losses.kl_normal(mean, log_variance)
 
         return [Phase("vae", optimizers.build(recipe, self), loss)]

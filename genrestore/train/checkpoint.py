@@ -17,6 +17,11 @@ from genrestore.errors import TrainingError
 from genrestore.recipe import Phase, TrainRecipe
 
 FILE = "checkpoint.pt"
+PLACED = (
+    "capturable",
+    "foreach",
+    "fused",
+)  # flags of an optimiser that follow from where it computes, not from the run
 # What a resumed run may set anew: they change no step that was done, nor the weights of the next one.
 FREE_TO_CHANGE = {"steps", "stop", "minutes", "patience", "until", "licence", "data", "check", "decay"}
 
@@ -103,7 +108,10 @@ class Checkpoint:
         self.average.load_state_dict(saved["average"])
         for phase in self.phases:
             if not phase.penalty:
-                phase.optimizer.load_state_dict(saved["optimizers"][phase.name])
+                state = saved["optimizers"][phase.name]
+                for here, there in zip(phase.optimizer.param_groups, state["param_groups"], strict=True):
+                    there.update({flag: here[flag] for flag in PLACED if flag in here})
+                phase.optimizer.load_state_dict(state)
         self.scaler.load_state_dict(saved["scaler"])
         for name, value in saved["progress"].items():
             setattr(self.progress, name, value)

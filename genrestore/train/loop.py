@@ -23,6 +23,7 @@ from genrestore.errors import Cancelled, GenrestoreError, TrainingError
 from genrestore.models import find
 from genrestore.recipe import TrainRecipe, licence_named
 from genrestore.registry import Preset
+from genrestore.resident import Resident, possible
 from genrestore.runs import Run, Status
 from genrestore.train import checkpoint, memory
 from genrestore.train.board import Board
@@ -40,6 +41,7 @@ LOG_STEPS = 50  # between two lines of log.jsonl,
 LOG_SECONDS = 2.0  # or as many seconds, whichever comes first
 BEAT_SECONDS = 1.0  # between two words of what the run is doing
 LISTEN_STEPS = 10  # between two times that several processes agree whether to go on
+THREADS = 8  # that prepare batches for a GPU where it cannot do so itself, at most
 RECENT = 100  # losses that `until` averages
 
 OnStep = Callable[[int, dict[str, float]], None]
@@ -64,18 +66,21 @@ class Training:
             precision=saved["progress"]["precision"] if saved else settled_precision(recipe, world.device)
         )
         self.rows = world.rows(recipe.batch)
+        here = possible(pictures, recipe, world.device)
+        self.resident = Resident(pictures, recipe, world.device, self.rows) if here else None
         self.players = Players(preset, config, recipe, world, self.progress.precision)
         self._try_out()
         self.checkpoint = Checkpoint(
             self.players.net, self.players.average.net, self.players.phases, self.players.scaler, self.progress
         )
         if saved:
-            self.checkpoint.restore(saved)
+            self._restore(saved)
         if (here := hardware(world)) not in self.progress.hardware:
             self.progress.hardware.append(here)
         self.watcher = Watcher(preset.task, pictures, kept, recipe)
         self.scores: dict[str, float] = {}  # of the exported weight, on the hold-out
         self.enough = ""  # why the run is over, once it is
+        self.refused = ""  # why steps are not recorded, as far as told
         # Seconds, of the time since `earlier`.
         self.spent = {"loader": 0.0, "checkpoints": 0.0, "pictures": 0.0, "hold-out": 0.0}
         self.earlier = self.progress.seconds
@@ -85,6 +90,10 @@ class Training:
             self.log = run.folder / "log.jsonl"
             _forget(self.log, self.progress.step)
             self.board = Board(run.folder, self.progress.step) if tensorboard else None
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        self.checkpoint.restore(saved)
+        self.players.replaced()
 
     def _try_out(self) -> None:
         """Two rows through the losses.
@@ -117,8 +126,7 @@ class Training:
                 self._roll_back()
 
     def _advance(self) -> str:
-        processes = datasets.spare_processes(self.world.here) if self.world.device.type == "cuda" else 0
-        batches = datasets.batches(self.pictures, self.recipe, self.progress.step, self.rows, processes)
+        batches = self._batches()
         try:
             for step in range(self.progress.step, self.recipe.last):
                 if (word := self._listen(step)) != "go":
@@ -136,6 +144,14 @@ class Training:
             batches.close()
         self.enough = self.enough or f"All {self.recipe.last:,} steps are done."
         return self._end("done")
+
+    def _batches(self) -> Generator[dict[str, Tensor], None, None]:
+        if self.resident:
+            return self.resident.batches(self.progress.step)
+        threads = (
+            1 if self.world.device.type == "cpu" else max(1, min(THREADS, (os.cpu_count() or 1) // self.world.here - 1))
+        )
+        return datasets.batches(self.pictures, self.recipe, self.progress.step, self.rows, threads)
 
     def _next(self, batches: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
         try:
@@ -194,6 +210,9 @@ class Training:
         if not self.world.first:
             return
         self.clock.count(step)
+        if self.players.graphs and self.players.graphs.refused != self.refused:
+            self.refused = self.players.graphs.refused
+            self._write({"event": f"Steps are not recorded for the GPU, and take longer: {self.refused}"}, step)
         if self.clock.every("beat", BEAT_SECONDS):
             self.speed = self.clock.rate() * self.recipe.batch or self.speed
             self._tell("training", lr)
@@ -317,7 +336,7 @@ class Training:
         """
         step = self.progress.step
         saved = self.world.told(checkpoint.read(self.run.folder) if self.world.first else None)
-        self.checkpoint.restore(saved)
+        self._restore(saved)
         if self.progress.halvings:
             raise TrainingError(
                 f"The loss is no longer a number at step {step}, though the learning rate was halved before; the checkpoint "
@@ -416,12 +435,8 @@ def train(
     if recipe.degrade == preset.recipe.degrade == "none" and recipe.size != preset.recipe.size:
         raise TrainingError(f"{preset.name} draws pictures of {preset.recipe.size} pixels; leave size as it is.")
     world.rows(recipe.batch)  # refuses a batch that cannot be shared, before the pictures are read
-    with _telling(run, world, recipe, str(data)) as telling:
+    with _telling(run, world, recipe, str(data)) as telling, _settled(recipe):
         memory.keep_heap()
-        # Dying activations and optimiser states reach numbers so small that a step took twice as long with them.
-        torch.set_flush_denormal(True)
-        torch.backends.cudnn.benchmark = True  # every batch has one size, so the quickest ways are found once
-        torch.backends.cuda.matmul.allow_tf32 = True  # as convolutions do by default
         pictures, kept = _read(data, recipe, world, telling, cancel)
         training = Training(
             preset, config, recipe, world, run, pictures, kept, saved, on_step, on_line, cancel, tensorboard
@@ -429,6 +444,24 @@ def train(
         training.go()
     world.leave()
     return run.folder
+
+
+@contextmanager
+def _settled(recipe: TrainRecipe) -> Generator[None, None, None]:
+    """Within the block torch computes as training wants it; what the caller had set, and drawn, is as before afterwards."""
+    flags = torch.backends.cudnn, torch.backends.cuda.matmul
+    usual = flags[0].benchmark, *(flag.allow_tf32 for flag in flags)
+    denormals = bool(torch.tensor(1e-310, dtype=torch.float64).mul(1.0))
+    with torch.random.fork_rng():
+        try:
+            flags[0].benchmark = True  # every batch has one size, so the quickest ways are found once
+            flags[0].allow_tf32 = flags[1].allow_tf32 = recipe.precision == "tf32"
+            # Dying activations and optimiser states reach numbers so small that a step took twice as long with them.
+            torch.set_flush_denormal(True)
+            yield
+        finally:
+            flags[0].benchmark, flags[0].allow_tf32, flags[1].allow_tf32 = usual
+            torch.set_flush_denormal(not denormals)
 
 
 def _opened(run: Run, recipe: TrainRecipe, config: Any, resume: bool) -> dict[str, Any] | None:

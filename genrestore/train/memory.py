@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from genrestore import convolutions
 from genrestore.errors import TrainingError
 from genrestore.recipe import TrainRecipe
 
@@ -41,7 +40,7 @@ def check(net: nn.Module, recipe: TrainRecipe, pair: dict[str, Tensor], rows: in
         TrainingError: this machine has less.
     """
     four = {key: torch.cat([value, value]) for key, value in pair.items()}
-    kept, of_four = (kept_bytes(net, recipe, some, rows) for some in (pair, four))
+    kept, of_four = (kept_bytes(net, recipe, some) for some in (pair, four))
     each = (of_four - kept) / 2 + sum(value[0].nbytes for value in pair.values())
     fixed = max(0, 2 * kept - of_four) + STATES * sum(weight.nbytes for weight in net.parameters())
     needed, there = ROOM * each * rows + fixed, available(device)
@@ -51,18 +50,15 @@ def check(net: nn.Module, recipe: TrainRecipe, pair: dict[str, Tensor], rows: in
         raise TrainingError(f"A batch of {rows} needs about {_gb(needed)} and {_gb(there)} are free; {advice}.")
 
 
-def kept_bytes(net: nn.Module, recipe: TrainRecipe, batch: dict[str, Tensor], rows: int = 0) -> int:
-    """The bytes that the hungriest player's loss of `batch` keeps for its backward pass, the net's weights aside.
-
-    With `rows`, the net computes as it would for a batch of as many.
-    """
+def kept_bytes(net: nn.Module, recipe: TrainRecipe, batch: dict[str, Tensor]) -> int:
+    """The bytes that the hungriest player's loss of `batch` keeps for its backward pass, the net's weights aside."""
     trial = copy.deepcopy(net)
     device = next(trial.parameters()).device
-    moved = {key: value.to(device) for key, value in batch.items()} | {"step": torch.tensor(0)}
+    moved = {key: value.to(device) for key, value in batch.items()} | {"step": torch.tensor(0, device=device)}
     own = {weight.untyped_storage().data_ptr() for weight in trial.parameters()}
     most, shared = 0, dict[int, int]()
     losses: list[Tensor] = []  # alive until the bytes are counted, so that no storage is reused meanwhile
-    with torch.random.fork_rng(), convolutions.step(rows):
+    with torch.random.fork_rng():
         for phase in trial.phases(recipe):  # pyright: ignore[reportCallIssue] (a net of the registry)
             kept = dict(shared)
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from genrestore import convolutions, layers
-from genrestore.data import unpacked
+from genrestore import layers
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import Preset
+from genrestore.train.graphs import Graphs
 from genrestore.train.world import World
 
 
@@ -30,10 +30,9 @@ class Average:
     @torch.no_grad()
     def update(self, net: nn.Module, step: int) -> None:
         decay = min(self.decay, (1 + step) / (10 + step))
-        together = get_ema_multi_avg_fn(decay)
-        together(list(self.net.parameters()), list(net.parameters()), step)
-        for mine, theirs in zip(self.net.buffers(), net.buffers(), strict=True):
-            mine.copy_(theirs)
+        get_ema_multi_avg_fn(decay)(list(self.net.parameters()), list(net.parameters()), step)
+        if mine := list(self.net.buffers()):
+            torch._foreach_copy_(mine, list(net.buffers()))
 
 
 class Players:
@@ -42,36 +41,51 @@ class Players:
     def __init__(self, preset: Preset, config: Any, recipe: TrainRecipe, world: World, precision: str) -> None:
         self.recipe, self.world = recipe, world
         self.device = world.device
-        self.kind = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
+        self.kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
         torch.manual_seed(recipe.seed)
         self.net = preset.net(config).to(self.device, memory_format=torch.channels_last).train()
         self.average = Average(self.net, recipe.ema)
-        convolutions.quicken(self.net)
         if recipe.dropout:
             layers.add_dropout(self.net, recipe.dropout)
         self.phases: list[Phase] = self.net.phases(recipe)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
-        self.losses = {phase.name: _compiled(phase) if recipe.compile else phase.loss for phase in self.phases}
+        # torch.compile takes no gradient of a gradient
+        compiled = {phase.name for phase in self.phases if recipe.compile and not phase.penalty}
+        self.losses = {phase.name: _compiled(phase) if phase.name in compiled else phase.loss for phase in self.phases}
+        self.now, self.lr = torch.zeros((), dtype=torch.int64, device=self.device), torch.zeros((), device=self.device)
+        # A scaler asks the device whether its scale was too large; several processes wait for each other.
+        alone = world.size == 1 and not self.scaler.is_enabled()
+        self.graphs = Graphs(self._turns, self.device) if self.device.type == "cuda" and alone else None
 
     def step(self, step: int, batch: dict[str, Tensor], lr: float) -> dict[str, Tensor]:
         """Every player's turn on one batch; returns their losses, the mean over all processes."""
         # Noise drawn inside the nets depends on step and process alone, so that a resumed run draws what the whole run would.
         torch.manual_seed((self.recipe.seed * 1_000_003 + step) * 4099 + self.world.rank)
-        batch = {key: _moved(value, self.device) for key, value in batch.items()} | {"step": torch.tensor(step)}
-        with convolutions.step():
-            losses = {phase.name: self._turn(phase, batch, lr) for phase in self.phases if step % phase.every == 0}
-        if self.scaler.is_enabled():
-            self.scaler.update()
+        self.now.fill_(step)
+        self.lr.fill_(lr)
+        batch = {key: _moved(value, self.device) for key, value in batch.items()} | {"step": self.now}
+        due = tuple(phase for phase in self.phases if step % phase.every == 0)
+        losses = (self.graphs or self._turns)(due, batch)
         self.average.update(self.net, step)
         return losses
 
-    def _turn(self, phase: Phase, batch: dict[str, Tensor], lr: float) -> Tensor:
+    def replaced(self) -> None:
+        """Weights and the optimisers' states are others than before."""
+        if self.graphs:
+            self.graphs.forget()
+
+    def _turns(self, due: tuple[Phase, ...], batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {phase.name: self._turn(phase, batch) for phase in due}
+
+    def _turn(self, phase: Phase, batch: dict[str, Tensor]) -> Tensor:
         """One player's loss, its gradient, its step. For the others' weights nothing is computed."""
         own = [weight for group in phase.optimizer.param_groups for weight in group["params"]]
         phase.optimizer.zero_grad()
         for group in phase.optimizer.param_groups:
-            group["lr"] = lr
-        with torch.autocast(self.device.type, self.kind, enabled=self.kind != torch.float32):
+            group["lr"] = self.lr if self.lr.is_cuda else self.lr.item()
+        # the gradient of a gradient is too small for half precision, and too rare to save time with
+        kind = torch.float32 if phase.penalty else self.kind
+        with torch.autocast(self.device.type, kind, enabled=kind != torch.float32):
             loss = self.losses[phase.name](batch)
         self.scaler.scale(loss).backward(inputs=own, retain_graph=phase.shared)
         gradients = [weight.grad for weight in own if weight.grad is not None]
@@ -86,6 +100,8 @@ class Players:
         if self.recipe.clip:
             nn.utils.clip_grad_norm_(own, self.recipe.clip)
         self.scaler.step(phase.optimizer)  # the optimiser's own step where nothing was scaled
+        if self.scaler.is_enabled():
+            self.scaler.update()  # in each turn, for two players may share an optimiser
         return told
 
 
@@ -97,7 +113,7 @@ def _compiled(phase: Phase) -> Callable[[dict[str, Tensor]], Tensor]:
 
 
 def _moved(value: Tensor, device: torch.device) -> Tensor:
-    value = unpacked(value.to(device, non_blocking=True))
+    value = value.to(device, non_blocking=True)
     return value.to(memory_format=torch.channels_last) if value.dim() == 4 else value
 
 
