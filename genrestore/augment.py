@@ -16,16 +16,21 @@ from genrestore.errors import TrainingError
 Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]  # (S, S, C) uint8 → (S, S, C) uint8
 
 
-def mirror(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return picture[:, ::-1] if rng.random() < 0.5 else picture
+class Move(NamedTuple):
+    """A step that only moves pixels: in how many ways, and what each does."""
+
+    ways: int
+    apply: Callable[[np.ndarray, int], np.ndarray]
+
+    def __call__(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return self.apply(picture, int(rng.integers(self.ways)))
 
 
-def flip(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return picture[::-1] if rng.random() < 0.5 else picture
-
-
-def turn(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.rot90(picture, int(rng.integers(4)))
+MOVES = {
+    "mirror": Move(2, lambda picture, way: picture[:, ::-1] if way else picture),
+    "flip": Move(2, lambda picture, way: picture[::-1] if way else picture),
+    "turn": Move(4, lambda picture, way: np.rot90(picture, way)),
+}
 
 
 def rotate(picture: np.ndarray, rng: np.random.Generator, degrees: float) -> np.ndarray:
@@ -102,9 +107,9 @@ class Step(NamedTuple):
 
 
 AUGMENT = {
-    "mirror": Step(mirror, "left and right swapped, every second time"),
-    "flip": Step(flip, "top and bottom swapped, every second time"),
-    "turn": Step(turn, "turned by a random number of right angles"),
+    "mirror": Step(MOVES["mirror"], "left and right swapped, every second time"),
+    "flip": Step(MOVES["flip"], "top and bottom swapped, every second time"),
+    "turn": Step(MOVES["turn"], "turned by a random number of right angles"),
     "rotate": Step(rotate, "turned by up to so many degrees each way, edges reflected", 10, 0, 180),
     "translate": Step(translate, "shifted by up to this share of the side each way, edges reflected", 0.1, 0, 0.5),
     "scale": Step(scale, "zoomed by up to this share, in or out, edges reflected", 0.2, 0, 0.9),
@@ -143,8 +148,8 @@ def find(name: str) -> Augment:
 
 
 def only_moves(names: Iterable[str]) -> bool:
-    """Whether these steps change no sample, but where it lies: they mirror, flip and turn."""
-    return all(name in AUGMENT and AUGMENT[name].number is None for name in names)
+    """Whether these steps change no sample, but where it lies."""
+    return set(names) <= set(MOVES)
 
 
 def _numbered(

@@ -191,32 +191,58 @@ def _shuffle(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
-def _index(seed: int, position: int, count: int) -> int:
-    """Which picture stands at `position` of an endless row of shuffles."""
-    epoch, place = divmod(position, count)
-    return int(_shuffle(seed % 2**64, epoch, count)[place])
-
-
-def indices(pictures: Pictures, recipe: TrainRecipe, positions: list[int]) -> list[int]:
-    """Which pictures stand at these positions of the endless row of shuffles."""
-    return [_index(recipe.seed, position, len(pictures)) for position in positions]
-
-
 def generator(seed: int, position: int) -> np.random.Generator:
-    """The randomness of one place in the endless row; such streams are independent by construction."""
-    return np.random.Generator(np.random.Philox(key=np.array([seed % 2**64, position], np.uint64)))
+    """The randomness of one place in the endless row of pictures; such streams are independent by construction."""
+    return np.random.Generator(np.random.Philox(key=np.array([seed % 2**64, position % 2**64], np.uint64)))
 
 
-def simple(recipe: TrainRecipe) -> bool:
-    """Whether pictures are only stacked, mirrored at the most: common, and ten times as fast as one by one."""
-    return use(recipe) == "whole" and recipe.augment in ((), ("mirror",))
+@dataclass(frozen=True)
+class Plan:
+    """What is decided for the rows of a batch before a sample is read. K places are drawn in each picture.
+
+    Attributes:
+        positions: (B,) in the endless row.
+        indices: (B,) of the pictures.
+        corners: (B, K, 2): y and x.
+        moves: (B, M): the ways of those augmentations that only move pixels.
+        drawn: (B, …): what the degradation drew.
+    """
+
+    positions: np.ndarray
+    indices: np.ndarray
+    corners: np.ndarray
+    moves: np.ndarray
+    drawn: np.ndarray
 
 
-def mirrored(recipe: TrainRecipe, step: int, rows: range) -> np.ndarray:
-    """(B,) bool: which rows a `simple` recipe mirrors."""
-    if not recipe.augment:
-        return np.zeros(len(rows), bool)
-    return generator(recipe.seed, step).random(recipe.batch)[rows] < 0.5
+def plan(pictures: Pictures, recipe: TrainRecipe, step: int, rows: range | None = None) -> Plan:
+    """What the rows of a step's batch will be: drawn for all of them at once, so that part of a batch is that part of the whole."""
+    some = slice(None) if rows is None else slice(rows.start, rows.stop)
+    positions = step * recipe.batch + np.arange(recipe.batch)
+    epochs, places = np.divmod(positions, len(pictures))
+    indices = np.empty(recipe.batch, np.int64)
+    for epoch in np.unique(epochs).tolist():
+        here = epochs == epoch
+        indices[here] = _shuffle(recipe.seed % 2**64, epoch, len(pictures))[places[here]]
+    rng = generator(recipe.seed, -1 - step)  # counted from the other end, where no picture stands
+    corners, moves = _drawn(pictures, recipe, indices, rng)
+    spoil, length = degrade.find(recipe.degrade), side(recipe)
+    if spoil.drawn_together:
+        drawn = spoil.draw(rng, recipe.batch, length)[some]
+    else:
+        each = (generator(recipe.seed, position) for position in positions[some].tolist())
+        drawn = np.concatenate([spoil.draw(own, 1, length) for own in each])
+    return Plan(positions[some], indices[some], corners[some], moves[some], drawn)
+
+
+def _drawn(
+    pictures: Pictures, recipe: TrainRecipe, indices: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Corners (B, K, 2) and ways (B, M)."""
+    room = pictures.shapes[indices, None, :2] - side(recipe) + 1
+    corners = (rng.random((len(indices), recipe.crops, 2)) * room).astype(np.int64)
+    ways = [rng.integers(augment.MOVES[name].ways, size=len(indices)) for name in recipe.augment if name in augment.MOVES]
+    return corners, np.stack(ways, 1) if ways else np.empty((len(indices), 0), np.int64)
 
 
 def batch(pictures: Pictures, recipe: TrainRecipe, step: int, rows: range | None = None) -> dict[str, Tensor]:
@@ -227,28 +253,23 @@ def batch(pictures: Pictures, recipe: TrainRecipe, step: int, rows: range | None
     A pure function of its arguments, and each row of its own place in the endless shuffle: a resumed run sees what an
     uninterrupted one would have seen, and processes that share a batch what one alone would have.
     """
-    rows = range(recipe.batch) if rows is None else rows
-    positions = [step * recipe.batch + row for row in rows]
-    which = indices(pictures, recipe, positions)
-    if simple(recipe):
-        images = np.stack([pictures[index] for index in which])
-        turned = mirrored(recipe, step, rows)
-        images[turned] = images[turned, :, ::-1]
-        out = {"image": tensor(images)}
-    else:
-        rngs = [generator(recipe.seed, position) for position in positions]
-        crops = [_drawn(pictures, index, recipe, rng) for index, rng in zip(which, rngs, strict=True)]
-        out = degrade.find(recipe.degrade)(tensor(np.stack(crops)), rngs)
-    return out | extras(pictures, which)
+    made = plan(pictures, recipe, step, rows)
+    rngs = [generator(recipe.seed, position) for position in made.positions.tolist()]
+    crops = [
+        _seen(pictures, recipe, index, corners, ways, rng)
+        for index, corners, ways, rng in zip(made.indices.tolist(), made.corners, made.moves, rngs, strict=True)
+    ]
+    out = degrade.find(recipe.degrade).one_by_one(tensor(np.stack(crops)), made.drawn, rngs)
+    return out | extras(pictures, made.indices)
 
 
-def extras(pictures: Pictures, which: list[int]) -> dict[str, Tensor]:
+def extras(pictures: Pictures, indices: np.ndarray) -> dict[str, Tensor]:
     """What a batch holds beside its pictures: "label" and "text", where there are any."""
     out: dict[str, Tensor] = {}
     if pictures.labels is not None:
-        out["label"] = torch.from_numpy(pictures.labels[which].astype(np.int64))
+        out["label"] = torch.from_numpy(pictures.labels[indices].astype(np.int64))
     if pictures.captions:
-        out["text"] = torch.from_numpy(np.stack([_letters(pictures.captions[index]) for index in which]))
+        out["text"] = torch.from_numpy(np.stack([_letters(pictures.captions[index]) for index in indices]))
     return out
 
 
@@ -265,25 +286,17 @@ def _letters(caption: str) -> np.ndarray:
     return np.frombuffer(text.ljust(TEXT, b"\0"), np.uint8)
 
 
-def _drawn(pictures: Pictures, index: int, recipe: TrainRecipe, rng: np.random.Generator) -> np.ndarray:
-    """(S, S, C): a crop, augmented."""
-    crop = _crop(pictures, index, side(recipe), recipe.crops, rng)
+def _seen(
+    pictures: Pictures, recipe: TrainRecipe, index: int, corners: np.ndarray, ways: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """(S, S, C): a crop, augmented; of several corners (K, 2) the one with the most detail, for flat sky teaches little."""
+    length = side(recipe)
+    crops = [pictures.rows(index, y, length)[:, x : x + length] for y, x in corners.tolist()]
+    crop, way = crops[0] if len(crops) == 1 else max(crops, key=detail), iter(ways.tolist())
     for name in recipe.augment:
-        crop = augment.find(name)(crop, rng)
+        move = augment.MOVES.get(name)
+        crop = move.apply(crop, next(way)) if move else augment.find(name)(crop, rng)
     return crop
-
-
-def corners(pictures: Pictures, index: int, size: int, places: int, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """`places` random corners (y, x) of squares of `size` pixels."""
-    height, width = pictures.shapes[index, :2].tolist()
-    return [(int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1))) for _ in range(places)]
-
-
-def _crop(pictures: Pictures, index: int, size: int, places: int, rng: np.random.Generator) -> np.ndarray:
-    """A square of `size` pixels: of `places` random ones the one with the most detail, for flat sky teaches little."""
-    found = corners(pictures, index, size, places, rng)
-    crops = [pictures.rows(index, y, size)[:, x : x + size] for y, x in found]
-    return crops[0] if places == 1 else max(crops, key=detail)
 
 
 def detail(crop: np.ndarray) -> float:
@@ -344,8 +357,9 @@ def preview(pictures: Pictures, recipe: TrainRecipe, rows: int = 4, columns: int
         rngs = [generator(recipe.seed, row * columns + column) for column in range(1, columns)]
         cells.append(tensor(square(pictures[index], recipe.size)[None]))
         if rngs:
-            drawn = np.stack([_drawn(pictures, index, recipe, rng) for rng in rngs])
-            seen = spoil(tensor(drawn), rngs)
+            corners, ways = _drawn(pictures, recipe, np.full(len(rngs), index), generator(recipe.seed, -1 - row))
+            crops = [_seen(pictures, recipe, index, *own) for own in zip(corners, ways, rngs, strict=True)]
+            seen = degrade.spoilt(spoil, tensor(np.stack(crops)), rngs)
             shown = seen.get("low", seen["image"])
             if "mask" in seen:
                 shown = torch.where(seen["mask"] > 0, torch.tensor(HOLE), shown)

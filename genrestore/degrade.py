@@ -212,19 +212,19 @@ class Step(Protocol):
         """How many numbers it draws."""
         ...
 
-    def draw(self, rng: np.random.Generator) -> tuple[float, ...]:
-        """Its numbers for one picture."""
+    def draw(self, rng: np.random.Generator, many: int) -> np.ndarray:
+        """Its numbers for so many pictures: (many, count)."""
         ...
 
-    def level(self, drawn: Sequence[float]) -> tuple[str, float] | None:
-        """How strongly these numbers spoil, and which of LEVELS it is."""
+    def level(self, drawn: np.ndarray) -> tuple[str, np.ndarray] | None:
+        """How strongly these numbers (many, count) spoil, and which of LEVELS it is."""
         ...
 
-    def one(self, picture: np.ndarray, drawn: Sequence[float], rng: np.random.Generator) -> np.ndarray:
+    def one(self, picture: np.ndarray, drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """A picture (C, H, W) float32 in [0, 1] → the spoilt one."""
         ...
 
-    def many(self, pictures: Tensor, drawn: Tensor, generator: torch.Generator) -> Tensor:
+    def many(self, pictures: Tensor, drawn: Tensor) -> Tensor:
         """Pictures (B, C, H, W) and their numbers (B, n), on one device → the spoilt ones."""
         ...
 
@@ -241,17 +241,17 @@ class Shrink:
     def margin(self) -> int:
         return max(KERNELS[kernel].reach for kernel in self.kernels) + 1  # one for rounding
 
-    def draw(self, rng: np.random.Generator) -> tuple[float, ...]:
-        return (float(rng.integers(len(self.kernels))),)
+    def draw(self, rng: np.random.Generator, many: int) -> np.ndarray:
+        return rng.integers(len(self.kernels), size=(many, 1))
 
-    def level(self, drawn: Sequence[float]) -> None:
+    def level(self, drawn: np.ndarray) -> None:
         return None
 
-    def one(self, picture: np.ndarray, drawn: Sequence[float], rng: np.random.Generator) -> np.ndarray:
+    def one(self, picture: np.ndarray, drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         height, width = (length // self.scale for length in picture.shape[1:])
         return shrink(torch.from_numpy(picture)[None], height, width, self.kernels[int(drawn[0])])[0].numpy()
 
-    def many(self, pictures: Tensor, drawn: Tensor, generator: torch.Generator) -> Tensor:
+    def many(self, pictures: Tensor, drawn: Tensor) -> Tensor:
         rows, columns = (self._matrices(length, pictures.device)[drawn[:, 0].long()] for length in pictures.shape[2:])
         return quantise(quantise(rows @ pictures) @ columns.mT)
 
@@ -278,18 +278,18 @@ class Blur:
     def margin(self) -> int:
         return int(np.ceil(3 * self.high))
 
-    def draw(self, rng: np.random.Generator) -> tuple[float, ...]:
-        return (max(rng.uniform(self.low, self.high), 1e-3),)
+    def draw(self, rng: np.random.Generator, many: int) -> np.ndarray:
+        return rng.uniform(self.low, self.high, (many, 1)).clip(1e-3)
 
-    def level(self, drawn: Sequence[float]) -> tuple[str, float]:
-        return "blur", drawn[0]
+    def level(self, drawn: np.ndarray) -> tuple[str, np.ndarray]:
+        return "blur", drawn[:, 0]
 
-    def one(self, picture: np.ndarray, drawn: Sequence[float], rng: np.random.Generator) -> np.ndarray:
-        sigma = torch.tensor(drawn, dtype=torch.float64)
+    def one(self, picture: np.ndarray, drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        sigma = torch.tensor(drawn[:1], dtype=torch.float64)
         rows, columns = (_gaussian(length, sigma)[0, 0] for length in picture.shape[1:])
         return (rows @ torch.from_numpy(picture) @ columns.T).numpy()
 
-    def many(self, pictures: Tensor, drawn: Tensor, generator: torch.Generator) -> Tensor:
+    def many(self, pictures: Tensor, drawn: Tensor) -> Tensor:
         rows, columns = (_gaussian(length, drawn[:, 0].double()) for length in pictures.shape[2:])
         return rows @ pictures @ columns.mT
 
@@ -317,18 +317,17 @@ class Noise:
     margin: int = 0
     count: int = 1
 
-    def draw(self, rng: np.random.Generator) -> tuple[float, ...]:
-        return (rng.uniform(self.low, self.high) / 255,)
+    def draw(self, rng: np.random.Generator, many: int) -> np.ndarray:
+        return rng.uniform(self.low, self.high, (many, 1)) / 255
 
-    def level(self, drawn: Sequence[float]) -> tuple[str, float]:
-        return "noise", drawn[0]
+    def level(self, drawn: np.ndarray) -> tuple[str, np.ndarray]:
+        return "noise", drawn[:, 0]
 
-    def one(self, picture: np.ndarray, drawn: Sequence[float], rng: np.random.Generator) -> np.ndarray:
+    def one(self, picture: np.ndarray, drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return picture + np.float32(drawn[0]) * rng.standard_normal(picture.shape, dtype=np.float32)
 
-    def many(self, pictures: Tensor, drawn: Tensor, generator: torch.Generator) -> Tensor:
-        noise = torch.randn(pictures.shape, device=pictures.device, generator=generator)
-        return pictures + drawn[:, :, None, None] * noise
+    def many(self, pictures: Tensor, drawn: Tensor) -> Tensor:
+        return pictures + drawn[:, :, None, None] * torch.randn(pictures.shape, device=pictures.device)
 
 
 MCU = 16  # pixels a side of what JPEG codes together, with colours at half the resolution
@@ -356,13 +355,14 @@ class Jpeg:
     margin: int = MCU
     count: int = 3
 
-    def draw(self, rng: np.random.Generator) -> tuple[float, ...]:
-        return (float(rng.integers(self.low, self.high + 1)), *map(float, rng.integers(MCU, size=2)))
+    def draw(self, rng: np.random.Generator, many: int) -> np.ndarray:
+        qualities = rng.integers(self.low, self.high + 1, size=(many, 1))
+        return np.concatenate([qualities, rng.integers(MCU, size=(many, 2))], 1)
 
-    def level(self, drawn: Sequence[float]) -> tuple[str, float]:
-        return "jpeg", 1 - drawn[0] / 100
+    def level(self, drawn: np.ndarray) -> tuple[str, np.ndarray]:
+        return "jpeg", 1 - drawn[:, 0] / 100
 
-    def one(self, picture: np.ndarray, drawn: Sequence[float], rng: np.random.Generator) -> np.ndarray:
+    def one(self, picture: np.ndarray, drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         quality, y, x = map(int, drawn)
         pixels = np.ascontiguousarray(_levels(picture).astype(np.uint8).transpose(1, 2, 0))
         shifted = np.pad(pixels, ((y, 0), (x, 0), (0, 0)), mode="edge")
@@ -373,7 +373,7 @@ class Jpeg:
             again = np.asarray(stored).reshape(shifted.shape)[y:, x:]
         return again.transpose(2, 0, 1) / np.float32(255)
 
-    def many(self, pictures: Tensor, drawn: Tensor, generator: torch.Generator) -> Tensor:
+    def many(self, pictures: Tensor, drawn: Tensor) -> Tensor:
         count, _, height, width = pictures.shape
         quality, y, x = (column.long() for column in drawn.unbind(1))
         which = torch.arange(count, device=pictures.device)[:, None, None]
@@ -483,8 +483,7 @@ STEPS = {
 class Degradation(Protocol):
     """Turns clean pictures into what the net is given and what it should give back.
 
-    `draw` decides for one picture of (height, width) by its own generator, so that what becomes of one depends on no other;
-    `spoil` is a batch where it lies, of what was drawn; calling it is both, by numpy, picture by picture.
+    What becomes of a picture is drawn first, and then done: by numpy, picture by picture, or to a batch where it lies.
     """
 
     @property
@@ -497,20 +496,24 @@ class Degradation(Protocol):
         """How many times smaller the net's input is; divides the crop."""
         ...
 
-    def __call__(self, image: Tensor, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
-        """(B, C, H, W) in [0, 1] and a generator for each picture → a batch."""
+    @property
+    def drawn_together(self) -> bool:
+        """Whether drawing is so quick that it is done for all pictures of a batch at once."""
         ...
 
-    def draw(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-        """What is decided for one picture."""
+    def draw(self, rng: np.random.Generator, many: int, side: int) -> np.ndarray:
+        """What is decided for so many pictures of side × side pixels: (many, …)."""
         ...
 
-    def spoil(self, image: Tensor, drawn: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """(B, C, H, W) in [0, 1] and (B, …), what was drawn → a batch, on the device of both."""
+    def one_by_one(
+        self, image: Tensor, drawn: np.ndarray, rngs: Sequence[np.random.Generator]
+    ) -> dict[str, Tensor]:
+        """(B, C, S, S) in [0, 1], (B, …) as drawn, and a generator for each picture's noise → a batch."""
         ...
 
-
-NOTHING = np.empty(0, np.float32)
+    def together(self, image: Tensor, drawn: Tensor) -> dict[str, Tensor]:
+        """(B, C, S, S) in [0, 1] and (B, …) as drawn → a batch, on their device; noise is of its own generator."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -519,23 +522,25 @@ class Keep:
 
     margin: int = 0
     scale: int = 1
+    drawn_together: bool = True
 
-    def __call__(self, image: Tensor, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
+    def draw(self, rng: np.random.Generator, many: int, side: int) -> np.ndarray:
+        return np.empty((many, 0), np.float32)
+
+    def one_by_one(self, image: Tensor, drawn: np.ndarray, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
         return {"image": image}
 
-    def draw(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-        return NOTHING
-
-    def spoil(self, image: Tensor, drawn: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def together(self, image: Tensor, drawn: Tensor) -> dict[str, Tensor]:
         return {"image": image}
 
 
 @dataclass(frozen=True)
 class Chains:
-    """Adds "low", the picture after all steps of a chain, stored in 8 bits (but for raw noise), and "levels" (B, 3), how strongly those of LEVELS
-    have spoilt it. Of several chains each picture goes through one, drawn for it."""
+    """Adds "low", the picture after all steps of a chain, stored in 8 bits (but for raw noise), and "levels" (B, 3): how strongly
+    those of LEVELS have spoilt it. Of several chains each picture goes through one, drawn for it."""
 
     chains: tuple[tuple[Step, ...], ...]
+    drawn_together: bool = True
 
     @property
     def scale(self) -> int:
@@ -552,60 +557,56 @@ class Chains:
             margins.append(-(-margin // scale) * scale)
         return max(margins)
 
-    def __call__(self, image: Tensor, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
-        pictures = image.numpy()
-        low, levels = zip(
-            *(self._spoilt(picture, rng) for picture, rng in zip(pictures, rngs, strict=True)), strict=True
-        )
+    def draw(self, rng: np.random.Generator, many: int, side: int) -> np.ndarray:
+        """Which chain, the levels, and the numbers of all chains' steps one after the other."""
+        which = rng.integers(len(self.chains), size=(many, 1))
+        levels = np.zeros((many, len(LEVELS)))
+        numbers: list[np.ndarray] = []
+        for place, chain in enumerate(self.chains):
+            for step in chain:
+                numbers.append(step.draw(rng, many))
+                if (told := step.level(numbers[-1])) is not None:
+                    column = LEVELS.index(told[0])
+                    levels[:, column] = np.where(which[:, 0] == place, np.maximum(levels[:, column], told[1]), levels[:, column])
+        return np.concatenate([which, levels, *numbers], 1).astype(np.float32)
+
+    def _steps(self) -> list[list[tuple[Step, slice]]]:
+        """The steps of each chain, and where their numbers lie."""
+        begin, found = 1 + len(LEVELS), list[list[tuple[Step, slice]]]()
+        for chain in self.chains:
+            found.append([])
+            for step in chain:
+                found[-1].append((step, slice(begin, begin + step.count)))
+                begin += step.count
+        return found
+
+    def one_by_one(self, image: Tensor, drawn: np.ndarray, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
+        pictures, chains = image.numpy(), self._steps()
+        low: list[np.ndarray] = []
+        for picture, numbers, rng in zip(pictures, drawn, rngs, strict=True):
+            spoilt = picture.copy()  # in memory of its own, so that sums do not depend on where it lies among others
+            for step, own in chains[int(numbers[0])]:
+                spoilt = step.one(spoilt, numbers[own], rng)
+            low.append(spoilt if _raw(self.chains[int(numbers[0])]) else _levels(spoilt) / np.float32(255))
         return {
             "image": torch.from_numpy(np.ascontiguousarray(_inner(pictures, self.margin))),
             "low": torch.from_numpy(np.ascontiguousarray(_inner(np.stack(low), self.margin // self.scale))),
-            "levels": torch.from_numpy(np.stack(levels)),
+            "levels": torch.from_numpy(np.ascontiguousarray(drawn[:, 1 : 1 + len(LEVELS)])),
         }
 
-    def _spoilt(self, picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        picture = picture.copy()  # in memory of its own, so that sums do not depend on where it lies among others
-        levels = np.zeros(len(LEVELS), np.float32)
-        chain = self.chains[self._which(rng)]
-        for step in chain:
-            drawn = step.draw(rng)
-            picture = step.one(picture, drawn, rng)
-            _note(levels, step, drawn)
-        return picture if _raw(chain) else _levels(picture) / np.float32(255), levels
-
-    def _which(self, rng: np.random.Generator) -> int:
-        return int(rng.integers(len(self.chains))) if len(self.chains) > 1 else 0
-
-    def draw(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-        """Which chain, the levels, and the numbers of every chain's steps one after the other, 0 for those not drawn."""
-        which = self._which(rng)
-        levels = np.zeros(len(LEVELS), np.float32)
-        numbers: list[float] = []
-        for place, chain in enumerate(self.chains):
-            for step in chain:
-                if place == which:
-                    drawn = step.draw(rng)
-                    _note(levels, step, drawn)
-                    numbers += drawn
-                else:
-                    numbers += [0.0] * step.count
-        return np.array([which, *levels, *numbers], np.float32)
-
-    def spoil(self, image: Tensor, drawn: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        which, levels, numbers = drawn[:, 0], drawn[:, 1 : 1 + len(LEVELS)], drawn[:, 1 + len(LEVELS) :]
-        low, begin = image, 0
+    def together(self, image: Tensor, drawn: Tensor) -> dict[str, Tensor]:
+        low = image
         with _whole_products():
-            for place, chain in enumerate(self.chains):
+            for place, (chain, steps) in enumerate(zip(self.chains, self._steps(), strict=True)):
                 spoilt = image
-                for step in chain:
-                    spoilt = step.many(spoilt, numbers[:, begin : begin + step.count], generator)
-                    begin += step.count
+                for step, own in steps:
+                    spoilt = step.many(spoilt, drawn[:, own])
                 spoilt = spoilt if _raw(chain) else quantise(spoilt)
-                low = spoilt if place == 0 else torch.where((which == place)[:, None, None, None], spoilt, low)
+                low = spoilt if place == 0 else torch.where((drawn[:, 0] == place)[:, None, None, None], spoilt, low)
         return {
             "image": _inner(image, self.margin),
             "low": _inner(low, self.margin // self.scale),
-            "levels": levels,
+            "levels": drawn[:, 1 : 1 + len(LEVELS)],
         }
 
 
@@ -615,12 +616,6 @@ def _raw(chain: tuple[Step, ...]) -> bool:
 
 def _scale(chain: tuple[Step, ...]) -> int:
     return int(np.prod([step.scale for step in chain]))
-
-
-def _note(levels: np.ndarray, step: Step, drawn: Sequence[float]) -> None:
-    if (told := step.level(drawn)) is not None:
-        place = LEVELS.index(told[0])
-        levels[place] = max(levels[place], told[1])
 
 
 @contextmanager
@@ -646,21 +641,30 @@ class Holes:
     families: tuple[str, ...]
     margin: int = 0
     scale: int = 1
+    drawn_together: bool = False
 
-    def __call__(self, image: Tensor, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
-        masks = [self.draw(rng, image.shape[-2], image.shape[-1]) for rng in rngs]
-        return {"image": image, "mask": torch.from_numpy(np.stack(masks)[:, None]).float()}
+    def draw(self, rng: np.random.Generator, many: int, side: int) -> np.ndarray:
+        """(many, side, side) bool, True in the hole."""
+        return np.stack([self._mask(rng, side) for _ in range(many)])
 
-    def draw(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-        """(height, width) bool, True in the hole."""
+    def _mask(self, rng: np.random.Generator, side: int) -> np.ndarray:
         while True:
             family = FAMILIES[self.families[int(rng.integers(len(self.families)))]]
-            mask = np.asarray(family(rng, height, width)) > 127
+            mask = np.asarray(family(rng, side, side)) > 127
             if 0.002 < mask.mean() < 0.8:  # nothing to learn from an empty hole, nor from a lost picture
                 return mask
 
-    def spoil(self, image: Tensor, drawn: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def one_by_one(self, image: Tensor, drawn: np.ndarray, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
+        return self.together(image, torch.from_numpy(drawn))
+
+    def together(self, image: Tensor, drawn: Tensor) -> dict[str, Tensor]:
         return {"image": image, "mask": drawn[:, None].float()}
+
+
+def spoilt(degradation: Degradation, image: Tensor, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
+    """(B, C, S, S) in [0, 1] and a generator for each picture, of which what becomes of it depends alone → a batch."""
+    drawn = np.concatenate([degradation.draw(rng, 1, image.shape[-1]) for rng in rngs])
+    return degradation.one_by_one(image, drawn, rngs)
 
 
 @lru_cache(maxsize=64)

@@ -150,7 +150,7 @@ def test_the_shipped_nets_give_the_same_picture(name: str, monkeypatch: pytest.M
     assert (results["cuda", "fast"] - results["cpu", "exact"]).abs().mean() < 2 / 255
 
 
-@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("name", sorted(name for name in GENERATORS if (SHIPPED / name).is_dir()))
 def test_the_shipped_generators_draw_the_same_picture(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[torch.Tensor] = []
     for device in ("cpu", "cuda"):

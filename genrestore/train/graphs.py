@@ -1,8 +1,8 @@
 """Training steps as captured CUDA graphs: a GPU repeats a recorded step as one call, without waiting for Python.
 
 A step of DCGAN at a batch of 32 is some hundred small kernels; launched one by one they take four times as long as they compute.
-See "CUDA Graphs" in PyTorch's notes on CUDA semantics. What may differ from step to step must come in as a tensor: the batch with
-its step, the learning rate; noise is drawn by the device's generator, which a graph reads its seed from anew.
+See "CUDA Graphs" in PyTorch's notes on CUDA semantics. What may differ from step to step must come in as a tensor: the batch, the number of
+the step, the learning rate; noise is drawn by the device's generator, whose seed a graph reads anew.
 """
 
 from collections import Counter
@@ -43,6 +43,7 @@ class Graphs:
 
     def __init__(self, turns: Turns, device: torch.device) -> None:
         self.turns = turns
+        self.device = device
         self.stream = torch.cuda.Stream(device)  # capturing needs one of its own; what warms up must run there too
         self.recorded: dict[tuple[str, ...], Recorded] = {}
         self.warmed = Counter[tuple[str, ...]]()
@@ -54,18 +55,22 @@ class Graphs:
         self.warmed.clear()
 
     def __call__(self, due: tuple[Phase, ...], batch: Batch) -> dict[str, Tensor]:
-        """The turns of the players that are due; the losses hold until the next step."""
+        """The step of the players that are due, on a batch from anywhere; the losses hold until the next step."""
         kind = tuple(phase.name for phase in due)
         if not self.refused and kind not in self.recorded and self.warmed[kind] >= WARM_UP:
             self._record(kind, due, batch)
         if kind not in self.recorded:
             self.warmed[kind] += 1
-            return self._as_usual(due, batch)
+            return self._as_usual(due, self._here(batch))
         step = self.recorded[kind]
         for key, value in batch.items():
-            step.batch[key].copy_(value)
+            step.batch[key].copy_(value, non_blocking=True)
         step.graph.replay()
         return step.losses
+
+    def _here(self, batch: Batch) -> Batch:
+        """A copy on the device."""
+        return {key: value.to(self.device, copy=True) for key, value in batch.items()}
 
     def _as_usual(self, due: tuple[Phase, ...], batch: Batch) -> dict[str, Tensor]:
         self.stream.wait_stream(torch.cuda.current_stream())
@@ -76,7 +81,7 @@ class Graphs:
 
     def _record(self, kind: tuple[str, ...], due: tuple[Phase, ...], batch: Batch) -> None:
         """Nothing is computed meanwhile. A net that asks for numbers, or branches on them, cannot be recorded."""
-        graph, kept = torch.cuda.CUDAGraph(), {key: value.clone() for key, value in batch.items()}
+        graph, kept = torch.cuda.CUDAGraph(), self._here(batch)
         try:
             # other threads go on preparing batches
             with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):

@@ -68,7 +68,8 @@ class Training:
         self.rows = world.rows(recipe.batch)
         here = possible(pictures, recipe, world.device)
         self.resident = Resident(pictures, recipe, world.device, self.rows) if here else None
-        self.players = Players(preset, config, recipe, world, self.progress.precision)
+        prepare = self.resident.batch if self.resident else None
+        self.players = Players(preset, config, recipe, world, self.progress.precision, prepare)
         self._try_out()
         self.checkpoint = Checkpoint(
             self.players.net, self.players.average.net, self.players.phases, self.players.scaler, self.progress

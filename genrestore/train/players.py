@@ -7,12 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from genrestore import layers
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import Preset
-from genrestore.train.graphs import Graphs
+from genrestore.train.graphs import Batch, Graphs
 from genrestore.train.world import World
 
 
@@ -27,19 +26,46 @@ class Average:
         self.net = copy.deepcopy(net).eval().requires_grad_(False)
         self.decay = decay
 
+    def weight(self, step: int) -> float:
+        """Of the net, in the average after `step` (0-based)."""
+        return 1 - min(self.decay, (1 + step) / (10 + step))
+
     @torch.no_grad()
-    def update(self, net: nn.Module, step: int) -> None:
-        decay = min(self.decay, (1 + step) / (10 + step))
-        get_ema_multi_avg_fn(decay)(list(self.net.parameters()), list(net.parameters()), step)
+    def update(self, net: nn.Module, weight: float | Tensor) -> None:
+        mine, theirs = list(self.net.parameters()), list(net.parameters())
+        if isinstance(weight, float):
+            torch._foreach_lerp_(mine, theirs, weight)
+        else:  # which torch takes in one pass as a number only
+            apart = torch._foreach_sub(theirs, mine)
+            torch._foreach_mul_(apart, weight)
+            torch._foreach_add_(mine, apart)
         if mine := list(self.net.buffers()):
             torch._foreach_copy_(mine, list(net.buffers()))
 
 
 class Players:
-    """The net and those who train it."""
+    """The net and those who train it.
 
-    def __init__(self, preset: Preset, config: Any, recipe: TrainRecipe, world: World, precision: str) -> None:
+    Args:
+        preset: whose net it is.
+        config: of the net.
+        recipe: of the run.
+        world: where it computes.
+        precision: "fp32", "tf32", "bf16" or "fp16".
+        prepare: makes the batch of what `step` gets, on the device; by default that is the batch.
+    """
+
+    def __init__(
+        self,
+        preset: Preset,
+        config: Any,
+        recipe: TrainRecipe,
+        world: World,
+        precision: str,
+        prepare: Callable[[Batch], Batch] | None = None,
+    ) -> None:
         self.recipe, self.world = recipe, world
+        self.prepare = prepare or (lambda batch: batch)
         self.device = world.device
         self.kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
         torch.manual_seed(recipe.seed)
@@ -52,30 +78,38 @@ class Players:
         # torch.compile takes no gradient of a gradient
         compiled = {phase.name for phase in self.phases if recipe.compile and not phase.penalty}
         self.losses = {phase.name: _compiled(phase) if phase.name in compiled else phase.loss for phase in self.phases}
-        self.now, self.lr = torch.zeros((), dtype=torch.int64, device=self.device), torch.zeros((), device=self.device)
+        # what changes from step to step, where a recorded step reads it
+        self.now, self.lr, self.weight = (torch.zeros((), dtype=kind, device=self.device) for kind in (torch.int64, *[torch.float32] * 2))
         # A scaler asks the device whether its scale was too large; several processes wait for each other.
         alone = world.size == 1 and not self.scaler.is_enabled()
         self.graphs = Graphs(self._turns, self.device) if self.device.type == "cuda" and alone else None
 
-    def step(self, step: int, batch: dict[str, Tensor], lr: float) -> dict[str, Tensor]:
-        """Every player's turn on one batch; returns their losses, the mean over all processes."""
+    def step(self, step: int, batch: Batch, lr: float) -> Batch:
+        """Every player's turn on one batch; returns their losses, the mean over all processes, until the next step."""
         # Noise drawn inside the nets depends on step and process alone, so that a resumed run draws what the whole run would.
-        torch.manual_seed((self.recipe.seed * 1_000_003 + step) * 4099 + self.world.rank)
-        self.now.fill_(step)
-        self.lr.fill_(lr)
-        batch = {key: _moved(value, self.device) for key, value in batch.items()} | {"step": self.now}
+        seed = (self.recipe.seed * 1_000_003 + step) * 4099 + self.world.rank
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
+        for place, value in ((self.now, step), (self.lr, lr), (self.weight, self.average.weight(step))):
+            place.fill_(value)
         due = tuple(phase for phase in self.phases if step % phase.every == 0)
-        losses = (self.graphs or self._turns)(due, batch)
-        self.average.update(self.net, step)
-        return losses
+        if self.graphs:
+            return self.graphs(due, batch)
+        return self._turns(due, {key: value.to(self.device) for key, value in batch.items()})
 
     def replaced(self) -> None:
         """Weights and the optimisers' states are others than before."""
         if self.graphs:
             self.graphs.forget()
 
-    def _turns(self, due: tuple[Phase, ...], batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {phase.name: self._turn(phase, batch) for phase in due}
+    def _turns(self, due: tuple[Phase, ...], given: Batch) -> Batch:
+        """The whole step, of what lies on the device."""
+        batch = {key: _last(value) for key, value in self.prepare(given).items()} | {"step": self.now}
+        losses = {phase.name: self._turn(phase, batch) for phase in due}
+        self.average.update(self.net, self.weight if self.weight.is_cuda else self.weight.item())
+        return losses
 
     def _turn(self, phase: Phase, batch: dict[str, Tensor]) -> Tensor:
         """One player's loss, its gradient, its step. For the others' weights nothing is computed."""
@@ -112,8 +146,8 @@ def _compiled(phase: Phase) -> Callable[[dict[str, Tensor]], Tensor]:
     return torch.compile(phase.loss)
 
 
-def _moved(value: Tensor, device: torch.device) -> Tensor:
-    value = value.to(device, non_blocking=True)
+def _last(value: Tensor) -> Tensor:
+    """Pictures with their channels last in memory."""
     return value.to(memory_format=torch.channels_last) if value.dim() == 4 else value
 
 
