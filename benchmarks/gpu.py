@@ -2,17 +2,25 @@
 
     python benchmarks/gpu.py              # all of it
     python benchmarks/gpu.py inference    # enlarging
+    python benchmarks/gpu.py training     # steps as recorded CUDA graphs; about a minute
 
+Training: milliseconds a step of the whole loop (batches, average, logging) with recorded steps, of the loop without recording, and
+of the recorded step alone, repeated on one batch. The pictures are random: a step does not depend on what they show.
 Figures are medians of several runs after one that does not count. The last line is JSON.
 """
 
 import argparse
+import dataclasses
 import json
+import os
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # a bare checkout will do
 
@@ -21,7 +29,11 @@ import torch
 
 from genrestore import runtime
 from genrestore.image import Picture
+from genrestore.models import find
+from genrestore.recipe import TrainRecipe
+from genrestore.runs import Run
 from genrestore.tasks.upscale import upscale
+from genrestore.train import loop, train
 
 SHIPPED = Path(__file__).parents[1] / "weights"
 MEGAPIXELS_12 = (3000, 4000)
@@ -82,7 +94,100 @@ def inference() -> dict[str, float]:
     return rows
 
 
-PARTS = {"inference": inference}
+ROWS = {
+    "DCGAN, batch 32": ("dcgan-cifar10", {"batch": 32}),
+    "DCGAN, batch 128": ("dcgan-cifar10", {"batch": 128}),
+    "span-x4, 64 × 192², bf16": ("span-x4", {"batch": 64, "size": 192, "crops": 2, "precision": "bf16"}),
+    "residual-fill, 32 × 192², bf16": ("residual-fill", {"batch": 32, "size": 192, "precision": "bf16"}),
+    "restore-photo, 64 × 128², bf16": ("restore-photo", {"batch": 64, "size": 128, "precision": "bf16"}),
+}  # fmt: skip
+STEPS, SKIPPED = 501, 100
+
+
+def made(side: int, count: int, folder: Path) -> Path:
+    path = folder / f"made-{side}.npz"
+    np.savez(path, images=np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8))
+    return path
+
+
+def looped(recipe: TrainRecipe, source: Path, out: Path) -> tuple[float, float, str]:
+    """Milliseconds a step, the loader's share, and what the run said of its recording."""
+    times: dict[int, float] = {}
+
+    def told(step: int, _: dict[str, float]) -> None:
+        times[step] = time.perf_counter()
+
+    train(recipe, source, out, on_step=told)
+    steps = sorted(step for step in times if step >= SKIPPED)
+    lines = Run(out).log()
+    events = " ".join(line["event"] for line in lines if "recorded" in line.get("event", ""))
+    shares = next((line["shares"] for line in lines if "shares" in line), {})
+    return (
+        1000 * (times[steps[-1]] - times[steps[0]]) / (steps[-1] - steps[0]),
+        float(shares.get("loader", 0.0)),
+        events,
+    )
+
+
+def alone(recipe: TrainRecipe, rows: int = 300) -> float:
+    """Milliseconds of the recorded step, repeated."""
+    preset = find(recipe.model)
+    players = loop.Players(preset, preset.config, recipe, loop.World(), recipe.precision)
+    side = recipe.size
+    batch = {"image": torch.rand(recipe.batch, 3, side, side)}
+    if recipe.degrade.startswith("holes"):
+        batch["mask"] = (torch.rand(recipe.batch, 1, side, side) < 0.05).float()
+    elif recipe.degrade != "none":
+        scale = 4 if recipe.degrade.startswith("shrink:4") else 1
+        batch |= {
+            "low": torch.rand(recipe.batch, 3, side // scale, side // scale),
+            "levels": torch.rand(recipe.batch, 3),
+        }
+    for step in range(1, 8):  # R1's turn, where there is one, is not in this recording
+        players.step(step, batch, recipe.lr)
+    assert players.graphs is not None
+    if players.graphs.refused:
+        return float("nan")
+    (recorded,) = players.graphs.recorded.values()
+    torch.cuda.synchronize()
+    begun = time.perf_counter()
+    for _ in range(rows):
+        recorded.graph.replay()
+    torch.cuda.synchronize()
+    return 1000 * (time.perf_counter() - begun) / rows
+
+
+def training() -> dict[str, object]:
+    rows: dict[str, object] = {}
+    usual = loop.Players.__init__
+
+    def unrecorded(self: Any, *arguments: Any) -> None:
+        usual(self, *arguments)
+        self.graphs = None
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        os.environ["GENRESTORE_HOME"] = str(folder / "home")
+        for name, (preset, changes) in ROWS.items():
+            plain = find(preset).recipe
+            recipe = dataclasses.replace(plain, **changes, steps=STEPS, licence="CC0-1.0", warmup=10)
+            whole = plain.degrade == "none"
+            source = made(recipe.size if whole else 320, 512 if whole else 48, folder)
+            recorded, loader, refused = looped(recipe, source, folder / f"{name}-recorded")
+            with mock.patch.object(loop.Players, "__init__", unrecorded):
+                one_by_one, _, _ = looped(dataclasses.replace(recipe, steps=251), source, folder / f"{name}-plain")
+            bare = alone(recipe)
+            rows[f"{name}: recorded, ms a step"] = recorded
+            rows[f"{name}: not recorded, ms a step"] = one_by_one
+            rows[f"{name}: the recorded step alone, ms"] = bare
+            rows[f"{name}: recorded / alone"] = recorded / bare
+            rows[f"{name}: share of the time that waits for the loader, %"] = 100 * loader
+            if refused:
+                print(name, refused, file=sys.stderr)
+    return rows
+
+
+PARTS = {"inference": inference, "training": training}
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ class Move(NamedTuple):
 MOVES = {
     "mirror": Move(2, lambda picture, way: picture[:, ::-1] if way else picture),
     "flip": Move(2, lambda picture, way: picture[::-1] if way else picture),
-    "turn": Move(4, lambda picture, way: np.rot90(picture, way)),
+    "turn": Move(4, np.rot90),
 }
 
 

@@ -216,7 +216,7 @@ class Plan:
 
 
 def plan(pictures: Pictures, recipe: TrainRecipe, step: int, rows: range | None = None) -> Plan:
-    """What the rows of a step's batch will be: drawn for all of them at once, so that part of a batch is that part of the whole."""
+    """What the rows of a step's batch will be; drawn for all at once, so that some of the rows are those of the whole."""
     some = slice(None) if rows is None else slice(rows.start, rows.stop)
     positions = step * recipe.batch + np.arange(recipe.batch)
     epochs, places = np.divmod(positions, len(pictures))
@@ -241,7 +241,9 @@ def _drawn(
     """Corners (B, K, 2) and ways (B, M)."""
     room = pictures.shapes[indices, None, :2] - side(recipe) + 1
     corners = (rng.random((len(indices), recipe.crops, 2)) * room).astype(np.int64)
-    ways = [rng.integers(augment.MOVES[name].ways, size=len(indices)) for name in recipe.augment if name in augment.MOVES]
+    ways = [
+        rng.integers(augment.MOVES[name].ways, size=len(indices)) for name in recipe.augment if name in augment.MOVES
+    ]
     return corners, np.stack(ways, 1) if ways else np.empty((len(indices), 0), np.int64)
 
 

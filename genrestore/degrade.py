@@ -505,9 +505,7 @@ class Degradation(Protocol):
         """What is decided for so many pictures of side × side pixels: (many, …)."""
         ...
 
-    def one_by_one(
-        self, image: Tensor, drawn: np.ndarray, rngs: Sequence[np.random.Generator]
-    ) -> dict[str, Tensor]:
+    def one_by_one(self, image: Tensor, drawn: np.ndarray, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
         """(B, C, S, S) in [0, 1], (B, …) as drawn, and a generator for each picture's noise → a batch."""
         ...
 
@@ -567,7 +565,9 @@ class Chains:
                 numbers.append(step.draw(rng, many))
                 if (told := step.level(numbers[-1])) is not None:
                     column = LEVELS.index(told[0])
-                    levels[:, column] = np.where(which[:, 0] == place, np.maximum(levels[:, column], told[1]), levels[:, column])
+                    levels[:, column] = np.where(
+                        which[:, 0] == place, np.maximum(levels[:, column], told[1]), levels[:, column]
+                    )
         return np.concatenate([which, levels, *numbers], 1).astype(np.float32)
 
     def _steps(self) -> list[list[tuple[Step, slice]]]:

@@ -147,7 +147,10 @@ def test_a_batch_goes_through_jpeg_as_a_picture_does(quality: int, channels: int
     clean = torch.cat([waves(1, 56), waves(1, 56).flip(3).roll(9, 2)])[:, :channels].contiguous()
     step, drawn = degrade.Jpeg(1, 100), [(quality, 0, 0), (quality, 7, 12)]
     alone = np.stack(
-        [step.one(picture.numpy(), np.array(numbers), generators(1)[0]) for picture, numbers in zip(clean, drawn, strict=True)]
+        [
+            step.one(picture.numpy(), np.array(numbers), generators(1)[0])
+            for picture, numbers in zip(clean, drawn, strict=True)
+        ]
     )
     together = step.many(clean, torch.tensor(drawn)).numpy()
     apart = np.abs(alone - together) * 255
@@ -226,7 +229,10 @@ def test_chains_line_up_and_rows_are_independent(order: str) -> None:
 
 def test_the_order_of_steps_counts() -> None:
     clean = waves(1, 100)
-    a, b = (degrade.spoilt(degrade.find(name), clean, generators(1))["low"] for name in ("noise:40+blur:2", "blur:2+noise:40"))
+    a, b = (
+        degrade.spoilt(degrade.find(name), clean, generators(1))["low"]
+        for name in ("noise:40+blur:2", "blur:2+noise:40")
+    )
     assert b.diff(dim=3).std() > 3 * a.diff(dim=3).std()
 
 

@@ -16,7 +16,7 @@ from genrestore.errors import TrainingError
 from genrestore.models import find, names
 from genrestore.recipe import TrainRecipe
 from genrestore.runs import Run
-from genrestore.train import graphs, train
+from genrestore.train import graphs, loop, train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
 
@@ -71,6 +71,8 @@ def test_a_resumed_run_goes_on_as_it_would_have(preset: str, pictures: Path, tmp
 def test_the_steps_are_those_of_a_processor(
     optimizer: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Of batches made by the processor, for Adam's first steps follow signs: three samples one level apart move it by 0.4.
+    monkeypatch.setattr(loop, "possible", lambda *_: False)
     recipe = recipe_of("span-x4", optimizer=optimizer, warmup=0, lr=1e-3)
     on_gpu = train(recipe, pictures, tmp_path / "gpu")
     begun = train(dataclasses.replace(recipe, stop=1), pictures, tmp_path / "begun")
@@ -79,19 +81,32 @@ def test_the_steps_are_those_of_a_processor(
     assert distance(on_gpu, on_cpu) < 0.1 * distance(on_gpu, begun), "the order of sums aside"
 
 
-@pytest.mark.parametrize("optimizer", ["gd", "adamw", "muon", "sgd", "rmsprop"])
-@pytest.mark.parametrize("preset", ["span-x4", "dcgan-cifar10", "vae-clothing"])
+@pytest.mark.parametrize(
+    "preset, optimizer",
+    [
+        *(("span-x4", optimizer) for optimizer in ("gd", "sgd", "adam", "adamw", "rmsprop", "muon")),
+        ("dcgan-cifar10", "adam"),
+        ("vae-clothing", "adam"),
+        ("restore-photo", "muon"),
+        ("residual-fill", "muon"),
+    ],
+)
 def test_recorded_steps_are_the_same_steps(
     preset: str, optimizer: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With falling rate, rising β and R1, which takes its turn in some steps only: nothing that changes is frozen in."""
-    changes: dict[str, Any] = {"optimizer": optimizer, "schedule": "cosine", "beta_warmup": 30, "lr": 1e-3, "r1": 0.1}
-    recipe = dataclasses.replace(recipe_of(preset, **changes), steps=40, warmup=20, size=find(preset).recipe.size)
+    """With falling rate, rising β and R1, which takes its turn in some steps only: nothing that changes is frozen in.
+
+    Sums of atomic additions differ between any two runs, and a step amplifies that; what a recording freezes shows beside it.
+    """
+    changes: dict[str, Any] = {"optimizer": optimizer, "schedule": "cosine", "beta_warmup": 15, "r1": 0.1}
+    recipe = dataclasses.replace(recipe_of(preset, **changes), steps=18, warmup=8)
+    monkeypatch.setattr(graphs, "WARM_UP", 1)  # the steps with R1 are 0 and 16
     recorded = train(recipe, pictures, tmp_path / "recorded")
     begun = train(dataclasses.replace(recipe, stop=1), pictures, tmp_path / "begun")
     monkeypatch.setattr(graphs, "WARM_UP", math.inf)
-    usual = train(recipe, pictures, tmp_path / "usual")
-    assert distance(recorded, usual) < 0.05 * distance(recorded, begun)
+    usual, again = (train(recipe, pictures, tmp_path / name) for name in ("usual", "again"))
+    by_chance = distance(usual, again)
+    assert distance(recorded, usual) < max(3 * by_chance, 0.02 * distance(recorded, begun))
 
 
 @pytest.mark.parametrize("degrade", ["none", "shrink:4", "holes:scratch,box"])
@@ -100,7 +115,9 @@ def test_batches_made_on_the_gpu_are_those_of_a_processor(degrade: str, pictures
     found = data.read(pictures, recipe)
     device = torch.device("cuda")
     assert resident.possible(found, recipe, device)
-    for step, batch in enumerate(resident.Resident(found, recipe, device).batches(0)):
+    here = resident.Resident(found, recipe, device)
+    for step, sent in enumerate(here.batches(0)):
+        batch = here.batch({key: value.to(device) for key, value in sent.items()})
         usual = data.batch(found, recipe, step)
         assert batch.keys() == usual.keys() and torch.equal(batch["image"].cpu(), usual["image"])
         for key, value in batch.items():

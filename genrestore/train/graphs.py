@@ -1,8 +1,8 @@
 """Training steps as captured CUDA graphs: a GPU repeats a recorded step as one call, without waiting for Python.
 
 A step of DCGAN at a batch of 32 is some hundred small kernels; launched one by one they take four times as long as they compute.
-See "CUDA Graphs" in PyTorch's notes on CUDA semantics. What may differ from step to step must come in as a tensor: the batch, the number of
-the step, the learning rate; noise is drawn by the device's generator, whose seed a graph reads anew.
+See "CUDA Graphs" in PyTorch's notes on CUDA semantics. What may differ from step to step must come in as a tensor: the batch, the
+number of the step, the learning rate; noise is drawn by the device's generator, whose seed a graph reads anew.
 """
 
 from collections import Counter

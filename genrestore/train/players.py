@@ -79,7 +79,9 @@ class Players:
         compiled = {phase.name for phase in self.phases if recipe.compile and not phase.penalty}
         self.losses = {phase.name: _compiled(phase) if phase.name in compiled else phase.loss for phase in self.phases}
         # what changes from step to step, where a recorded step reads it
-        self.now, self.lr, self.weight = (torch.zeros((), dtype=kind, device=self.device) for kind in (torch.int64, *[torch.float32] * 2))
+        self.now, self.lr, self.weight = (
+            torch.zeros((), dtype=kind, device=self.device) for kind in (torch.int64, *[torch.float32] * 2)
+        )
         # A scaler asks the device whether its scale was too large; several processes wait for each other.
         alone = world.size == 1 and not self.scaler.is_enabled()
         self.graphs = Graphs(self._turns, self.device) if self.device.type == "cuda" and alone else None
