@@ -31,14 +31,11 @@ class Score:
     value: float
     better: Better
 
-    def beats(self, other: float) -> bool:
-        """Whether it is better than another value of its kind."""
+    def beats(self, other: float | None) -> bool:
+        """Whether it is better than another value of its kind, or than none at all."""
+        if other is None or math.isinf(other):  # checkpoints of earlier versions hold infinity for none
+            return True
         return self.value > other if self.better == "higher" else self.value < other
-
-    @property
-    def worst(self) -> float:
-        """What any value beats."""
-        return -math.inf if self.better == "higher" else math.inf
 
 
 @dataclass(frozen=True)

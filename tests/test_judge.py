@@ -123,8 +123,8 @@ def test_lines_that_say_nothing_are_passed_over(strange: dict[str, Any]) -> None
 def test_scores_know_what_is_better() -> None:
     assert Score("psnr", 30.0, "higher").beats(29.0) and not Score("psnr", 30.0, "higher").beats(31.0)
     assert Score("swd", 30.0, "lower").beats(31.0) and not Score("swd", 30.0, "lower").beats(29.0)
-    assert Score("psnr", -1.0, "higher").beats(Score("psnr", 0.0, "higher").worst)
-    assert Score("swd", 1e9, "lower").beats(Score("swd", 0.0, "lower").worst)
+    for nothing in (None, float("inf")):
+        assert Score("psnr", -1.0, "higher").beats(nothing) and Score("swd", 1e9, "lower").beats(nothing)
 
 
 def test_judging_loads_no_torch() -> None:
