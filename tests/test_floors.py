@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "genrestore"
 FLOORS = [
     {"errors", "card", "recipe"},
-    {"image", "samples", "container", "coder", "registry"},
+    {"image", "samples", "container", "coder", "registry", "locks"},
     {"convolutions", "layers", "losses", "optimizers", "degrade", "augment", "metrics", "sources", "flaws", "judge"},
     {"decoded"},
     {"models", "data"},
