@@ -102,18 +102,18 @@ def judge(lines: Iterable[Mapping[str, Any]], recipe: TrainRecipe | None = None)
     measured: list[tuple[float, Score]] = []
     copies, last, count = 0.0, -1.0, 0
     for line in lines:
-        step = _number(line.get("step"))
+        step = number(line.get("step"))
         if step is None:
             continue
         last = max(last, step)
         if isinstance(told := line.get("losses"), Mapping):
             count += 1
             for name, value in told.items():
-                if (number := _number(value)) is not None:
-                    losses.setdefault(str(name), []).append(number)
+                if (found := number(value)) is not None:
+                    losses.setdefault(str(name), []).append(found)
         if (score := _watched(line)) is not None:
             measured.append((step + 1, score))
-        copies = number if (number := _number(line.get("memorised"))) is not None else copies
+        copies = found if (found := number(line.get("memorised"))) is not None else copies
     warming = max(recipe.warmup, recipe.beta_warmup) if recipe else 0
     if count < LINES or last + 1 < max(STEPS, warming):
         return _verdict("early", steps=last + 1)
@@ -185,13 +185,13 @@ def _watched(line: Mapping[str, Any]) -> Score | None:
     if not isinstance(scores, Mapping) or not scores:
         return None
     name = str(next(iter(scores)))
-    value = _number(scores[name])
+    value = number(scores[name])
     told = better.get(name) if isinstance(better, Mapping) else None
     higher = told == "higher" if told else name in ("psnr", "ssim")  # logs of earlier versions tell no direction
     return None if value is None else Score(name, value, "higher" if higher else "lower")
 
 
-def _number(value: object) -> float | None:
+def number(value: object) -> float | None:
     """A finite number, else nothing."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

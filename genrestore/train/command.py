@@ -146,26 +146,34 @@ def _wanted(
     path = recipe or (resumed / "recipe.json" if resumed else None)
     if path is None:
         raise TrainingError(f"Name what to train: {', '.join(names())}.")
-    try:
-        said = json.loads(path.read_text("utf-8"))
-        asked = said.get("recipe", said)
-        return TrainRecipe.from_json(asked), data or said.get("data" if "recipe" in said else "")
-    except FileNotFoundError:
-        raise TrainingError(f"There is no file {path}; name the preset that was trained there.") from None
-    except (ValueError, AttributeError, TypeError) as problem:
-        raise TrainingError(f"{path} is not a recipe ({problem}); take the recipe.json of a run.") from problem
+    if resumed and not path.exists():
+        raise TrainingError(f"There is no file {path}; name the preset that was trained there.")
+    asked, source = runs.read_recipe(path)
+    return asked, data or source
 
 
 def _card(weight: Path) -> tuple[TrainRecipe, Card]:
-    """The recipe of a weight, and its card."""
+    """The recipe of a weight, and its card.
+
+    Raises:
+        TrainingError: it is no weight, or its card tells no recipe or no data.
+        ModelError: nothing lies there.
+    """
+    if weight.is_file() and weight.suffix != ".safetensors":
+        raise TrainingError(
+            f"{weight} is a file; give --reproduce the folder or the name of a weight, or a recipe with --recipe."
+        )
     card = weights.resolve(f"file:{weight}" if weight.exists() else str(weight))
-    given = card.recipe | {"model": card.recipe.get("model") or card.name}
-    recipe = TrainRecipe.from_json(given)
-    stated = card.data[0].licence
-    with suppress(TrainingError):
-        stated = licence_named(stated)
-        return dataclasses.replace(recipe, licence=stated), card
-    return dataclasses.replace(recipe, licence=f"{OTHER}{stated}"), card
+    try:
+        recipe = TrainRecipe.from_json(card.recipe | {"model": card.recipe.get("model") or card.name})
+        stated = card.data[0].licence
+        with suppress(TrainingError):
+            return dataclasses.replace(recipe, licence=licence_named(stated)), card
+        return dataclasses.replace(recipe, licence=f"{OTHER}{stated}"), card
+    except (TypeError, AttributeError, IndexError, ValueError) as problem:
+        raise TrainingError(
+            f"The card of {card.name} does not tell how it was trained ({problem}); choose another weight."
+        ) from problem
 
 
 def _check_source(weight: Path, source: str) -> None:

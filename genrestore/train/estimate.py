@@ -16,7 +16,7 @@ from genrestore.recipe import TrainRecipe
 from genrestore.runs import Estimate, Run
 from genrestore.sources import Progress
 from genrestore.train import memory
-from genrestore.train.loop import Training
+from genrestore.train.loop import Training, parts
 from genrestore.train.watch import SCORED
 from genrestore.train.world import World
 
@@ -56,7 +56,7 @@ def estimate(
     recipe = find(recipe).recipe if isinstance(recipe, str) else recipe
     preset, world = find(recipe.model), World()
     config = preset.config if config is None else config
-    pictures, kept = datasets.split(datasets.read(data, recipe, progress=progress, cancel=cancel), recipe)
+    pictures, kept = parts(datasets.read(data, recipe, progress=progress, cancel=cancel), recipe)
     memory.keep_heap()
     with torch.random.fork_rng(), tempfile.TemporaryDirectory() as folder:
         training = Training(

@@ -3,12 +3,11 @@
 import dataclasses
 import json
 import math
-import os
 import platform
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +40,7 @@ LOG_STEPS = 50  # between two lines of log.jsonl,
 LOG_SECONDS = 2.0  # or as many seconds, whichever comes first
 BEAT_SECONDS = 1.0  # between two words of what the run is doing
 LISTEN_STEPS = 10  # between two times that several processes agree whether to go on
+LEARNT = 2  # pictures that must be left to learn from
 RECENT = 100  # losses that `until` averages
 
 OnStep = Callable[[int, dict[str, float]], None]
@@ -413,6 +413,16 @@ def train(
     preset = find(recipe.model)
     config = preset.config if config is None else config
     run, world = Run(Path(out)), World()
+    with run.alone(resume) if world.first else nullcontext():
+        return _train(
+            recipe, preset, config, world, run, str(data), licence, resume, on_step, on_line, cancel, tensorboard
+        )
+
+
+def _train(
+    recipe: TrainRecipe, preset: Preset, config: Any, world: World, run: Run, data: str, licence: str, resume: bool,
+    on_step: OnStep | None, on_line: OnLine | None, cancel: threading.Event | None, tensorboard: bool,
+) -> Path:  # fmt: skip
     saved = world.told(_opened(run, recipe, config, resume) if world.first else None)
     if saved and not recipe.licence:
         recipe = dataclasses.replace(recipe, licence=checkpoint.recipe_of(saved).licence)
@@ -420,7 +430,7 @@ def train(
     if recipe.degrade == preset.recipe.degrade == "none" and recipe.size != preset.recipe.size:
         raise TrainingError(f"{preset.name} draws pictures of {preset.recipe.size} pixels; leave size as it is.")
     world.rows(recipe.batch)  # refuses a batch that cannot be shared, before the pictures are read
-    with _telling(run, world, recipe, str(data)) as telling:
+    with _telling(run, world, recipe, data) as telling:
         memory.keep_heap()
         # Dying activations and optimiser states reach numbers so small that a step took twice as long with them.
         torch.set_flush_denormal(True)
@@ -441,9 +451,6 @@ def _opened(run: Run, recipe: TrainRecipe, config: Any, resume: bool) -> dict[st
     Raises:
         TrainingError: to begin here would destroy a run, or there is nothing to go on from.
     """
-    status = run.status() if run.folder.exists() else None
-    if status and status.live and status.pid != os.getpid():
-        raise TrainingError(f"{run.folder} is being trained already, by process {status.pid}; stop that first.")
     if not resume:
         if (run.folder / checkpoint.FILE).exists():
             raise TrainingError(
@@ -508,8 +515,22 @@ def _read(
     """The pictures to learn from and those kept aside. The first process decodes, the others find its work."""
     pictures = datasets.read(source, recipe, progress=telling, cancel=cancel) if world.first else None
     world.wait()
-    pictures = pictures or datasets.read(source, recipe)
-    return datasets.split(pictures, recipe)
+    return parts(pictures or datasets.read(source, recipe), recipe)
+
+
+def parts(pictures: datasets.Pictures, recipe: TrainRecipe) -> tuple[datasets.Pictures, datasets.Pictures | None]:
+    """The pictures to learn from and those kept aside.
+
+    Raises:
+        TrainingError: too few are left to learn from.
+    """
+    learnt, kept = datasets.split(pictures, recipe)
+    if len(learnt) < LEARNT:
+        wish = f"folds={recipe.folds}" if recipe.folds else f"holdout={recipe.holdout:g}"
+        raise TrainingError(
+            f"{wish} leaves {len(learnt)} of {len(pictures)} pictures to learn from, and {LEARNT} are needed; keep fewer aside."
+        )
+    return learnt, kept
 
 
 def hardware(world: World) -> str:
