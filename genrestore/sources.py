@@ -117,8 +117,8 @@ def _unpacking(path: Path) -> Generator[None, None, None]:
 
 
 def shortened(text: str, most: int = 120) -> str:
-    """On one line, with the end left out where it is long: what decoders say may hold half a file."""
-    line = " ".join(text.split())
+    """On one line, with the end left out where it is long: what decoders say may hold half a file, or where an object lies."""
+    line = re.sub(r" at 0x[0-9a-f]+", "", " ".join(text.split()))
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
