@@ -1,12 +1,16 @@
 """The one pass over a set of pictures: each is decoded once, looked at, and kept as plain samples among the user's files."""
 
+import errno
 import io
+import math
+import os
 import re
 import secrets
 import shutil
 import threading
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +20,14 @@ from genrestore import augment, degrade, flaws, image, sources
 from genrestore.card import home
 from genrestore.errors import ImageError, TrainingError
 from genrestore.flaws import Facts
+from genrestore.locks import PATIENCE, Lock
 from genrestore.recipe import TrainRecipe
 from genrestore.sources import Progress, Raw, Source
 
+USED = "used"  # a file in each set: when it was changed, the set was used; who reads from the set holds its lock
+CACHE, CACHE_PUBLIC = 64_000_000_000, 4_000_000_000  # bytes of all sets, where GENRESTORE_CACHE_GB tells nothing else
+# Pictures have this many times the bytes of their files at most, if it is more than `TRIVIAL`; photographs have 10 to 30.
+UNPACKING, TRIVIAL = 1000, 1 << 30
 ABANDONED = 24 * 3600.0  # seconds after which a half-written folder belongs to no living process
 HASHING = 0.2  # share of the pass that looks at the files' content
 LOOKS = 1024  # pictures whose facts are computed together
@@ -53,6 +62,88 @@ def check(recipe: TrainRecipe) -> None:
         raise TrainingError(f"size must be a multiple of {scale} for {recipe.degrade}, not {recipe.size}.")
 
 
+# --- where they are kept ---------------------------------------------------------------------------------------------
+
+
+def cache() -> Path:
+    """The folder of decoded pictures, among the user's files."""
+    return home() / "decoded"
+
+
+def cache_limit() -> int:
+    """Bytes that decoded pictures may take: $GENRESTORE_CACHE_GB, or else as `image.Limits` is, generous or strict.
+
+    Raises:
+        TrainingError: the setting is no number.
+    """
+    told = os.environ.get("GENRESTORE_CACHE_GB", "").strip()
+    if not told:
+        return CACHE if image.limits() == image.Limits.local() else CACHE_PUBLIC
+    try:
+        gigabytes = float(told)
+    except ValueError:
+        gigabytes = math.nan
+    if not 0 <= gigabytes < 1e6:
+        raise TrainingError(f"GENRESTORE_CACHE_GB must be a number of gigabytes such as 20, not {told!r}.")
+    return int(gigabytes * 1e9)
+
+
+def empty(keep: int = 0) -> int:
+    """Remove decoded pictures, those first that were not used for the longest time, until they take `keep` bytes or fewer.
+
+    What a training, here or in another process, still reads from stays. The pictures themselves are elsewhere: what is
+    removed will be decoded anew when it is needed.
+
+    Returns: the bytes that were freed.
+    """
+    _sweep()
+    sizes = {shapes.parent: _size(shapes.parent) for shapes in cache().glob("*/shapes.npy")}
+    left = sum(sizes.values())
+    before = left
+    for folder in sorted(sizes, key=_last_use):
+        if left > keep and _removed(folder):
+            left -= sizes[folder]
+    return before - left
+
+
+def _last_use(folder: Path) -> float:
+    """When a set was last used, in seconds since 1970; sets of earlier versions do not tell, and were used long ago."""
+    with suppress(OSError):
+        return (folder / USED).stat().st_mtime
+    return 0.0
+
+
+def _removed(folder: Path) -> bool:
+    """Whether a set could be removed: not where somebody reads from it."""
+    lock = Lock(folder / USED)
+    part = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.part")
+    try:
+        if not lock.take():
+            return False
+        folder.rename(part)  # in one move, so that nobody finds a part of it
+    except OSError:  # gone, or in use where open files cannot be moved
+        return False
+    finally:
+        lock.leave()
+    shutil.rmtree(part, ignore_errors=True)
+    return True
+
+
+def _size(folder: Path) -> int:
+    with suppress(OSError):
+        return sum(file.stat().st_size for file in folder.iterdir())
+    return 0
+
+
+def _sweep() -> None:
+    """Remove what a killed process left half-written."""
+    for part in cache().glob("*.part"):
+        with suppress(OSError):
+            newest = max((file.stat().st_mtime for file in part.glob("*")), default=part.stat().st_mtime)
+            if time.time() - newest > ABANDONED:
+                shutil.rmtree(part, ignore_errors=True)
+
+
 # --- the pass ----------------------------------------------------------------------------------------------------------
 
 
@@ -64,6 +155,7 @@ class Decoded:
     folder: Path
     facts: Facts
     shapes: np.ndarray  # (M, 3) of those that decode
+    use: Lock  # as long as it is held, nobody removes the folder
 
     @property
     def name(self) -> str:
@@ -80,83 +172,105 @@ def decode(
     """Every picture of a set decoded and looked at, once for all runs and for the data doctor.
 
     What comes of it lies in `decoded` among the user's files, in a folder named after the content; it appears there in one
-    move, so that a crash leaves nothing or all of it.
+    move, so that a crash leaves nothing or all of it. All sets together take `cache_limit` bytes at most: those go first
+    that were not used for the longest time.
 
     Raises: as `read`, but no single picture is an error.
     """
     check(recipe)
     hashing = (lambda share, text: progress(share * HASHING, text)) if progress else None
-    cache = home() / "decoded"
     try:
         source = sources.find(reference, hashing, cancel)
         whole = side(recipe) if use(recipe) == "whole" else None
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", source.name)[-40:]
-        folder = cache / f"{name}-{source.sha256[:16]}-{whole or 'full'}"
+        folder = cache() / f"{name}-{source.sha256[:16]}-{whole or 'full'}"
         if (kept := _kept(source, folder)) is not None:
             return kept
-        cache.mkdir(parents=True, exist_ok=True)
-        _sweep(cache)
-        _check_room(source, cache, whole)
-        part = cache / f"{folder.name}.{secrets.token_hex(4)}.part"
+        cache().mkdir(parents=True, exist_ok=True)
+        samples = source.samples()
+        _make_room(source, samples, whole)
+        part = cache() / f"{folder.name}.{secrets.token_hex(4)}.part"
         try:
             part.mkdir()
-            _decode_into(part, source, whole, progress, cancel)
-            if _kept(source, folder) is None:  # else another process was quicker
+            _decode_into(part, source, whole, samples, progress, cancel)
+            (part / USED).touch()
+            kept = _kept(source, folder)  # another process was quicker
+            if kept is None:
                 shutil.rmtree(folder, ignore_errors=True)
                 part.rename(folder)
+                kept = _kept(source, folder)
         finally:
             shutil.rmtree(part, ignore_errors=True)
     except OSError as problem:
-        reason = problem.strerror or str(problem)
+        full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
+        reason = "the disk is full" if full else problem.strerror or str(problem)
         raise TrainingError(
-            f"Decoded pictures cannot be kept in {cache} ({reason}); free some room, or set GENRESTORE_HOME to another folder."
+            f"Decoded pictures cannot be kept in {cache()} ({reason}); free some room, or set GENRESTORE_HOME to another folder."
         ) from problem
-    kept = _kept(source, folder)
-    assert kept is not None, "what was just written is whole"
+    if kept is None:
+        raise TrainingError(f"The decoded pictures in {folder} were removed at once; start again to decode them anew.")
     return kept
 
 
 def _kept(source: Source, folder: Path) -> Decoded | None:
     """What an earlier pass left, if it is whole."""
+    used = Lock(folder / USED, shared=True)
     try:
+        if (folder / "shapes.npy").exists():
+            (folder / USED).touch()
+        if not used.take(PATIENCE):
+            return None
         shapes = np.load(folder / "shapes.npy")
         facts = Facts.read(folder / "facts.npz")
         length = (folder / "pixels.bin").stat().st_size
-    except (OSError, ValueError, KeyError, EOFError):
+        sound = sum(not problem for problem in facts.problems)
+        whole = shapes.shape == (sound, 3) and length == shapes.prod(1).sum() and len(facts) == len(source.files)
+    except Exception:  # readers of arrays raise nearly everything at damaged files; what they hold is decoded anew
         return None
-    return (
-        Decoded(source, folder, facts, shapes)
-        if length == shapes.prod(1).sum() and len(facts) == len(source.files)
-        else None
-    )
+    return Decoded(source, folder, facts, shapes, used) if whole else None
 
 
-def _sweep(cache: Path) -> None:
-    """Remove what a killed process left half-written."""
-    for part in cache.glob("*.part"):
-        if time.time() - max((file.stat().st_mtime for file in part.glob("*")), default=0.0) > ABANDONED:
-            shutil.rmtree(part, ignore_errors=True)
-
-
-def _check_room(source: Source, cache: Path, whole: int | None) -> None:
-    needed = len(source.files) * whole * whole * 3 if whole else source.samples()
-    free = shutil.disk_usage(cache).free
+def _make_room(source: Source, samples: np.ndarray, whole: int | None) -> None:
+    """Raises:
+    TrainingError: the pictures are larger than their files can honestly make them, or would fill cache or disk.
+    """
+    total = int(samples.sum())
+    if total > max(TRIVIAL, UNPACKING * source.bytes):
+        raise TrainingError(
+            f"{source.name} decodes to {_gb(total)}, more than {UNPACKING} times its size, which no photographs do; "
+            "scale its pictures down, or take the empty ones out."
+        )
+    needed = len(source.files) * whole * whole * 3 if whole else total
+    if needed > (limit := cache_limit()):
+        raise TrainingError(
+            f"Decoding {source.name} needs {_gb(needed)}, more than the {_gb(limit)} that decoded pictures may take; give fewer "
+            f"or smaller pictures, or set GENRESTORE_CACHE_GB to {math.ceil(needed / 1e9)}."
+        )
+    empty(limit - needed)
+    free = shutil.disk_usage(cache()).free
     if needed > free:
         raise TrainingError(
-            f"Decoding {source.name} needs {needed / 1e9:.1f} GB in {cache}, where {free / 1e9:.1f} GB are free; free some "
+            f"Decoding {source.name} needs {_gb(needed)} in {cache()}, where {_gb(free)} are free; free some "
             "room, or set GENRESTORE_HOME to a folder on a larger disk."
         )
 
 
+def _gb(size: float) -> str:
+    return f"{size / 1e9:.1f} GB"
+
+
 def _decode_into(
-    folder: Path, source: Source, whole: int | None, progress: Progress | None, cancel: threading.Event | None
-) -> None:
+    folder: Path, source: Source, whole: int | None, samples: np.ndarray, progress: Progress | None,
+    cancel: threading.Event | None,
+) -> None:  # fmt: skip
     """Write pixels.bin, facts.npz and shapes.npy."""
     shapes: list[tuple[int, ...]] = []
     facts: list[Facts] = []
     looks: list[flaws.Look] = []
     count = len(source.files)
-    passed = sources.ordered(lambda raw, file: _decoded(raw, file, whole), source.read(), source.files)
+    passed = sources.ordered(
+        lambda raw, file: _decoded(raw, file, whole), source.read(), source.files, weights=samples.tolist()
+    )
     with (folder / "pixels.bin").open("wb") as sink:
         for done, (look, pixels) in enumerate(passed, 1):
             sources.stop_if(cancel)
@@ -217,10 +331,17 @@ def square(picture: np.ndarray, size: int) -> np.ndarray:
 class Stored:
     """Samples in a file, read as they are asked for.
 
-    Not a memory map: its pages count as this process's memory, and a file that was cut off would kill it.
+    Not a memory map: its pages count as this process's memory, and a file that was cut off would kill it. While it is in
+    use, the folder is not removed.
     """
 
     path: Path
+    use: Lock = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "use", Lock(self.path.with_name(USED), shared=True))
+        with suppress(OSError):  # gone: reading tells it
+            self.use.take(PATIENCE)
 
     def __getitem__(self, span: slice) -> np.ndarray:
         count = span.stop - span.start

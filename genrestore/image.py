@@ -210,6 +210,20 @@ def load(source: Source, *, limits: Limits | None = None) -> Picture:
         raise ImageError(_reason(name, problem)) from problem
 
 
+def extent(source: str | Path | bytes) -> tuple[int, int]:
+    """Width and height as the header of a file tells them, or (0, 0) where `load` would refuse it; nothing is decoded."""
+    allowed, name = limits(), "The picture"
+    try:
+        data = source if isinstance(source, bytes) else _read(Path(source), allowed)
+        kind = _kind(name, data)
+        container.frames(data, kind)
+        with Image.open(io.BytesIO(data), formats=[kind]) as header:
+            _check_size(name, header, allowed)
+            return header.size
+    except Exception:  # decoders raise nearly everything at damaged files
+        return 0, 0
+
+
 def _reason(name: str, problem: Exception) -> str:
     text = str(problem).strip(". ")
     if isinstance(problem, Image.DecompressionBombError | MemoryError):

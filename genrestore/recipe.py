@@ -5,7 +5,7 @@ import difflib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from genrestore.errors import TrainingError
 
@@ -22,6 +22,7 @@ LICENCES = (
     "CC0-1.0", "CC-BY-4.0", "CC-BY-3.0", "CC-BY-SA-4.0", "CC-BY-SA-3.0", "CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", "CC-BY-ND-4.0",
     "MIT", "Apache-2.0", "GPL-2.0-or-later", "GPL-3.0-or-later", "OFL-1.1", "Unlicense", "own", "public-domain", "unknown",
 )  # fmt: skip
+SEEDS = 1 << 32  # seeds that there are
 OTHER = "other: "  # leads a licence in words
 
 
@@ -82,6 +83,8 @@ class TrainRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            _check_kind(field.name, getattr(self, field.name), field.default)
         for name in ("steps", "batch", "size", "crops", "check"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} must be at least 1, not {getattr(self, name)}.")
@@ -111,8 +114,10 @@ class TrainRecipe:
         for name in ("drop", "decay"):
             if not 0 < getattr(self, name) <= 1:
                 raise TrainingError(f"{name} must lie in (0, 1], not {getattr(self, name)}.")
-        if any(not 0 <= beta < 1 for beta in self.betas):
-            raise TrainingError(f"betas must lie in [0, 1), not {self.betas}.")
+        if len(self.betas) != 2 or any(not 0 <= beta < 1 for beta in self.betas):
+            raise TrainingError(f"betas must be two numbers in [0, 1), not {self.betas}.")
+        if not 0 <= self.seed < SEEDS:
+            raise TrainingError(f"seed must lie between 0 and {SEEDS - 1}, not {self.seed}.")
         if unknown := sorted(set(self.leave_out) - set(FLAWS)):
             raise TrainingError(f"leave_out takes {', '.join(FLAWS)}, not {unknown[0]!r}.")
         if self.folds == 1 or self.folds < 0 or not 0 <= self.fold < max(self.folds, 1):
@@ -162,6 +167,28 @@ class TrainRecipe:
     def kl_weight(self, step: "Tensor") -> "Tensor | float":
         """β at `step` (0-based)."""
         return self.beta * ((step + 1) / self.beta_warmup).clamp(max=1) if self.beta_warmup else self.beta
+
+
+def _check_kind(name: str, value: object, usual: object) -> None:
+    """Raises:
+    TrainingError: a field holds what a JSON file may hold by mistake, or a number that nothing can count to.
+    """
+    if isinstance(usual, tuple):
+        inner = float if name == "betas" else str
+        fits = isinstance(value, tuple) and all(_is(inner, part) for part in cast("tuple[object, ...]", value))
+    else:
+        fits = _is(type(usual), value)
+    if not fits:
+        shown = str(value) if len(str(value)[:100]) < 100 else "that"
+        raise TrainingError(f"{name} takes {type(usual).__name__} values such as {usual!r}, not {shown}.")
+
+
+def _is(kind: type, value: object) -> bool:
+    if isinstance(value, bool):
+        return kind is bool
+    if kind is float:
+        return isinstance(value, int | float) and abs(value) < 1e300  # neither infinite nor no number
+    return isinstance(value, kind) and not (isinstance(value, int) and abs(value) >= 1 << 63)
 
 
 def changed(recipe: TrainRecipe, settings: dict[str, Any]) -> TrainRecipe:

@@ -7,11 +7,15 @@ import io
 import itertools
 import json
 import os
+import pickle
 import shutil
 import struct
+import subprocess
+import sys
 import threading
 import tracemalloc
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -145,9 +149,139 @@ def test_a_disk_that_fills_up_leaves_nothing(folder: Path, own_home: Path, monke
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Facts, "write", full)
-    with pytest.raises(TrainingError, match=r"No space left on device.*GENRESTORE_HOME"):
+    with pytest.raises(TrainingError, match=r"the disk is full.*GENRESTORE_HOME"):
         data.read(folder, RECIPE)
     assert left(own_home) == []
+
+
+def flat_png(width: int, height: int) -> bytes:
+    """A PNG whose header tells that size; of its pixels hardly one is there."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(9))) + chunk(b"IEND", b"")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # which the package leaves to its own limits
+@pytest.mark.parametrize("recipe", [RECIPE, WHOLE], ids=["crops", "whole"])
+@pytest.mark.parametrize("form", ["folder", "zip", "npz"])
+def test_pictures_far_larger_than_their_files_are_refused_by_their_headers(
+    recipe: TrainRecipe, form: str, tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixteen pictures of 162 megapixels in 5 kB would be 7.8 GB; whole ones too, for each is decoded before it is scaled."""
+    monkeypatch.setattr(decoded, "_decode_into", None)
+    root = tmp_path / "set"
+    root.mkdir()
+    for k in range(16):
+        (root / f"{k}.png").write_bytes(flat_png(13_500, 12_000))
+    path = root
+    if form == "zip":
+        path = zipped(root, tmp_path / "set.zip")
+    elif form == "npz":
+        whole = b"".join((root / f"{k}.png").read_bytes() for k in range(16))
+        np.savez(tmp_path / "set.npz", png=np.frombuffer(whole, np.uint8), offsets=np.arange(17) * len(whole) // 16)
+        path = tmp_path / "set.npz"
+    with pytest.raises(TrainingError, match=r"decodes to 7\.8 GB, more than 1000 times its size"):
+        data.read(path, recipe)
+    assert left(own_home) == []
+
+
+def sets(root: Path, count: int) -> list[Path]:
+    """Folders of four pictures, each of which decodes to 4 · 1200 bytes and a few more for its facts."""
+    made: list[Path] = []
+    for k in range(count):
+        made.append(root / f"set-{k}")
+        made[-1].mkdir()
+        for number, picture in enumerate(np.random.default_rng(k).integers(0, 256, (4, 20, 20, 3), dtype=np.uint8)):
+            Image.fromarray(picture).save(made[-1] / f"{number}.png")
+    return made
+
+
+def taken(home: Path) -> list[str]:
+    return [name.partition("-full")[0].rpartition("-")[0][-5:] for name in left(home)]
+
+
+def test_decoded_pictures_have_a_bound_and_the_least_used_go_first(
+    tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third, fourth = sets(tmp_path, 4)
+    data.read(first, RECIPE)
+    each = decoded._size(own_home / "decoded" / left(own_home)[0])
+    monkeypatch.setenv("GENRESTORE_CACHE_GB", str(3.5 * each / 1e9))
+    for age, folder in ((300, first), (200, second), (100, third)):
+        data.read(folder, RECIPE)
+        newest = max((own_home / "decoded").glob("*/used"), key=lambda path: path.stat().st_mtime)
+        then = newest.stat().st_mtime - age
+        os.utime(newest, (then, then))
+    data.read(first, RECIPE)  # used again
+    data.read(fourth, RECIPE)
+    assert taken(own_home) == ["set-0", "set-2", "set-3"]
+    assert decoded.empty() == pytest.approx(3 * each, rel=0.02) and left(own_home) == [] and decoded.empty() == 0
+    monkeypatch.setenv("GENRESTORE_CACHE_GB", "0.000001")
+    with pytest.raises(
+        TrainingError, match=r"more than the 0\.0 GB that decoded pictures may take.*GENRESTORE_CACHE_GB to 1"
+    ):
+        data.read(first, RECIPE)
+    for wrong in ("much", "-1", "nan"):
+        monkeypatch.setenv("GENRESTORE_CACHE_GB", wrong)
+        with pytest.raises(TrainingError, match="must be a number of gigabytes"):
+            data.read(first, RECIPE)
+    monkeypatch.delenv("GENRESTORE_CACHE_GB")
+    assert decoded.cache_limit() == decoded.CACHE
+    monkeypatch.setenv("GENRESTORE_PUBLIC", "1")
+    assert decoded.cache_limit() == decoded.CACHE_PUBLIC
+
+
+def test_pictures_in_use_stay(tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here or in another process; a copy that is sent to a process which prepares batches holds nothing."""
+    monkeypatch.setattr(data, "MEMORY", 100)
+    pictures = data.read(sets(tmp_path, 1)[0], RECIPE)
+    code = "import pickle, sys; from genrestore import decoded; copy = pickle.load(sys.stdin.buffer); decoded.empty()"
+    subprocess.run([sys.executable, "-c", code], input=pickle.dumps(pictures.pixels), check=True, timeout=60)
+    assert decoded.empty() == 0 and len(left(own_home)) == 1
+    copy = pickle.loads(pickle.dumps(pictures.pixels))
+    assert np.array_equal(copy[0:1200], pictures[0].reshape(-1)) and len(copy[0:1200]) == 1200
+    del pictures
+    assert decoded.empty() > 4800 and left(own_home) == []
+    with pytest.raises(TrainingError, match="are gone"):
+        copy[0:10]
+
+
+@pytest.mark.parametrize("damage", [b"", b"nothing", b"\x93NUMPY\x01\x00v\x00{'descr': '<i8'"])
+@pytest.mark.parametrize("name", ["shapes.npy", "facts.npz"])
+def test_what_is_damaged_among_the_decoded_pictures_is_made_anew(
+    damage: bytes, name: str, folder: Path, own_home: Path
+) -> None:
+    first = data.read(folder, RECIPE)
+    (own_home / "decoded" / left(own_home)[0] / name).write_bytes(damage)
+    again = data.read(folder, RECIPE)
+    assert all(np.array_equal(first[k], again[k]) for k in range(7))
+    for memory in (own_home / "decoded" / "digests").iterdir():
+        for strange in (b"[]", b'{"a.png": 3}', b'{"a.png": [1, 2, "x"]}', b"[" * 10_000, b"\xff"):
+            memory.write_bytes(strange)
+            assert data.read(folder, RECIPE).source.sha256 == first.source.sha256
+
+
+def test_large_pictures_are_at_work_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight threads with a picture of 178 megapixels each would take gigabytes."""
+    monkeypatch.setattr(sources, "THREADS", 4)
+    busy, most, guard = 0, 0, threading.Lock()
+
+    def work(k: int) -> int:
+        nonlocal busy, most
+        with guard:
+            busy, most = busy + weights[k], max(most, busy + weights[k])
+        threading.Event().wait(0.002)
+        with guard:
+            busy -= weights[k]
+        return k
+
+    weights = [sources.HELD // 3, 10, 2 * sources.HELD, 5, sources.HELD // 2, sources.HELD] * 5
+    assert list(sources.ordered(work, range(30), weights=weights)) == list(range(30))
+    assert most == 2 * sources.HELD, "one that is larger than all may take is at work alone"
+    assert list(sources.ordered(lambda k: k, range(100))) == list(range(100))
 
 
 def test_reading_tells_how_far_it_is_and_can_be_cancelled(folder: Path, own_home: Path) -> None:
@@ -264,6 +398,33 @@ def test_captions_beside_pictures_and_in_tables(tmp_path: Path) -> None:
         data.read(root, WHOLE)
 
 
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_captions_have_a_length(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """200 MB of one letter beside each of 20 pictures pack to 4 MB; nothing of them is read."""
+    root = classified(tmp_path / "set")
+    (root / "cat" / "0.txt").write_bytes(b"a" * (sources.CAPTION + 1))
+    path = root if form == "folder" else zipped(root, tmp_path / "set.zip")
+    with pytest.raises(
+        TrainingError, match=r"cat/0\.txt has 65\.5 kB, more than the 65\.5 kB of a caption; shorten it"
+    ):
+        data.read(path, WHOLE)
+    (root / "cat" / "0.txt").write_bytes(b"a" * sources.CAPTION)
+    (root / "dog" / "0.txt").write_bytes(b"b")
+    assert len(data.read(path if form == "folder" else zipped(root, path), WHOLE).captions) == 16
+    monkeypatch.setattr(sources, "CAPTIONS", sources.CAPTION)
+    with pytest.raises(TrainingError, match=r"captions have more than 65\.5 kB together"):
+        data.read(path, WHOLE)
+    monkeypatch.setattr(sources, "TABLE", 3)
+    (root / "captions.csv").write_text("file_name,text\n")
+    with pytest.raises(TrainingError, match=r"captions\.csv has more than"):
+        data.read(root, WHOLE)
+    (root / "captions.csv").unlink()
+    (root / "metadata.jsonl").write_text("[" * 10_000)
+    monkeypatch.undo()
+    monkeypatch.setenv("GENRESTORE_HOME", str(tmp_path / "home"))
+    assert len(data.read(root, WHOLE).captions) == 16, "a table of something else is passed over"
+
+
 # --- zip -------------------------------------------------------------------------------------------------------------
 
 
@@ -304,7 +465,7 @@ def test_bombs_are_refused_before_they_go_off(folder: Path, tmp_path: Path, monk
         more.writestr("bomb.png", bytes(65 << 20))
     monkeypatch.setattr(zipfile.ZipFile, "read", None)
     monkeypatch.setenv("GENRESTORE_PUBLIC", "1")
-    with pytest.raises(TrainingError, match=r"bomb\.png in set\.zip unpacks to 0\.0682 GB"):
+    with pytest.raises(TrainingError, match=r"bomb\.png in set\.zip unpacks to 68\.2 MB"):
         data.read(archive, RECIPE)
     monkeypatch.delenv("GENRESTORE_PUBLIC")
     monkeypatch.setattr(sources, "UNPACKED", 1 << 20)
@@ -399,14 +560,105 @@ def test_arrays_of_every_kind(array: np.ndarray, expected: np.ndarray, tmp_path:
         ({"images": np.asfortranarray(noise(16, 8, 8))}, "Fortran order"),
         ({"images": noise(16, 8, 8), "labels": np.zeros(3, int)}, "labels must be 16 whole numbers"),
         ({"images": noise(16, 8, 8), "labels": np.arange(16), "classes": ["a"]}, "only 1 names"),
-        ({"images": noise(16, 8, 8), "labels": np.array([None] * 16)}, "cannot be read"),
+        ({"images": noise(16, 8, 8), "labels": np.array([None] * 16)}, "labels.npy must be one row of"),
+        ({"images": noise(16, 8, 8), "labels": np.full(16, 10**10)}, "there is a label 10000000000; labels count"),
+        (
+            {"images": noise(16, 8, 8), "labels": np.full(16, 2**64 - 1, np.uint64)},
+            "there is a label 18446744073709551615",
+        ),
+        ({"images": noise(16, 8, 8), "classes": np.array([["a"]])}, "classes.npy must be one row"),
+        ({"images": np.array([{}] * 16)}, "images must be uint8"),
         ({"png": noise(16), "offsets": np.array([0, 9, 40])}, "offsets must be"),
+        ({"png": noise(16), "offsets": np.array([0, 9, 9])}, "offsets must be"),
+        ({"png": noise(16), "offsets": np.array([0, 9, 3], np.uint64)}, "offsets must be"),
+        ({"png": noise(16), "offsets": np.array([2**63, 2**63 + 9], np.uint64)}, "offsets must be"),
+        ({"png": noise(16), "offsets": np.array([], int)}, "holds no picture"),
+        ({"png": noise(16), "offsets": np.array([0])}, "holds no picture"),
+        ({"png": noise(16), "offsets": np.array(0)}, "offsets.npy must be one row"),
     ],
 )
 def test_unfit_arrays_are_explained(arrays: dict[str, Any], words: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "set.npz", **arrays)
     with pytest.raises(TrainingError, match=words):
         data.read(tmp_path / "set.npz", WHOLE)
+
+
+def header(shape: str, kind: str = "|u1") -> bytes:
+    """An .npy of 128 bytes that says it holds an array of that shape."""
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            header("(300000000, 32, 32, 3)"),
+            "cut off before its end: 300000000 pictures take 922 GB, and it holds 0.128 kB",
+        ),
+        (header("(-5, 32, 32, 3)"), "an array of a negative size"),
+        (header("(5, 1099511627776, 1099511627776, 3)"), "cut off before its end"),
+        (header("(1, 4294967296, 4294967296, 3)"), "cut off before its end"),
+        (header("(16, 32, 32, 3)", "|O"), "images must be uint8, .*, not object"),
+        (header("()"), "images must be uint8"),
+        (header("(" * 300 + ")" * 300), "cannot be read"),
+        (header("(1e3, 32, 32, 3)"), "cannot be read"),
+        (header("(16, 32, 32, 3)", ">Q9"), "cannot be read"),
+        (b"\x93NUMPY\x03\x00" + bytes(100), "holds an array with named fields"),
+        (b"\x93NUMPY\x09\x00" + bytes(100), "holds an array with named fields"),
+        (b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + bytes(100), "a header that makes no sense"),
+        (b"", "cannot be read"),
+    ],
+)
+def test_headers_that_claim_more_than_there_is(content: bytes, words: str, tmp_path: Path) -> None:
+    """Nothing is made that is as large as what they claim; as an array of an .npz they say the same."""
+    tracemalloc.start()
+    (tmp_path / "set.npy").write_bytes(content)
+    with pytest.raises(TrainingError, match=words) as told:
+        data.read(tmp_path / "set.npy", WHOLE)
+    assert "\n" not in str(told.value)
+    for name in ("labels", "classes", "offsets", "images"):
+        with zipfile.ZipFile(tmp_path / "set.npz", "w") as archive:
+            archive.writestr(f"{name}.npy", content)
+            if name != "images":
+                archive.writestr("images.npy", header("(300000000, 32, 32, 3)"))
+        with pytest.raises(TrainingError) as told:
+            data.read(tmp_path / "set.npz", WHOLE)
+        assert "\n" not in str(told.value) and len(str(told.value)) < 500
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
+
+
+def test_small_files_that_unpack_to_far_more_than_pictures_do(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Zeros pack to a thousandth. Sets that are small anyway may be as empty as they like."""
+    np.savez_compressed(tmp_path / "set.npz", images=np.zeros((16, 200, 200, 3), np.uint8))
+    archive = zipped(folder, tmp_path / "set.zip")
+    with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as more:
+        more.writestr("readme.md", bytes(20 << 20))
+    assert len(data.read(tmp_path / "set.npz", WHOLE)) == 16
+    with pytest.raises(TrainingError, match=r"set\.zip unpacks to 21 MB, more than 200 times its size"):
+        data.read(archive, RECIPE)
+    monkeypatch.setattr(sources, "TRIVIAL", 1 << 20)
+    with pytest.raises(TrainingError, match=r"set\.npz unpacks to 1\.92 MB, more than 200 times its size"):
+        data.read(tmp_path / "set.npz", WHOLE)
+
+
+def test_more_pictures_than_can_be_told_apart_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "PICTURES", 10)
+    np.save(tmp_path / "set.npy", noise(16, 8, 8))
+    with pytest.raises(TrainingError, match=r"holds 16 pictures, more than 10; split it"):
+        data.read(tmp_path / "set.npy", WHOLE)
+
+
+def test_what_numbered_pictures_are_called() -> None:
+    names = sources.Numbered(3)
+    assert list(names) == ["picture 1", "picture 2", "picture 3"] and names[-1] == "picture 3"
+    assert names[1:] == ["picture 2", "picture 3"] and names[int(np.int64(0))] == "picture 1"
+    with pytest.raises(IndexError):
+        names[3]
 
 
 def test_a_cut_array_is_told(tmp_path: Path) -> None:

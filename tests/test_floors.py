@@ -10,8 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "genrestore"
 FLOORS = [
     {"errors", "card", "recipe"},
-    {"image", "samples", "container", "coder", "registry"},
-    {"layers", "losses", "optimizers", "degrade", "augment", "metrics", "sources", "flaws"},
+    {"image", "samples", "container", "coder", "registry", "locks"},
+    {"layers", "losses", "optimizers", "degrade", "augment", "metrics", "sources", "flaws", "judge"},
     {"decoded"},
     {"models", "data"},
     {"weights", "doctor", "runs", "resident"},

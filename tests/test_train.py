@@ -2,10 +2,13 @@
 
 import dataclasses
 import errno
+import functools
+import io
 import json
 import multiprocessing
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -22,6 +25,7 @@ from genrestore import losses as formulas
 from genrestore import runtime, weights
 from genrestore.card import Card
 from genrestore.errors import Cancelled, TrainingError
+from genrestore.judge import Score
 from genrestore.models import find
 from genrestore.models.dcgan import Config
 from genrestore.recipe import TrainRecipe
@@ -208,6 +212,70 @@ def test_a_full_disk_keeps_the_last_checkpoint(pictures: Path, tmp_path: Path, m
     assert same(whole, run)
 
 
+def test_no_turned_bit_of_a_checkpoint_goes_unseen(pictures: Path, tmp_path: Path) -> None:
+    """Each is told in one sentence; the file stays one that torch reads, and one of an earlier version has no seal."""
+    run = train(dataclasses.replace(TINY, steps=2), pictures, tmp_path / "run", config=CONFIG)
+    whole = (run / "checkpoint.pt").read_bytes()
+    assert state(run)["progress"]["step"] == checkpoint.read(run)["progress"]["step"] == 2
+    places = random.Random(0)
+    for _ in range(200):
+        damaged = bytearray(whole)
+        damaged[places.randrange(len(whole) - checkpoint.SEAL)] ^= 1 << places.randrange(8)
+        (run / "checkpoint.pt").write_bytes(damaged)
+        with pytest.raises(TrainingError, match="is damaged: it is not what was written") as told:
+            checkpoint.read(run)
+        assert "\n" not in str(told.value)
+    (run / "checkpoint.pt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(TrainingError, match="is damaged"):
+        train(TINY, pictures, run, resume=True, config=CONFIG)
+    torch.save(torch.load(io.BytesIO(whole), weights_only=True), run / "checkpoint.pt")
+    train(TINY, pictures, run, resume=True, config=CONFIG)
+    assert same(run, train(TINY, pictures, tmp_path / "straight", config=CONFIG))
+
+
+def without(saved: Any, *keys: str) -> Any:
+    return {key: value for key, value in saved.items() if key not in keys}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        *[(lambda saved, key=key: without(saved, key), "is no checkpoint") for key in checkpoint.PARTS],
+        (lambda saved: [saved], "is no checkpoint"),
+        (lambda saved: torch.zeros(3), "is no checkpoint"),
+        (lambda saved: {**saved, "net": 3}, "is no checkpoint"),
+        (lambda saved: {**saved, "net": without(saved["net"], "critic.0.weight")}, "is of another net"),
+        (lambda saved: {**saved, "net": {**saved["net"], "critic.0.weight": torch.zeros(1)}}, "is of another net"),
+        (lambda saved: {**saved, "average": {}}, "is of another net"),
+        (lambda saved: {**saved, "optimizers": {}}, "is of another net"),
+        (lambda saved: {**saved, "optimizers": {"critic": {}, "generator": {}}}, "is of another net"),
+        (lambda saved: {**saved, "recipe": {"steps": "x"}}, "cannot be gone on with: steps takes int"),
+        (lambda saved: {**saved, "recipe": {"colour": 1}}, "cannot be gone on with"),
+        (lambda saved: {**saved, "progress": {}}, "does not tell its step"),
+        (lambda saved: {**saved, "progress": {**saved["progress"], "step": "x"}}, "step is 'x'"),
+        (lambda saved: {**saved, "progress": {**saved["progress"], "step": -1}}, "does not tell its step"),
+        (lambda saved: {**saved, "progress": {**saved["progress"], "best": "x"}}, "best is 'x'"),
+    ],
+)
+def test_checkpoints_that_lack_something_are_told(
+    pictures: Path, tmp_path: Path, change: Callable[[Any], Any], words: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(_begun(pictures), run)
+    torch.save(change(state(run)), run / "checkpoint.pt")
+    with pytest.raises(TrainingError, match=words) as told:
+        train(TINY, pictures, run, resume=True, config=CONFIG)
+    assert "\n" not in str(told.value)
+
+
+@functools.cache
+def _begun(pictures: Path) -> Path:
+    """A run of two steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GENRESTORE_HOME", str(pictures.parent / "home"))
+        return train(dataclasses.replace(TINY, steps=2), pictures, pictures.parent / "begun", config=CONFIG)
+
+
 def test_vanished_pictures_keep_what_was_learnt(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,16 +406,41 @@ def test_ends_early(pictures: Path, tmp_path: Path, change: dict[str, Any], reas
     assert run.status().step < 1_000_000
 
 
+@pytest.mark.parametrize(
+    ("name", "better", "values"), [("swd", "lower", [5.0, 3.0, 4.0, 6.0]), ("psnr", "higher", [20.0, 22.0, 21.0, 9.0])]
+)
 def test_patience_leaves_the_best_weight_not_the_last(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, better: Any, values: list[float]
 ) -> None:
-    scores = iter([5.0, 3.0, 4.0, 6.0])
-    monkeypatch.setattr(loop.Watcher, "scores", lambda self, net, recipe: {"swd": next(scores)})
+    """PSNR is better the higher it is."""
+    scores = iter(values)
+    monkeypatch.setattr(loop.Watcher, "scores", lambda self, net, recipe: [Score(name, next(scores), better)])
     recipe = dataclasses.replace(TINY, steps=100, holdout=0.5, check=2, patience=2)
     run = train(recipe, pictures, tmp_path / "run", config=CONFIG)
     card = Card.read(run)
-    assert card.recipe["steps"] == 4 and card.recipe["patience"] == 0 and card.metrics[0].value == 3.0
+    assert card.recipe["steps"] == 4 and card.recipe["patience"] == 0 and card.metrics[0].value == values[1]
     assert Run(run).status().step == 8
+    assert [line["better"] for line in Run(run).log() if "holdout" in line] == [{name: better}] * 4
+
+
+def test_scores_that_are_no_numbers_are_not_written(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor do they count as better than anything; the log stays JSON as every reader takes it."""
+    scores = iter([5.0, float("nan"), float("-inf"), 4.0])
+    monkeypatch.setattr(
+        loop.Watcher,
+        "scores",
+        lambda self, net, recipe: [Score("loss", next(scores), "lower"), Score("psnr", 9.0, "higher")],
+    )
+    recipe = dataclasses.replace(TINY, steps=8, holdout=0.5, check=2, patience=3)
+    run = train(recipe, pictures, tmp_path / "run", config=CONFIG)
+    lines = [
+        json.loads(line, parse_constant=pytest.fail) for line in (run / "log.jsonl").read_text("utf-8").splitlines()
+    ]
+    told = [line["holdout"] for line in lines if "holdout" in line]
+    assert told == [{"loss": 5.0, "psnr": 9.0}, {"psnr": 9.0}, {"psnr": 9.0}, {"loss": 4.0, "psnr": 9.0}]
+    assert Card.read(run).metrics[0].value == 4.0
 
 
 # --- settings that change the steps -----------------------------------------------------------------------------------
@@ -510,6 +603,37 @@ def test_a_run_that_is_being_trained_is_left_alone(pictures: Path, tmp_path: Pat
         other.communicate(b"\n")
 
 
+def test_of_trainings_that_begin_at_once_in_one_folder_one_goes_on(pictures: Path, tmp_path: Path) -> None:
+    """It ends as it would alone; the others leave nothing."""
+    begin, said = threading.Barrier(5), list[str]()
+
+    def wish() -> None:
+        begin.wait()
+        try:
+            train(dataclasses.replace(TINY, steps=40), pictures, tmp_path / "run", config=CONFIG)
+            said.append("done")
+        except TrainingError as problem:
+            said.append(str(problem))
+
+    threads = [threading.Thread(target=wish) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert said.count("done") == 1, said
+    assert all("is being trained already" in line or "already holds a run" in line for line in said if line != "done")
+    assert Run(tmp_path / "run").status().state == "done" and Run(tmp_path / "run").status().step == 40
+    with pytest.raises(TrainingError, match="Name the licence"):
+        train(dataclasses.replace(TINY, licence=""), pictures, tmp_path / "none", config=CONFIG)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("change", [{"holdout": 0.999}, {"holdout": 0.98}])
+def test_something_must_be_left_to_learn_from(pictures: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    with pytest.raises(TrainingError, match=rf"holdout={change['holdout']} leaves 1 of 40 pictures to learn from"):
+        train(dataclasses.replace(TINY, **change), pictures, tmp_path / "run", config=CONFIG)
+
+
 def test_settings_that_do_not_fit_the_net(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="draws pictures of 32 pixels"):
         train(dataclasses.replace(TINY, size=64), pictures, tmp_path / "run", config=CONFIG)
@@ -605,6 +729,12 @@ def test_resume_by_folder_alone(pictures: Path, tmp_path: Path) -> None:
         ({"recipe": Path("nowhere.json")}, "no file nowhere.json"),
         ({"resume": True, "preset": "dcgan-cifar10", "data": "x", "licence": "own"}, "--out"),
         ({"preset": "dcgan-cifar10", "data": "x", "threads": 0}, "threads"),
+        ({"preset": "dcgan-cifar10", "data": "x", "threads": 100_000}, "threads must lie between 1 and"),
+        ({"preset": "dcgan-cifar10", "data": "x", "settings": {"betas": ""}}, "betas must be two numbers"),
+        ({"preset": "dcgan-cifar10", "data": "x", "settings": {"seed": "1" * 30}}, "seed"),
+        ({"recipe": Path(__file__).parent}, "tests is a folder; name a file in it"),
+        ({"recipe": Path(__file__)}, "is not a recipe"),
+        ({"reproduce": Path(__file__)}, "is a file; give --reproduce the folder or the name of a weight"),
     ],
 )
 def test_the_command_says_what_is_missing(given: dict[str, Any], sentence: str) -> None:

@@ -115,3 +115,48 @@ def test_a_damaged_card_of_ones_own_hides_nothing(monkeypatch: pytest.MonkeyPatc
     (tmp_path / "weights" / "broken" / "card.json").write_text("{", "utf-8")
     with pytest.warns(UserWarning, match="not a genrestore card"):
         assert weights.models()
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        (torch.randn(64, generator=torch.Generator().manual_seed(0)), torch.float16),
+        (torch.cat([torch.randn(64, generator=torch.Generator().manual_seed(1)), torch.tensor([1e-9])]), torch.float16),
+        (torch.zeros(64), torch.float16),
+        (torch.full((64,), 1e5), torch.float32),
+        (torch.tensor([1.0] * 63 + [7e4]), torch.float32),
+        (torch.full((64,), 1e-6), torch.float32),
+        (torch.full((64,), 3e-8), torch.float32),
+        (torch.tensor([0.0] * 63 + [float("inf")]), torch.float32),
+    ],
+    ids=["weights", "a tiny one", "zeros", "1e5", "one of 7e4", "1e-6", "3e-8", "infinite"],
+)
+def test_each_tensor_is_stored_as_precisely_as_its_values_need(
+    values: torch.Tensor, kept: torch.dtype, tmp_path: Path
+) -> None:
+    """A variance of 1e5 is infinite in fp16, and one of 1e-6 loses a twentieth of itself."""
+    from safetensors.torch import load_file
+
+    from genrestore.models import find
+
+    preset = find("dcgan-cifar10")
+    net = preset.net(dataclasses.replace(preset.config, width=16)).eval()
+    assert isinstance(net.critic[3], torch.nn.BatchNorm2d)
+    net.critic[3].running_var = torch.nn.functional.pad(values, (0, 32 - len(values)))[:32].clone()
+    net.critic[3].running_var[-1] = values[-1]
+    written = net.critic[3].running_var
+    card = Card(
+        name="own", task="sample", architecture=preset.architecture, config=dataclasses.asdict(net.config), parameters=0,
+        sha256="", license="", data=(), recipe={},
+    )  # fmt: skip
+    weights.save(net, card, tmp_path)
+    stored = load_file(tmp_path / "model.safetensors")
+    assert stored["critic.3.running_var"].dtype == kept
+    assert stored["critic.0.weight"].dtype == torch.float16
+    assert stored["critic.3.num_batches_tracked"].dtype == torch.int64
+    again = weights.load_net(tmp_path / "model.safetensors").critic[3].running_var
+    assert torch.allclose(
+        again, written, rtol=1e-3, atol=1e-4 * written[written.isfinite()].square().mean().sqrt().item()
+    )
+    weights.save(net, card, tmp_path, half=False)
+    assert load_file(tmp_path / "model.safetensors")["critic.0.weight"].dtype == torch.float32

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import hashlib
 import io
 import os
 from collections.abc import Generator
@@ -15,13 +16,12 @@ from torch import nn
 
 from genrestore.errors import TrainingError
 from genrestore.recipe import Phase, TrainRecipe
+from genrestore.sources import shortened
 
 FILE = "checkpoint.pt"
-PLACED = (
-    "capturable",
-    "foreach",
-    "fused",
-)  # flags of an optimiser that follow from where it computes, not from the run
+# Flags of an optimiser that follow from where it computes, not from the run.
+PLACED = ("capturable", "foreach", "fused")
+PARTS = ("progress", "recipe", "config", "net", "average", "optimizers", "scaler")
 # What a resumed run may set anew: they change no step that was done, nor the weights of the next one.
 FREE_TO_CHANGE = {"steps", "stop", "minutes", "patience", "until", "licence", "data", "check", "decay"}
 
@@ -35,7 +35,7 @@ class Progress:
     halvings: int = 0  # of the learning rate, after a loss that was no number
     precision: str = ""  # what "auto" meant on the machine that began
     hardware: list[str] = field(default_factory=list[str])  # that trained, one after the other
-    best: float = float("inf")  # score on the hold-out
+    best: float | None = None  # first score on the hold-out, once there is one
     stale: int = 0  # measurements since then
     history: list[float] = field(default_factory=list[float])  # the first player's latest losses
 
@@ -55,6 +55,17 @@ def disk(run: Path) -> Generator[None, None, None]:
         remedy = "free some space" if full else "mend that"
         again = "resume: the last checkpoint is kept" if (run / FILE).exists() else "begin again"
         raise TrainingError(f"{wrong}; {remedy} and {again}.") from problem
+
+
+@contextmanager
+def _fitting() -> Generator[None, None, None]:
+    """Turn what torch raises at the state of another net into one sentence."""
+    try:
+        yield
+    except (KeyError, IndexError, RuntimeError, ValueError, TypeError, AttributeError) as problem:
+        raise TrainingError(
+            f"The checkpoint is of another net ({shortened(str(problem))}); begin the run again in another folder."
+        ) from problem
 
 
 @dataclass
@@ -88,6 +99,7 @@ class Checkpoint:
                 # by way of memory, for torch's own file writer reports a full disk as a bare RuntimeError
                 whole = io.BytesIO()
                 torch.save(state, whole)
+                _seal(whole)
                 with partial.open("wb") as file:
                     file.write(whole.getbuffer())
                     file.flush()
@@ -102,8 +114,13 @@ class Checkpoint:
         sums = [weight.detach().abs().max() for weight in self.net.parameters() if weight.numel()]
         return bool(torch.isfinite(torch.stack(sums)).all())
 
+    @_fitting()
     def restore(self, saved: dict[str, Any]) -> None:
-        """Take over what `read` gave."""
+        """Take over what `read` gave.
+
+        Raises:
+            TrainingError: it is of another net.
+        """
         self.net.load_state_dict(saved["net"])
         self.average.load_state_dict(saved["average"])
         for phase in self.phases:
@@ -114,7 +131,8 @@ class Checkpoint:
                 phase.optimizer.load_state_dict(state)
         self.scaler.load_state_dict(saved["scaler"])
         for name, value in saved["progress"].items():
-            setattr(self.progress, name, value)
+            if hasattr(self.progress, name):
+                setattr(self.progress, name, value)
 
 
 def read(run: Path) -> dict[str, Any]:
@@ -123,15 +141,66 @@ def read(run: Path) -> dict[str, Any]:
     Raises:
         TrainingError: there is none, or it is damaged.
     """
+    path = run / FILE
     try:
-        saved = torch.load(run / FILE, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
         raise TrainingError(f"There is no checkpoint in {run} to resume; leave --resume out to begin.") from None
-    except Exception as problem:
-        raise TrainingError(f"{run / FILE} is damaged ({problem}); begin the run again in another folder.") from problem
-    if "progress" not in saved:
-        raise TrainingError(f"{run / FILE} was written by an older version; begin the run again in another folder.")
+    except OSError as problem:
+        raise TrainingError(f"{path} cannot be opened ({problem.strerror}); check your rights.") from problem
+    again = "begin the run again in another folder"
+    if content[-SEAL:].startswith(SEALED) and content[-SEAL:] != _sealed(content[:-SEAL]):
+        raise TrainingError(f"{path} is damaged: it is not what was written; {again}.")
+    try:
+        saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as problem:  # torch raises nearly everything at damaged files
+        raise TrainingError(f"{path} is damaged ({shortened(str(problem))}); {again}.") from problem
+    if not isinstance(saved, dict) or not all(isinstance(saved.get(key), dict) for key in PARTS):
+        raise TrainingError(f"{path} is no checkpoint, or was written by an older version; {again}.")
+    _check_progress(saved["progress"], path)
     return saved
+
+
+def _check_progress(told: dict[str, Any], path: Path) -> None:
+    """Raises:
+    TrainingError: a number is not of its kind.
+    """
+    for each in dataclasses.fields(Progress):
+        value, usual = told.get(each.name), getattr(Progress(), each.name)
+        kinds = (
+            (float, int, type(None)) if usual is None else (float, int) if isinstance(usual, float) else (type(usual),)
+        )
+        if each.name in told and not isinstance(value, kinds):
+            raise TrainingError(
+                f"{path} is damaged ({each.name} is {shortened(repr(value))}); begin anew in another folder."
+            )
+    if "step" not in told or "precision" not in told or told["step"] < 0:
+        raise TrainingError(f"{path} is damaged (it does not tell its step); begin anew in another folder.")
+
+
+# --- the seal --------------------------------------------------------------------------------------------------------
+
+SEALED = b"sha256:"
+SEAL = len(SEALED) + 64  # bytes
+
+
+def _seal(file: io.BytesIO) -> None:
+    """Write the SHA-256 of all before it as the comment of the archive that torch has written, where other readers skip it.
+
+    Torch checks no check sum: of 40 bits that were turned in a checkpoint it noticed one.
+    """
+    comment = file.seek(-2, io.SEEK_END)  # an archive without a comment ends in its length, 0
+    assert file.read() == b"\0\0", f"torch ends its files otherwise, at {comment}"
+    file.seek(comment)
+    file.write(SEAL.to_bytes(2, "little"))
+    file.write(_sealed(file.getvalue()))
+
+
+def _sealed(content: bytes) -> bytes:
+    return SEALED + hashlib.sha256(content).hexdigest().encode()
+
+
+# --- whether it fits -------------------------------------------------------------------------------------------------
 
 
 def recipe_of(saved: dict[str, Any]) -> TrainRecipe:
@@ -144,7 +213,10 @@ def check_same(saved: dict[str, Any], recipe: TrainRecipe, config: Any, run: Pat
     """Raises:
     TrainingError: the checkpoint was made with another recipe than this run's.
     """
-    before = recipe_of(saved)
+    try:
+        before = recipe_of(saved)
+    except (TrainingError, AttributeError) as problem:
+        raise TrainingError(f"The checkpoint in {run} cannot be gone on with: {problem}") from problem
     then, now = before.to_json(), recipe.to_json()
     changed = sorted(key for key in now if then[key] != now[key] and key not in FREE_TO_CHANGE)
     if changed or saved["config"] != dataclasses.asdict(config):

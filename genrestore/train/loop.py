@@ -3,12 +3,11 @@
 import dataclasses
 import json
 import math
-import os
 import platform
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from genrestore import data as datasets
 from genrestore import runs, weights
 from genrestore.card import Card, Metric
 from genrestore.errors import Cancelled, GenrestoreError, TrainingError
+from genrestore.judge import Score
 from genrestore.models import find
 from genrestore.recipe import TrainRecipe, licence_named
 from genrestore.registry import Preset
@@ -42,6 +42,7 @@ LOG_SECONDS = 2.0  # or as many seconds, whichever comes first
 BEAT_SECONDS = 1.0  # between two words of what the run is doing
 LISTEN_STEPS = 10  # between two times that several processes agree whether to go on
 THREADS = 8  # that prepare batches for a GPU where it cannot do so itself, at most
+LEARNT = 2  # pictures that must be left to learn from
 RECENT = 100  # losses that `until` averages
 
 OnStep = Callable[[int, dict[str, float]], None]
@@ -79,7 +80,8 @@ class Training:
         if (here := hardware(world)) not in self.progress.hardware:
             self.progress.hardware.append(here)
         self.watcher = Watcher(preset.task, pictures, kept, recipe)
-        self.scores: dict[str, float] = {}  # of the exported weight, on the hold-out
+        self.watcher.check(self.players.phases)
+        self.scores: list[Score] = []  # of the exported weight, on the hold-out
         self.enough = ""  # why the run is over, once it is
         self.refused = ""  # why steps are not recorded, as far as told
         # Seconds, of the time since `earlier`.
@@ -269,16 +271,18 @@ class Training:
     def _measure(self, step: int) -> None:
         with self._timed("hold-out"):
             scores = self.watcher.scores(self.players.average.net, self.recipe)
-        self._write({"holdout": {name: round(value, 6) for name, value in scores.items()}}, step)
-        score = next(iter(scores.values()))
-        if score < self.progress.best:
-            self.progress.best, self.progress.stale = score, 0
+        told = [score for score in scores if math.isfinite(score.value)]
+        if told:
+            values = {score.name: round(score.value, 6) for score in told}
+            self._write({"holdout": values, "better": {score.name: score.better for score in told}}, step)
+        if scores and math.isfinite(scores[0].value) and scores[0].beats(self.progress.best):
+            self.progress.best, self.progress.stale = scores[0].value, 0
         else:
             self.progress.stale += 1
         if not self.recipe.patience:
-            self.scores = scores
+            self.scores = told
         elif self.progress.stale == 0:
-            self.scores = scores
+            self.scores = told
             self._export()  # with patience, the weight that is left is the best one
         elif self.progress.stale >= self.recipe.patience:
             self.enough = f"No better score on the hold-out in {self.progress.stale} measurements."
@@ -323,10 +327,10 @@ class Training:
         part = (
             f"part {self.recipe.fold + 1} of {self.recipe.folds}" if self.recipe.folds else f"{self.recipe.holdout:.0%}"
         )
-        for name, value in self.scores.items():
+        for score in self.scores:
             yield Metric(
-                set=f"{self.pictures.source.name}, {part} kept aside", protocol=self.preset.task, name=name,
-                value=round(value, 4), n=len(self.watcher.kept), command=f"genrestore train --reproduce {self.run.name}",
+                set=f"{self.pictures.source.name}, {part} kept aside", protocol=self.preset.task, name=score.name,
+                value=round(score.value, 4), n=len(self.watcher.kept), command=f"genrestore train --reproduce {self.run.name}",
             )  # fmt: skip
 
     def _roll_back(self) -> None:
@@ -429,6 +433,16 @@ def train(
     preset = find(recipe.model)
     config = preset.config if config is None else config
     run, world = Run(Path(out)), World()
+    with run.alone(resume) if world.first else nullcontext():
+        return _train(
+            recipe, preset, config, world, run, str(data), licence, resume, on_step, on_line, cancel, tensorboard
+        )
+
+
+def _train(
+    recipe: TrainRecipe, preset: Preset, config: Any, world: World, run: Run, data: str, licence: str, resume: bool,
+    on_step: OnStep | None, on_line: OnLine | None, cancel: threading.Event | None, tensorboard: bool,
+) -> Path:  # fmt: skip
     saved = world.told(_opened(run, recipe, config, resume) if world.first else None)
     if saved and not recipe.licence:
         recipe = dataclasses.replace(recipe, licence=checkpoint.recipe_of(saved).licence)
@@ -436,7 +450,7 @@ def train(
     if recipe.degrade == preset.recipe.degrade == "none" and recipe.size != preset.recipe.size:
         raise TrainingError(f"{preset.name} draws pictures of {preset.recipe.size} pixels; leave size as it is.")
     world.rows(recipe.batch)  # refuses a batch that cannot be shared, before the pictures are read
-    with _telling(run, world, recipe, str(data)) as telling, _settled(recipe):
+    with _telling(run, world, recipe, data) as telling, _settled(recipe):
         memory.keep_heap()
         pictures, kept = _read(data, recipe, world, telling, cancel)
         training = Training(
@@ -471,9 +485,6 @@ def _opened(run: Run, recipe: TrainRecipe, config: Any, resume: bool) -> dict[st
     Raises:
         TrainingError: to begin here would destroy a run, or there is nothing to go on from.
     """
-    status = run.status() if run.folder.exists() else None
-    if status and status.live and status.pid != os.getpid():
-        raise TrainingError(f"{run.folder} is being trained already, by process {status.pid}; stop that first.")
     if not resume:
         if (run.folder / checkpoint.FILE).exists():
             raise TrainingError(
@@ -538,8 +549,22 @@ def _read(
     """The pictures to learn from and those kept aside. The first process decodes, the others find its work."""
     pictures = datasets.read(source, recipe, progress=telling, cancel=cancel) if world.first else None
     world.wait()
-    pictures = pictures or datasets.read(source, recipe)
-    return datasets.split(pictures, recipe)
+    return parts(pictures or datasets.read(source, recipe), recipe)
+
+
+def parts(pictures: datasets.Pictures, recipe: TrainRecipe) -> tuple[datasets.Pictures, datasets.Pictures | None]:
+    """The pictures to learn from and those kept aside.
+
+    Raises:
+        TrainingError: too few are left to learn from.
+    """
+    learnt, kept = datasets.split(pictures, recipe)
+    if len(learnt) < LEARNT:
+        wish = f"folds={recipe.folds}" if recipe.folds else f"holdout={recipe.holdout:g}"
+        raise TrainingError(
+            f"{wish} leaves {len(learnt)} of {len(pictures)} pictures to learn from, and {LEARNT} are needed; keep fewer aside."
+        )
+    return learnt, kept
 
 
 def hardware(world: World) -> str:
