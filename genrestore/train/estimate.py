@@ -77,8 +77,7 @@ def _seconds(training: Training, cancel: threading.Event | None) -> tuple[float,
     """(of the first steps beyond what they take later, of one step on average)"""
     recipe, players, device = training.recipe, training.players, training.world.device
     period = math.lcm(*(phase.every for phase in players.phases))
-    processes = datasets.spare_processes() if device.type == "cuda" else 0
-    batches = datasets.batches(training.pictures, recipe, 0, training.rows, processes)
+    batches = training.batches(0)
 
     def now() -> float:
         if device.type == "cuda":

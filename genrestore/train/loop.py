@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 import platform
 import threading
 import time
@@ -29,6 +30,7 @@ from genrestore.train import checkpoint, memory
 from genrestore.train.board import Board
 from genrestore.train.checkpoint import Checkpoint, Progress
 from genrestore.train.clock import Clock
+from genrestore.train.graphs import Batch
 from genrestore.train.players import Players, settled_precision
 from genrestore.train.watch import JUDGED, Watcher
 from genrestore.train.world import World
@@ -129,7 +131,7 @@ class Training:
                 self._roll_back()
 
     def _advance(self) -> str:
-        batches = self._batches()
+        batches = self.batches(self.progress.step)
         try:
             for step in range(self.progress.step, self.recipe.last):
                 if (word := self._listen(step)) != "go":
@@ -148,13 +150,13 @@ class Training:
         self.enough = self.enough or f"All {self.recipe.last:,} steps are done."
         return self._end("done")
 
-    def _batches(self) -> Generator[dict[str, Tensor], None, None]:
+    def batches(self, start: int) -> Generator[Batch, None, None]:
+        """What `Players.step` takes, from step `start` to the recipe's last one."""
         if self.resident:
-            return self.resident.batches(self.progress.step)
-        threads = (
-            1 if self.world.device.type == "cpu" else max(1, min(THREADS, (os.cpu_count() or 1) // self.world.here - 1))
-        )
-        return datasets.batches(self.pictures, self.recipe, self.progress.step, self.rows, threads)
+            return self.resident.batches(start)
+        spare = (os.cpu_count() or 1) // self.world.here - 1
+        threads = 1 if self.world.device.type == "cpu" else max(1, min(THREADS, spare))
+        return datasets.batches(self.pictures, self.recipe, start, self.rows, threads)
 
     def _next(self, batches: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
         try:
