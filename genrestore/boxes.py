@@ -72,7 +72,7 @@ def read(data: bytes) -> Meta:
             if name == b"meta" and meta.coded is None:
                 _read_meta(meta, data, begin + 4, end)
             meta.video |= name == b"mpvd"
-    except (struct.error, IndexError, ValueError):  # cut off or senseless
+    except (struct.error, LookupError, ValueError):  # cut off or senseless
         pass
     return meta
 

@@ -138,8 +138,11 @@ def resolution(block: bytes, entries: list[Entry] | None = None) -> tuple[float,
     return (values[0], values[1]) if len(values) == 2 and all(values) else None
 
 
-def exif_of(tiff: bytes, entries: list[Entry]) -> bytes | None:
-    """What a page of a TIFF tells about its picture, as a block of its own; what is broken is left out."""
+def exif_of(tiff: bytes, entries: list[Entry], most: int) -> bytes | None:
+    """What a page of a TIFF tells about its picture, as a block of its own; None where it is more than `most` bytes.
+
+    What is broken is left out.
+    """
     order, first_at = order_of(tiff), 8
     kept = {entry.tag: entry for entry in entries if entry.tag in DESCRIPTIVE}
     inner = dict[int, dict[int, Entry]]()
@@ -150,7 +153,7 @@ def exif_of(tiff: bytes, entries: list[Entry]) -> bytes | None:
             except ValueError:
                 continue
             inner[entry.tag] = {part.tag: part for part in found if part.tag not in NESTED}
-    if sum(entry.size for part in (kept, *inner.values()) for entry in part.values()) > len(tiff):
+    if sum(entry.size for part in (kept, *inner.values()) for entry in part.values()) > most:
         return None
     inner = {tag: part for tag, part in inner.items() if part}
     if not kept and not inner:

@@ -82,6 +82,7 @@ LOST = {  # what a result cannot keep, as the user is told
 }
 FALLBACK = {"HEIF": "JPEG"}  # what is written for a format that is only read; else PNG
 SEEK = 2e9  # pixels that may be decoded to reach one frame of an animation, about 20 s
+TIFF_BYTES = 2**32 - (64 << 20)  # of samples, four a pixel; its offsets have 32 bits, and noise does not shrink
 NAME_BYTES = 255  # of a file name, on nearly every file system
 
 
@@ -346,6 +347,8 @@ def _opened(name: str, data: bytes, allowed: Limits, frame: int | None) -> Gener
             parts.orientation = container.orientation(exif) if exif else 1
         elif kind == "GIF":
             parts.xmp = _kept(image, "xmp")
+        elif kind in ("JPEG", "BMP"):
+            parts.dpi = image.info.get("dpi") or parts.dpi
         yield image, parts, parts.frames or int(getattr(image, "n_frames", 1))
 
 
@@ -408,7 +411,7 @@ def _picture(image: Image.Image, pixels: Pixels, parts: Parts) -> Picture:
         exif=exif and container.refit(exif, pixels.shape[1], pixels.shape[0]),
         icc=icc,
         xmp=parts.xmp and structure.upright_xmp(parts.xmp),
-        dpi=_dpi(parts.dpi or image.info.get("dpi"), orientation),
+        dpi=_dpi(parts.dpi, orientation),
         text=_text(parts.text or _pillow_text(image)),
         jpeg=jpeg.coding(image, parts.pixels, orientation),
         lossless=parts.lossless,
@@ -444,6 +447,7 @@ def _pillow_parts(image: Image.Image) -> Parts:
         orientation=orientation,
         icc=_kept(image, "icc_profile"),
         xmp=xmp,
+        dpi=image.info.get("dpi"),
         lossless=kind not in ("JPEG", "MPO", "AVIF", "WEBP", "HEIF"),
     )
 
@@ -545,6 +549,8 @@ def output(
 
 def _hindrance(picture: Picture, kind: str, width: int, height: int) -> str | None:
     """Why a format cannot hold the picture at this size, if it cannot."""
+    if kind == "TIFF" and width * height * 4 * picture.pixels.itemsize > TIFF_BYTES:
+        return f"TIFF holds 4 GB, too little for {width}×{height}; choose PNG."
     if max(width, height) > LONGEST.get(kind, 2**31 - 1):
         return f"{kind} holds {LONGEST[kind]} pixels a side, the picture is {width}×{height}; choose PNG or TIFF."
     if kind in OPAQUE and picture.transparent:

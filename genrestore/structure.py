@@ -20,6 +20,7 @@ METADATA = 1 << 20  # bytes that are kept of EXIF, of XMP, of an ICC profile, an
 PARTS = 10_000  # segments, chunks or extension blocks of one file; honest files have a few hundred
 SCANS = 64  # of one JPEG; encoders write about ten, and each one costs a pass over the whole picture
 HEADER = 32 << 20  # bytes of a JPEG that are not pixels
+PACKED = 64  # compressed texts and profiles of one PNG that are unpacked, METADATA each
 PAGES = 1_000  # of one TIFF that are counted
 TILES = 300_000  # strips or tiles of one TIFF
 
@@ -170,26 +171,45 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 # --- XMP -------------------------------------------------------------------------------------------------------------
 
 ORIENTATION = re.compile(rb'tiff:Orientation(?:\s*=\s*["\']|>)\s*([1-8])')
-# What XMP says of gain maps, videos and parts behind the picture, by the prefixes that their makers prescribe.
+TAG = re.compile(rb"<(/?)([\w.:-]*)[^<>]*?(/?)>")
+ATTRIBUTE = re.compile(rb"\s([\w.:-]+)\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+# Names by which XMP tells of gain maps, videos and parts behind the picture, with the prefixes their makers prescribe.
 CLAIMS = {
-    GAIN_MAP: re.compile(rb"\s+xmlns:hdrgm\s*=\s*(\"[^\"]*\"|'[^']*')|\s+hdrgm:\w+\s*=\s*(\"[^\"]*\"|'[^']*')"
-                         rb"|<hdrgm:(\w+)[^>]*/>|<hdrgm:(\w+)\b.*?</hdrgm:\4>", re.DOTALL),
-    MOTION: re.compile(rb"\s+G?Camera:(?:MotionPhoto|MicroVideo)\w*\s*=\s*(\"[^\"]*\"|'[^']*')"
-                       rb"|<(G?Camera:(?:MotionPhoto|MicroVideo)\w*)\b.*?</\2>", re.DOTALL),
-    EXTENDED: re.compile(rb"\s+xmpNote:HasExtendedXMP\s*=\s*(\"[^\"]*\"|'[^']*')"
-                         rb"|<(xmpNote:HasExtendedXMP)\b.*?</\2>", re.DOTALL),
-}  # fmt: skip
-DIRECTORY = re.compile(rb"<(G?Container:Directory)\b.*?</\1>", re.DOTALL)  # of what lies behind the picture
+    GAIN_MAP: re.compile(rb"xmlns:hdrgm|hdrgm:.+"),
+    MOTION: re.compile(rb"G?Camera:(MotionPhoto|MicroVideo).*"),
+    EXTENDED: re.compile(rb"xmpNote:HasExtendedXMP"),
+    "": re.compile(rb"G?Container:Directory"),  # lists what the others name
+}
 
 
 def _xmp(xmp: bytes | None) -> tuple[bytes | None, set[str]]:
-    """XMP that claims no longer what is lost, and what that is."""
+    """XMP that claims no longer what is lost, and what that is; None where a claim has no end.
+
+    Tag by tag, so that the time grows with the length alone, whatever stands in it.
+    """
     if not (xmp := _kept(xmp)):
         return None, set()
-    lost = {key for key, claim in CLAIMS.items() if claim.search(xmp)}
-    for claim in CLAIMS.values():
-        xmp = claim.sub(b"", xmp)
-    return DIRECTORY.sub(b"", xmp), lost
+    lost, pieces, at, within = set[str](), list[bytes](), 0, b""
+
+    def claimed(name: bytes) -> bool:
+        keys = {key for key, claim in CLAIMS.items() if claim.fullmatch(name)}
+        lost.update(keys)
+        return bool(keys)
+
+    for tag in TAG.finditer(xmp):
+        closing, name, empty = tag.groups()
+        if within:  # an element that is left out
+            if closing and name == within:
+                at, within = tag.end(), b""
+            continue
+        if claimed(name):
+            left, within = b"", b"" if closing or empty else name
+        else:
+            left = ATTRIBUTE.sub(lambda attribute: b"" if claimed(attribute[1]) else attribute[0], tag[0])
+        if left != tag[0]:
+            pieces += [xmp[at : tag.start()], left]
+            at = tag.end()
+    return None if within else b"".join(pieces) + xmp[at:], lost - {""}
 
 
 def xmp_orientation(xmp: bytes) -> int | None:
@@ -222,8 +242,11 @@ def _png(data: bytes) -> Parts:
             raise ValueError(f"it has more than {PARTS} chunks")
         if name == b"IEND":
             break
-    found = Parts(b"".join(kept), frames=None)
+    found, packed = Parts(b"".join(kept), frames=None), 0
     for name, body in metadata:
+        packed += name in (b"iCCP", b"zTXt", b"iTXt")
+        if packed > PACKED and name in (b"iCCP", b"zTXt", b"iTXt"):
+            continue
         try:
             _png_chunk(found, name, body)
         except (ValueError, IndexError, struct.error, zlib.error):  # a chunk that makes no sense
@@ -259,7 +282,7 @@ def _png_chunk(found: Parts, name: bytes, body: bytes) -> None:
             key, value = _png_text(name, body)
             if key == "XML:com.adobe.xmp":
                 found.xmp = value.encode()
-            elif value:
+            elif value and sum(map(len, [key, value, *found.text, *found.text.values()])) <= METADATA:
                 found.text[key] = value
         case _:
             pass
@@ -338,7 +361,7 @@ def _tiff(data: bytes, frame: int) -> Parts:
     return Parts(
         pixels,
         frames=len(pages),
-        exif=_kept(container.exif_of(data, list(page.values()))),
+        exif=container.exif_of(data, list(page.values()), METADATA),
         orientation=found if 1 <= found <= 8 else None,
         icc=body(ICC),
         xmp=xmp,
@@ -357,7 +380,7 @@ def _tiff_pages(data: bytes) -> list[list[container.Entry]]:
         hidden = any(entry.tag == SUBFILE and container.number(data, entry) & 5 for entry in entries)
         if hidden and len(seen) == 1:
             raise ValueError("its first page is only a preview, as in raw files of cameras")
-        if any(entry.tag in (STRIPS, TILE_OFFSETS) and entry.values > TILES for entry in entries):
+        if any(entry.tag in STRUCTURE and entry.values > TILES for entry in entries):
             raise ValueError(f"it has more than {TILES} strips or tiles")
         if not hidden:
             found.append(entries)
@@ -380,7 +403,7 @@ def _check_strips(data: bytes, page: dict[int, container.Entry]) -> None:
     if tiled and across * down > max(4 * width * height, 1 << 24):
         raise ValueError("its tiles are far larger than the picture")
     offsets, lengths = (TILE_OFFSETS, TILE_BYTES) if tiled else (STRIPS, STRIP_BYTES)
-    bits, planes = (container.numbers(data, page[BITS]) if BITS in page else [1]), 1
+    bits, planes = (container.numbers(data, page[BITS], SAMPLES_MOST) if BITS in page else [1]), 1
     bits = bits if len(bits) > 1 else bits * min(value(SAMPLES, 1), SAMPLES_MOST)
     if value(PLANES, 1) == 2:
         bits, planes = bits[:1], len(bits)

@@ -486,6 +486,7 @@ def floods() -> dict[str, tuple[bytes, str]]:
     page = {256: (9,), 257: (9,), 258: (8,)}
     return {
         "many TIFF tags": (tag_bomb(1_000_000, 65_000), "65000 tags"),
+        "depths": (tiff({**page, 258: (8,) * 400_000}, b"\0"), "strips"),
         "strips": (tiff({**page, 324: (8,) * 400_000}, b"\0"), "strips"),
         "tiles": (tiff({**page, 322: (40_000,), 323: (40_000,), 324: (8,)}, b"\0"), "tiles are far larger"),
         "scans": (jpeg[:-2] + jpeg[scan:-2] * 100 + jpeg[-2:], "64 scans"),
@@ -589,6 +590,18 @@ def test_broken_metadata_of_png_are_left_out() -> None:
     picture = load(png((1, 1, 8, 0, 0), b"\0\7", *chunks, chunk(b"tEXt", b"Author\0Anna")))
     assert picture.pixels.ravel().tolist() == [7]
     assert picture.text == {"Author": "Anna"} and (picture.icc, picture.exif, picture.cicp) == (None, None, None)
+
+
+def test_texts_of_png_that_unpack_to_gigabytes() -> None:
+    """A thousand texts of a kilobyte, each a megabyte once unpacked."""
+    text = chunk(b"zTXt", b"%d\0\0" + zlib.compress(bytes(1_000_000), 9))
+    data = png((1, 1, 8, 0, 0), b"\0\0", *[text] * 1_000, chunk(b"tEXt", b"Title\0Hafen"))
+    tracemalloc.start()
+    try:
+        assert load(data).text["Title"] == "Hafen"
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

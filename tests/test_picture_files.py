@@ -208,6 +208,37 @@ def test_second_views_are_said() -> None:
     assert load(pillow(first, "MPO", save_all=True, append_images=[first])).lost == (structure.VIEWS,)
 
 
+FLOODS = {
+    "gaps": b" " * 900_000 + b"<",
+    "open elements": b"<hdrgm:Version>" * 60_000,
+    "open directories": b"<Container:Directory " * 40_000,
+    "open quotes": b"<a" + b" hdrgm:a='" * 80_001,
+    "names": b"<a " + b"x" * 900_000,
+    "orientations": b"tiff:Orientation" + b" " * 900_000,
+    "many claims": b'<a hdrgm:b="c"/>' * 50_000,
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_xmp_costs_time_by_its_length_alone(name: str) -> None:
+    """By one expression over all of it, each of these took hours; the limit of a test is its bar."""
+    left, _ = structure._xmp(FLOODS[name])
+    assert left is None or b"hdrgm:b" not in left
+    structure.xmp_orientation(FLOODS[name])
+
+
+def test_xmp_is_mended_only_where_it_claims() -> None:
+    xmp = b"""<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:Description xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/"
+      dc:title='a > b' hdrgm:Version = "1.0" dc:rights="hdrgm:x"><hdrgm:Gamma><rdf:Seq><rdf:li>1</rdf:li></rdf:Seq>
+      </hdrgm:Gamma><dc:creator>Anna</dc:creator><hdrgm:Empty/></rdf:Description></x:xmpmeta>"""
+    left, lost = structure._xmp(xmp)
+    assert lost == {structure.GAIN_MAP} and left is not None
+    assert b"Gamma" not in left and b"Empty" not in left and b"Seq" not in left
+    for kept in (b"dc:title='a > b'", b'dc:rights="hdrgm:x"', b"<dc:creator>Anna</dc:creator></rdf:Description>"):
+        assert kept in left
+    assert structure._xmp(b"<a/>") == (b"<a/>", set())
+
+
 def test_every_loss_has_a_sentence() -> None:
     keys = {structure.GAIN_MAP, structure.MOTION, structure.VIEWS, structure.EXTENDED, structure.HDR}
     assert keys == set(image.LOST) and all(text.endswith(".") for text in image.LOST.values())
@@ -223,6 +254,12 @@ def test_bmp_of_16_bits() -> None:
     picture = load(data)
     np.testing.assert_array_equal(picture.pixels, np.asarray(Image.open(io.BytesIO(data))))
     assert picture.format == "BMP" and image.suffix(picture) == ".bmp"
+
+
+def test_tiff_holds_four_gigabytes() -> None:
+    picture = load(encode(Picture(smooth()), format="tif"))
+    assert image.suffix(picture, size=(30_000, 30_000)) == ".tif"
+    assert image.suffix(picture, size=(40_000, 40_000)) == ".png"
 
 
 def test_what_a_format_cannot_hold_is_told_before_the_work(tmp_path: Path) -> None:
@@ -373,6 +410,10 @@ def test_tiff_without_all_its_strips(tag: int) -> None:
     data[where : where + 4] = struct.pack("<I", worse)
     with pytest.raises(ImageError):
         load(bytes(data))
+
+
+def test_tiff_without_resolution() -> None:
+    assert load(encode(Picture(smooth()), format="tif")).dpi is None
 
 
 def test_pages_keep_their_own_metadata() -> None:
