@@ -235,7 +235,7 @@ def load(source: Source, *, limits: Limits | None = None, frame: int | None = No
             pixels = samples.decode(source, b"")
             return _picture(source, pixels, _pillow_parts(source))
         if not isinstance(source, bytes):
-            name = Path(source).name
+            name = _short(Path(source).name)
         data = _bytes(source, allowed)
         return _decode(name, data, allowed, frame)
     except ImageError:
@@ -262,7 +262,7 @@ def header(source: str | Path | bytes, *, limits: Limits | None = None) -> Heade
     allowed, name = limits or _in_force(), "The picture"
     try:
         if not isinstance(source, bytes):
-            name = Path(source).name
+            name = _short(Path(source).name)
         with _opened(name, _bytes(source, allowed), allowed, 1) as (image, parts, count):
             width, height = image.size[:: -1 if (parts.orientation or 1) > 4 else 1]
             return Header(_format(image), width, height, count)
@@ -304,9 +304,9 @@ def _bytes(source: str | Path | bytes, allowed: Limits) -> bytes:
         raise ImageError(reason) from problem
 
 
-def _short(path: Path) -> str:
-    """A path as it is told: its end alone where it is longer than any real one."""
-    text = str(path)
+def _short(path: str | Path) -> str:
+    """A path or name as it is told: on one line, and its end alone where it is longer than any real one."""
+    text = " ".join(str(path).split())
     return text if len(text) <= 2 * NAME_BYTES else "…" + text[-40:]
 
 

@@ -524,6 +524,15 @@ def test_names_as_long_as_the_file_system_allows(name: str, tmp_path: Path) -> N
     assert image.beside("a/photo.jpg", "x4", ".png") == Path("a/photo.x4.png")
 
 
+def test_odd_names_are_told_on_one_line(tmp_path: Path) -> None:
+    odd = tmp_path / "two\nlines.png"
+    odd.write_bytes(b"no picture")
+    for path in (odd, tmp_path / "no\nsuch.png"):
+        with pytest.raises(ImageError) as caught:
+            load(path)
+        assert "\n" not in str(caught.value)
+
+
 def test_long_paths_are_told_shortly() -> None:
     with pytest.raises(ImageError) as caught:
         load("x" * 100_000)
