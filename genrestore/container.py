@@ -1,32 +1,26 @@
-"""The structure of picture files, as plain bytes: a look at it before anything is unpacked, and EXIF changed in place.
+"""Directories of tags, of which TIFF and EXIF are made, as plain bytes; EXIF is changed in its place.
 
-Pillow unpacks what a file tells it to, and small files can tell it to take gigabytes or hours; `frames` refuses those
-first. EXIF is changed in its place because maker notes hold absolute offsets, which a rewritten block would break.
-What makes no sense raises ValueError.
+Maker notes hold absolute offsets, which a rewritten block would break. Only directories that are reached from the
+header count: what else looks like one is part of a maker note. What makes no sense raises ValueError.
 """
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-PARTS = 10_000  # segments, chunks or extension blocks of one file; honest files have a few hundred
-SCANS = 64  # of one JPEG; encoders write about ten, and each one costs a pass over the whole picture
-HEADER = 32 << 20  # bytes of a JPEG that are not pixels
-PAGES = 1_000  # of one TIFF that are counted
-TILES = 300_000  # strips or tiles of one TIFF
 TAGS = 2_000  # of one directory
-DIRECTORIES = 16  # nested in one block, and blocks in one file
+DIRECTORIES = 16  # nested in one block
 
 Buffer = bytes | bytearray | memoryview
 
 
-# --- directories: TIFF and EXIF are made of them ---------------------------------------------------------------------
+# --- directories -----------------------------------------------------------------------------------------------------
 
 TIFF_HEADER = re.compile(rb"II\*\0|MM\0\*")
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}  # bytes by type
 BYTE, SHORT, LONG, RATIONAL, UNDEFINED, POINTER = 1, 3, 4, 5, 7, 13  # types
-SUBFILE, STRIPS, TILE_OFFSETS, ORIENTATION = 0x00FE, 0x0111, 0x0144, 0x0112  # tags
+SUBFILE, ORIENTATION, RESOLUTION, RESOLUTION_DOWN, UNIT = 0x00FE, 0x0112, 0x011A, 0x011B, 0x0128  # tags
 THUMBNAIL, THUMBNAIL_BYTES, WIDTH, HEIGHT = 0x0201, 0x0202, 0xA002, 0xA003
 EXIF, GPS, INTEROPERABILITY = NESTED = 0x8769, 0x8825, 0xA005
 # Description, make, model, software, date, artist, host, ratings, copyright, Windows' title to subject.
@@ -49,8 +43,13 @@ def order_of(block: Buffer) -> str:
     return "<" if bytes(block[:2]) == b"II" else ">"
 
 
-def directory(block: Buffer, at: int) -> tuple[list[Entry], int]:
-    """The tags of the directory at `at` whose values lie inside the block, and where the next one begins (0: none)."""
+def directory(block: Buffer, at: int, needed: Collection[int] = ()) -> tuple[list[Entry], int]:
+    """The tags of the directory at `at` whose values lie inside the block, and where the next one begins (0: none).
+
+    Raises:
+        ValueError: it claims absurdly many tags.
+        EOFError: some tags are `needed`, and the directory or the values of one of them are cut off.
+    """
     order, entries = order_of(block), list[Entry]()
     try:
         (count,) = struct.unpack_from(order + "H", block, at)
@@ -62,15 +61,26 @@ def directory(block: Buffer, at: int) -> tuple[list[Entry], int]:
             start = where if size > 4 else place + 8
             if 0 < size <= len(block) - start:
                 entries.append(Entry(tag, kind, values, size, start, bytes(block[place : place + 12])))
-        return entries, struct.unpack_from(order + "I", block, at + 2 + 12 * count)[0]
+            elif tag in needed:
+                raise EOFError("the values of a tag are cut off")
     except struct.error:  # cut off; what stands before the cut counts, as it does for Pillow
+        if needed:
+            raise EOFError("a directory is cut off") from None
         return entries, 0
+    following = block[at + 2 + 12 * count : at + 6 + 12 * count]
+    return entries, int.from_bytes(following, "little" if order == "<" else "big") if len(following) == 4 else 0
 
 
-def _number(block: Buffer, entry: Entry) -> int:
-    """The first value of a tag of whole numbers, else 0."""
+def numbers(block: Buffer, entry: Entry, most: int | None = None) -> list[int]:
+    """The values of a tag of whole numbers, or the first so many of them; none where it holds something else."""
     form = {BYTE: "B", SHORT: "H", LONG: "I", POINTER: "I"}.get(entry.kind)
-    return struct.unpack_from(order_of(block) + form, block, entry.at)[0] if form else 0
+    count = entry.values if most is None else min(most, entry.values)
+    return list(struct.unpack_from(f"{order_of(block)}{count}{form}", block, entry.at)) if form else []
+
+
+def number(block: Buffer, entry: Entry) -> int:
+    """The first value of a tag of whole numbers, else 0."""
+    return next(iter(numbers(block, entry, 1)), 0)
 
 
 def first(block: Buffer) -> int:
@@ -90,116 +100,85 @@ def _nested(block: Buffer) -> Iterator[list[Entry]]:
             if len(seen) > DIRECTORIES:
                 raise ValueError(f"it nests more than {DIRECTORIES} directories")
             entries, _ = directory(block, at)
-            waiting += [_number(block, entry) for entry in entries if entry.tag in NESTED]
+            waiting += [number(block, entry) for entry in entries if entry.tag in NESTED]
             yield entries
-
-
-# --- a look before unpacking -----------------------------------------------------------------------------------------
-
-
-def frames(data: bytes, kind: str) -> int:
-    """How many pictures a GIF or TIFF holds; 1 for other kinds, whose header Pillow asks.
-
-    Raises:
-        ValueError: to unpack the file would cost far more time or memory than its size tells, or it is not of `kind`.
-    """
-    _check_tags(data)
-    if kind == "JPEG":
-        _check_jpeg(data)
-    elif kind == "PNG":
-        _check_png(data)
-    elif kind == "GIF":
-        return _gif_frames(data)
-    elif kind == "TIFF":
-        return _tiff_pages(data)
-    return 1
-
-
-def _check_tags(data: bytes) -> None:
-    """Refuse tags that claim more than the file has: thousands may share one value, and a reader copies it for each.
-
-    Looks behind every TIFF header in the file, because each format keeps its EXIF block at another place.
-    """
-    for number, header in enumerate(TIFF_HEADER.finditer(data)):
-        block = memoryview(data)[header.start() :]
-        claimed = sum(entry.size for entries in _nested(block) for entry in entries) if len(block) >= 8 else 0
-        if claimed > 2 * len(block) or number >= DIRECTORIES:
-            raise ValueError("its metadata claim more bytes than the file has")
-
-
-JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])", re.DOTALL)
-START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
-BARE = (0x01, 0xD8)  # markers without a length
-
-
-def _check_jpeg(data: bytes) -> None:
-    at = parts = scans = header = 0
-    while marker := JPEG_MARKER.search(data, at):
-        code, at = marker[1][0], marker.end()
-        if code == END_OF_IMAGE:
-            break
-        length = 0 if code in BARE else int.from_bytes(data[at : at + 2], "big")
-        at, parts, scans, header = at + length, parts + 1, scans + (code == START_OF_SCAN), header + length
-        if parts > PARTS or scans > SCANS or header > HEADER:
-            raise ValueError(f"it has more than {PARTS} parts, {SCANS} scans or {HEADER >> 20} MB of metadata")
-
-
-PNG_HEADER = b"\x89PNG\r\n\x1a\n"
-
-
-def _check_png(data: bytes) -> None:
-    at, parts = len(PNG_HEADER), 0
-    while at + 8 <= len(data):
-        length, name = struct.unpack_from(">I4s", data, at)
-        at, parts = at + 12 + length, parts + (name != b"IDAT")
-        if parts > PARTS:
-            raise ValueError(f"it has more than {PARTS} chunks")
-
-
-def _gif_frames(data: bytes) -> int:
-    def palette(flags: int) -> int:
-        return 3 << (flags & 7) + 1 if flags & 0x80 else 0
-
-    count = parts = 0
-    try:
-        at = 13 + palette(data[10])
-        while data[at] in b"!,":  # an extension or a frame: a head, then blocks up to an empty one
-            frame = data[at] == ord(",")
-            count += frame
-            at += 11 + palette(data[at + 9]) if frame else 2
-            while data[at]:
-                at, parts = at + data[at] + 1, parts + (not frame)
-            at, parts = at + 1, parts + (not frame)
-            if parts > PARTS:  # Pillow joins the blocks of a comment one by one, in quadratic time
-                raise ValueError(f"it has more than {PARTS} extension blocks")
-    except IndexError:  # cut off: decoding will say so
-        pass
-    return count
-
-
-def _tiff_pages(data: bytes) -> int:
-    """The pages that are pictures of their own, neither previews (bit 0 of the sub-file type) nor masks (bit 2)."""
-    at, count = first(data), 0
-    for page in range(PAGES):
-        entries, at = directory(data, at)
-        hidden = any(entry.tag == SUBFILE and _number(data, entry) & 5 for entry in entries)
-        count += not hidden
-        if any(entry.tag in (STRIPS, TILE_OFFSETS) and entry.values > TILES for entry in entries):
-            raise ValueError(f"it has more than {TILES} strips or tiles")
-        if page == 0 and hidden:
-            raise ValueError("its first page is only a preview, as in raw files of cameras")
-        if at == 0:
-            break
-    return count
 
 
 # --- EXIF ------------------------------------------------------------------------------------------------------------
 
 
-def orientation(exif: bytes) -> int:
-    """How the pixels lie, from 1 (upright) to 8; `exif` begins with its TIFF header."""
-    found = [_number(exif, entry) for entry in next(_nested(exif)) if entry.tag == ORIENTATION]
-    return found[-1] if found and 1 <= found[-1] <= 8 else 1
+def sound(exif: bytes) -> bytes | None:
+    """The block, or None where it tells nothing or would cost far more to read than its size tells.
+
+    Thousands of tags may share one value, and a reader copies it for each.
+    """
+    try:
+        sizes = [entry.size for entries in _nested(exif) for entry in entries]
+    except ValueError:
+        return None
+    return exif if 0 < sum(sizes) <= 2 * len(exif) else None
+
+
+def orientation(exif: bytes) -> int | None:
+    """How the pixels lie, from 1 (upright) to 8, where the block tells it; it begins with its TIFF header."""
+    found = [number(exif, entry) for entry in next(_nested(exif)) if entry.tag == ORIENTATION]
+    return found[-1] if found and 1 <= found[-1] <= 8 else None
+
+
+def resolution(block: bytes, entries: list[Entry] | None = None) -> tuple[float, float] | None:
+    """Pixels per inch across and down, by the first directory or by the given one."""
+    entries = next(_nested(block)) if entries is None else entries
+    found = {entry.tag: entry for entry in entries}
+    unit = number(block, found[UNIT]) if UNIT in found else 2
+    values = list[float]()
+    for tag in (RESOLUTION, RESOLUTION_DOWN):
+        if tag in found and found[tag].kind == RATIONAL:
+            above, below = struct.unpack_from(order_of(block) + "II", block, found[tag].at)
+            values.append(above / below * {2: 1.0, 3: 2.54}.get(unit, 0) if below else 0.0)
+    return (values[0], values[1]) if len(values) == 2 and all(values) else None
+
+
+def exif_of(tiff: bytes, entries: list[Entry], most: int) -> bytes | None:
+    """What a page of a TIFF tells about its picture, as a block of its own; None where it is more than `most` bytes.
+
+    What is broken is left out.
+    """
+    order, first_at = order_of(tiff), 8
+    kept = {entry.tag: entry for entry in entries if entry.tag in DESCRIPTIVE}
+    inner = dict[int, dict[int, Entry]]()
+    for entry in entries:
+        if entry.tag in (EXIF, GPS):
+            try:
+                found, _ = directory(tiff, number(tiff, entry))
+            except ValueError:
+                continue
+            inner[entry.tag] = {part.tag: part for part in found if part.tag not in NESTED}
+    if sum(entry.size for part in (kept, *inner.values()) for entry in part.values()) > most:
+        return None
+    inner = {tag: part for tag, part in inner.items() if part}
+    if not kept and not inner:
+        return None
+
+    def packed(at: int, part: dict[int, Entry], pointers: dict[int, int]) -> bytes:
+        """A directory at `at` and the values behind it."""
+        rows, values = list[bytes](), b""
+        behind = at + 2 + 12 * (len(part) + len(pointers)) + 4
+        for tag in sorted({*part, *pointers}):
+            if tag in pointers:
+                rows.append(struct.pack(order + "HHII", tag, LONG, 1, pointers[tag]))
+            elif (entry := part[tag]).size <= 4:
+                rows.append(entry.raw)
+            else:
+                rows.append(entry.raw[:8] + struct.pack(order + "I", behind + len(values)))
+                values += tiff[entry.at : entry.at + entry.size] + bytes(entry.size % 2)
+        return struct.pack(order + "H", len(rows)) + b"".join(rows) + bytes(4) + values
+
+    length = len(packed(first_at, kept, dict.fromkeys(inner, 0)))
+    pointers, blocks = dict[int, int](), b""
+    for tag, part in inner.items():
+        pointers[tag] = first_at + length + len(blocks)
+        blocks += packed(pointers[tag], part, {})
+    return tiff[:4] + struct.pack(order + "I", first_at) + packed(first_at, kept, pointers) + blocks
 
 
 def refit(exif: bytes, width: int, height: int) -> bytes:
@@ -213,23 +192,9 @@ def refit(exif: bytes, width: int, height: int) -> bytes:
     at = first(exif)
     _, second = directory(exif, at)
     if second:  # the directory of the thumbnail, which would show the picture as it was
-        values = {entry.tag: _number(exif, entry) for entry in directory(exif, second)[0]}
+        values = {entry.tag: number(exif, entry) for entry in directory(exif, second)[0]}
         start, length = values.get(THUMBNAIL, 0), values.get(THUMBNAIL_BYTES, 0)
         if start >= 8:
             block[start : start + length] = bytes(len(block[start : start + length]))
         struct.pack_into(order + "I", block, at + 2 + 12 * struct.unpack_from(order + "H", exif, at)[0], 0)
     return bytes(block)
-
-
-# --- WebP ------------------------------------------------------------------------------------------------------------
-
-
-def webp_lossless(data: bytes) -> bool:
-    """Whether the pixels of a WebP are coded without loss."""
-    at = 12
-    while at + 8 <= len(data):
-        name, length = struct.unpack_from("<4sI", data, at)
-        if name in (b"VP8L", b"VP8 "):
-            return name == b"VP8L"
-        at += 8 + length + length % 2
-    return False

@@ -284,8 +284,13 @@ def _samples(read: Callable[[], Iterator[Raw]]) -> np.ndarray:
     def of(raw: Raw) -> int:
         if isinstance(raw, np.ndarray):
             return raw.size
-        width, height = (0, 0) if isinstance(raw, ImageError) else image.extent(raw)
-        return 3 * width * height
+        try:
+            if isinstance(raw, ImageError):
+                return 0
+            found = image.header(raw)
+        except ImageError:
+            return 0
+        return 3 * found.width * found.height
 
     return np.fromiter(ordered(of, read()), np.int64)
 

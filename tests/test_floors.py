@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "genrestore"
 FLOORS = [
     {"errors", "card", "recipe"},
-    {"image", "samples", "container", "coder", "registry", "locks"},
+    {"image", "samples", "container", "structure", "boxes", "colour", "heif", "jpeg", "coder", "registry", "locks"},
     {"layers", "losses", "optimizers", "degrade", "augment", "metrics", "sources", "flaws", "judge"},
     {"decoded"},
     {"models", "data"},
@@ -23,9 +23,20 @@ FLOORS = [
 BELOW_WITHIN = {
     ("card", "errors"),
     ("recipe", "errors"),
+    ("image", "structure"),
+    ("image", "jpeg"),
+    ("image", "heif"),
     ("image", "samples"),
+    ("image", "colour"),
     ("image", "container"),
+    ("image", "boxes"),
+    ("structure", "samples"),
+    ("structure", "container"),
+    ("structure", "boxes"),
+    ("jpeg", "samples"),
+    ("colour", "boxes"),
     ("samples", "container"),
+    ("samples", "boxes"),
     # the command `genrestore app` opens the page; the page knows nothing of the command line
 }
 FLOOR = {part: height for height, parts in enumerate(FLOORS) for part in parts}
