@@ -4,8 +4,8 @@
     python benchmarks/gpu.py inference    # enlarging
     python benchmarks/gpu.py training     # steps as recorded CUDA graphs; about a minute
 
-Training: milliseconds a step of the whole loop (batches, average, logging) with recorded steps, of the loop without recording, and
-of the recorded step alone, repeated on one batch. The pictures are random: a step does not depend on what they show.
+Training: milliseconds a step of the whole loop (batches, average, logging) with recorded steps, of the loop without
+recording, and of the recorded step alone, repeated on one batch. The pictures are random: a step does not depend on them.
 Figures are medians of several runs after one that does not count. The last line is JSON.
 """
 

@@ -40,7 +40,7 @@ def test_shrinks_as_matlab_does(scale: int, folder: str) -> None:
 
 
 def test_resize_keeps_constants_and_is_separable() -> None:
-    assert torch.allclose(degrade.resize(torch.full((1, 1, 9, 14), 0.3), 23, 5), torch.tensor(0.3), atol=1e-6)
+    assert torch.allclose(degrade.resize(torch.full((1, 1, 9, 14), 0.3), 23, 5), torch.tensor(0.3), atol=1e-5)
     ramp = torch.linspace(0, 1, 64)[None, None, None].expand(1, 1, 8, 64)
     small = degrade.resize(ramp, 8, 16)[0, 0, 0, 3:-3]
     assert torch.allclose(small.diff(), torch.full_like(small.diff(), 4 / 63), atol=1e-5), "a ramp stays a ramp"

@@ -106,7 +106,7 @@ class Training:
         Raises:
             TrainingError: they do not fit the net, or a batch does not fit the memory.
         """
-        two = datasets.batch(self.pictures, self.recipe, 0, range(2))
+        two = datasets.batch(self.pictures, dataclasses.replace(self.recipe, batch=2), 0)
         usual = self.preset.recipe
         try:
             memory.check(self.players.net, self.recipe, two, len(self.rows), self.world.device)
