@@ -139,11 +139,11 @@ def serving(access: Access, folder: Path, published: str = "") -> tuple[Guard, a
         folder: where uploads and results lie; the same that GRADIO_TEMP_DIR names.
         published: where another server publishes the page; "" is nowhere.
     """
+    routes.DEFAULT_TEMP_DIR = str(folder)  # in which Gradio makes a folder as it starts, wherever that was
     page = build(access)
     page.state_session_capacity = visitors.ALL_SESSIONS
     limit = train.limit(access)
     taken = uploads.Uploads(page, folder, limit, visitors.KEPT_UPLOADS * limit)
-    routes.DEFAULT_TEMP_DIR = str(folder)  # in which Gradio makes a folder as it starts, wherever that was
     host = FastAPI(openapi_url=None, lifespan=lambda _: tidied())
     host.add_api_route(UPLOAD, taken.receive, methods=["POST"], response_model=None)
     gr.mount_gradio_app(

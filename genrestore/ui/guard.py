@@ -93,6 +93,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, page: gr.Blocks, setting: Setting) -> None:
         self.app = app
+        self.page = page
         self.setting = setting
         self.sessions = Sessions(page)
         self.aliases = Aliases()
@@ -200,9 +201,18 @@ class Guard:
                 pixels = await anyio.to_thread.run_sync(megapixels, paths)
                 await held.enter_async_context(self.pictures(visitor, pixels))
         elif path == JOIN or CALL.fullmatch(path):
+            self._fitting(sent)
             await self.sessions.drop_unheard()
             if not visitors.local(visitor) and self.sessions.waiting(visitor) >= visitors.VISITOR_WAITING:
                 raise RefusedError(429, "Too much of yours is waiting already; try again when some of it is done.")
+
+    def _fitting(self, sent: "Sent") -> None:
+        """Refuse what an event cannot begin with: Gradio would print all of it, megabytes of it, into the log."""
+        event = sent.content.get("fn_index")
+        found: Any = self.page.fns.get(event) if isinstance(event, int) else None
+        data = sent.content.get("data")
+        if found is not None and not (isinstance(data, list) and len(cast("list[Any]", data)) >= len(found.inputs)):
+            raise RefusedError(400, f"The event takes a list of {len(found.inputs)} values as its data.")
 
     async def _body(
         self, headers: Headers, path: str, receive: Receive, visitor: str, held: AsyncExitStack
@@ -232,10 +242,12 @@ class Guard:
 
     def _own_headers(self, headers: Headers) -> list[tuple[bytes, bytes]]:
         """What Gradio sees: no origin to answer, and no host but those that the page is known by."""
-        forged = {"origin", "x-gradio-server"}
+        hidden = {b"origin", b"x-gradio-server"}
         if _host(headers.get("x-forwarded-host", "")) not in self.setting.hosts:
-            forged.add("x-forwarded-host")
-        return [(name, value) for name, value in headers.raw if name.decode("latin-1").lower() not in forged]
+            hidden.add(b"x-forwarded-host")
+        kept = [(name, value) for name, value in headers.raw if name.lower() not in hidden]
+        # What was handed on stays known as such; see `visitors.forwarded`.
+        return [*kept, (b"via", b"1.1 unnamed")] if "x-forwarded-host" in headers else kept
 
     def _dressed(self, send: Send) -> Send:
         """`send` with the headers that every answer has, and none that lets another site in."""
