@@ -120,6 +120,7 @@ def ask(
         {"origin": f"http://{OWN}.evil.example"},
         {"origin": f"http://{OWN}", "sec-fetch-site": "same-site"},
         {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"},  # a form that posts itself
     ],
 )
 @pytest.mark.parametrize("kind", ["application/json", "text/plain"])
@@ -140,6 +141,12 @@ def test_another_site_is_refused_over_plain_http_too(
 @pytest.mark.parametrize("path", ["/config", f"{guard.API}/info", f"{guard.API}/queue/data?session_hash=s"])
 def test_another_site_reads_nothing(client: httpx.Client, path: str) -> None:
     assert client.get(path, headers={"host": OWN, "origin": "http://evil.example"}).status_code == 403
+
+
+def test_a_link_from_another_site_opens_the_page(client: httpx.Client) -> None:
+    followed = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "host": OWN}
+    assert client.get("/", headers=followed).status_code == 200
+    assert client.get("/?__theme=dark", headers=followed).status_code == 200
 
 
 def test_no_site_gets_leave_beforehand(client: httpx.Client) -> None:
@@ -245,6 +252,20 @@ def test_what_is_no_json_object_is_refused(client: httpx.Client, body: bytes) ->
     assert client.post(guard.QUESTION, content=body, headers=JSON).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("path", "leads_away"),
+    [
+        ("http://x", True), (" https://x", True), ("HTTPS:x", True), ("//x/y", True), ("\\\\x\\y", True), ("ftp://x", True),
+        ("file:///etc/passwd", True), ("data:image/png;base64,", True),
+        ("/tmp/files/a.png", False), ("C:\\files\\a.png", False), ("@genrestore/0/a.png", False), ("/tmp/a:b.png", False),
+    ],
+)  # fmt: skip
+def test_addresses_are_found_however_they_are_written(path: str, leads_away: bool) -> None:
+    written = json.dumps({"data": [[{"a": {"path": path}}]]}).replace("http", "\\u0068ttp")
+    (entry,) = guard.read(written.encode()).files
+    assert guard._is_address(entry["path"]) is leads_away
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_is_no_larger_than_what_the_page_sends_there(client: httpx.Client, chunked: bool) -> None:
     """A mask reaches the queue; nothing as large goes anywhere else, declared or not."""
@@ -269,11 +290,17 @@ def test_the_largest_body_follows_the_largest_picture(monkeypatch: pytest.Monkey
     assert pixels / 8 * 4 / 3 < visitors.mask_bytes() < pixels / 8 * 2
 
 
-def test_a_body_that_never_comes_is_given_up(server: serve.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("path", "kind"), [(guard.JOIN, "application/json"), (guard.UPLOAD, "multipart/form-data; boundary=x")]
+)
+def test_a_body_that_never_comes_is_given_up(
+    server: serve.Server, monkeypatch: pytest.MonkeyPatch, path: str, kind: str
+) -> None:
     monkeypatch.setattr(visitors, "SILENCE", 0.2)
+    monkeypatch.setattr(visitors, "SLOWEST", 1e6)
     with socket.create_connection(("127.0.0.1", int(server.local_url.rsplit(":", 1)[1].strip("/")))) as held:
-        lines = [f"POST {guard.JOIN} HTTP/1.1", f"Host: {OWN}", "Content-Type: application/json", "Content-Length: 100"]
-        held.sendall(("\r\n".join(lines) + "\r\n\r\n{").encode())
+        lines = [f"POST {path} HTTP/1.1", f"Host: {OWN}", f"Content-Type: {kind}", "Content-Length: 100"]
+        held.sendall(("\r\n".join(lines) + "\r\n\r\n-").encode())
         held.settimeout(20)
         assert b" 408 " in held.recv(100)
 
@@ -456,6 +483,7 @@ def test_a_visitor_s_sessions_are_bounded(
         client.post(guard.QUESTION, json=body, headers={"x-forwarded-for": "203.0.113.7"})
     assert sum(name.startswith("n") for name in holder.session_data) <= visitors.VISITOR_SESSIONS
     assert holder.capacity == visitors.ALL_SESSIONS
+    assert client.get(f"{guard.API}/heartbeat/{'x' * 65}").status_code == 400
     for name in ("x" * 65, "a/b", "", 3, ["s"]):
         body = {"session_hash": name, "component_id": 1, "fn_name": "x", "data": {}}
         assert client.post(guard.QUESTION, json=body).status_code == 400
@@ -512,13 +540,14 @@ def test_a_form_is_one_file_and_nothing_else(server: serve.Server, client: httpx
     """Fields without a file name were kept in memory, whatever their size."""
     before = left(server)
     field = b"x" * 3_000_000
-    for sent in (
+    forms: list[dict[str, Any]] = [
         {"data": {"note": field.decode()}, "files": {"files": ("a.png", png())}},
         {"files": {"note": (None, field)}},
         {"files": [("files", ("a.png", png())), ("files", ("b.png", png()))]},
         {"content": b"nonsense", "headers": {"content-type": "multipart/form-data; boundary=x"}},
         {"content": b"--x--\r\n", "headers": {"content-type": "multipart/form-data; boundary=x"}},
-    ):
+    ]
+    for sent in forms:
         assert client.post(guard.UPLOAD, **sent).status_code == 400
     assert client.post(guard.UPLOAD, content=b"x", headers=JSON).status_code == 415
     assert left(server) == before
@@ -734,7 +763,9 @@ def test_a_space_may_be_framed_and_asks_no_outside_host(monkeypatch: pytest.Monk
             )
             assert answer.json()["space_id"] is None  # of which the page would ask huggingface.co
             assert answer.json()["root"] == "https://ann-pets.hf.space"
-            assert "Ann/pets" not in client.get("/").text
+            html = client.get("/").text
+            assert "Ann/pets" not in html
+            assert re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=.?(?:https?:)?//", html) == []
             assert "x-frame-options" not in answer.headers
             policy = answer.headers["content-security-policy"]
             assert "frame-ancestors" not in policy and "default-src 'self'" in policy and "http" not in policy
@@ -767,7 +798,7 @@ def test_a_place_that_cannot_be_is_one_sentence_at_once(
     tried: list[Any] = []
     original = socket.create_server
     monkeypatch.setattr(socket, "create_server", lambda *args, **more: (tried.append(args), original(*args, **more))[1])
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     with pytest.raises(SystemExit) as ended:
         main(["app", "--no-browser", *options])
     for number, handler in before.items():

@@ -142,7 +142,9 @@ class Guard:
         if not (READ if reads else WRITE).fullmatch(path) or (not reads and scope["method"] != "POST"):
             raise RefusedError(404, "There is nothing here.")
         headers = Headers(scope=scope)
-        if foreign(headers, self.setting.hosts) and (not reads or path.startswith(API) or path == "/config"):
+        opened = reads and headers.get("sec-fetch-mode") == "navigate"  # by a link that somebody followed
+        shared = opened or (reads and not path.startswith(API) and path != "/config")
+        if not shared and foreign(headers, self.setting.hosts):
             raise RefusedError(403, "Another site asked for this; open the page itself.")
         scope.update(
             {
@@ -161,13 +163,18 @@ class Guard:
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise RefusedError(415, "Send JSON, with the content type application/json.")
         body = await self._body(headers, path, receive, visitor, held)
-        sent = await anyio.to_thread.run_sync(read, body) if len(body) > visitors.FREE_BYTES else read(body)
-        if any(_is_address(entry["path"]) for entry in sent.files):
-            raise RefusedError(400, "A picture must be uploaded; addresses are not fetched.")
-        if any([self.aliases.put_back(entry) for entry in sent.files]):  # noqa: C419 (all of them)
-            body = json.dumps(sent.content).encode()
+        large = len(body) > visitors.FREE_BYTES
+        sent, body = await anyio.to_thread.run_sync(self._understood, body) if large else self._understood(body)
         await self._writing(path, sent, visitor, held)
         return _replayed(self.app, body)
+
+    def _understood(self, body: bytes) -> tuple["Sent", bytes]:
+        """What a body holds, and the body with no alias in it. In a thread, so that a large one holds nobody up."""
+        sent = read(body)
+        if any(_is_address(entry["path"]) for entry in sent.files):
+            raise RefusedError(400, "A picture must be uploaded; addresses are not fetched.")
+        named = [self.aliases.put_back(entry) for entry in sent.files]
+        return sent, json.dumps(sent.content).encode() if any(named) else body
 
     def _reading(self, scope: Scope, visitor: str, held: AsyncExitStack) -> None:
         """Note whether somebody listens, and find the file that is meant."""
@@ -179,6 +186,7 @@ class Guard:
             scope["path"] = FILE + self.aliases.real(wanted)
         elif stream := STREAM.fullmatch(path):
             if stream["open"]:
+                _check_session(stream["open"])
                 self.sessions.named(visitor, stream["open"])
                 held.enter_context(self.sessions.open(stream["open"]))
             elif stream["data"]:
@@ -191,15 +199,13 @@ class Guard:
         """Take the visitor's share of what the request will need."""
         session = sent.content.get("session_hash")
         if session is not None:
-            if not isinstance(session, str) or not SESSION.fullmatch(session):
-                raise RefusedError(400, "A session is named by 1 to 64 letters and digits.")
-            self.sessions.named(visitor, session)
+            self.sessions.named(visitor, _check_session(session))
         if path == QUESTION:
-            await held.enter_async_context(self.questions(visitor))
             if sent.files:
                 paths = [Path(str(entry["path"])) for entry in sent.files]
                 pixels = await anyio.to_thread.run_sync(megapixels, paths)
                 await held.enter_async_context(self.pictures(visitor, pixels))
+            await held.enter_async_context(self.questions(visitor))  # last, so that nobody waits inside
         elif path == JOIN or CALL.fullmatch(path):
             self._fitting(sent)
             await self.sessions.drop_unheard()
@@ -214,9 +220,7 @@ class Guard:
         if found is not None and not (isinstance(data, list) and len(cast("list[Any]", data)) >= len(found.inputs)):
             raise RefusedError(400, f"The event takes a list of {len(found.inputs)} values as its data.")
 
-    async def _body(
-        self, headers: Headers, path: str, receive: Receive, visitor: str, held: AsyncExitStack
-    ) -> bytearray:
+    async def _body(self, headers: Headers, path: str, receive: Receive, visitor: str, held: AsyncExitStack) -> bytes:
         """All of the body, its room held."""
         limit = visitors.mask_bytes() if path == JOIN else visitors.JSON_BYTES
         declared = headers.get("content-length")
@@ -227,18 +231,19 @@ class Guard:
             await held.enter_async_context(self.bodies(visitor, length))
         body = bytearray()
         more = True
-        while more:  # a chunked body declares no length
-            try:
-                message = await asyncio.wait_for(receive(), visitors.SILENCE)
-            except TimeoutError:
-                raise RefusedError(408, "The request did not arrive; try again.") from None
-            if message["type"] == "http.disconnect":
-                raise RefusedError(400, "The connection broke.")
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(body) > limit:
-                raise self._too_large(limit)
-        return body
+        try:
+            async with asyncio.timeout(visitors.SILENCE + length / visitors.SLOWEST):
+                while more:  # a chunked body declares no length
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise RefusedError(400, "The connection broke.")
+                    body += message.get("body", b"")
+                    more = message.get("more_body", False)
+                    if len(body) > limit:
+                        raise self._too_large(limit)
+        except TimeoutError:
+            raise RefusedError(408, "The request did not arrive in time; try again.") from None
+        return bytes(body)
 
     def _own_headers(self, headers: Headers) -> list[tuple[bytes, bytes]]:
         """What Gradio sees: no origin to answer, and no host but those that the page is known by."""
@@ -271,6 +276,12 @@ class Guard:
         return RefusedError(413, f"The request is larger than {limit // 2**20} MB; upload pictures as files instead.")
 
 
+def _check_session(name: object) -> str:
+    if not isinstance(name, str) or not SESSION.fullmatch(name):
+        raise RefusedError(400, "A session is named by 1 to 64 letters and digits.")
+    return name
+
+
 class RefusedError(Exception):
     """A request that is answered with one sentence."""
 
@@ -284,7 +295,7 @@ def _refusal(status: int, sentence: str) -> Response:
     return JSONResponse({"error": sentence, "detail": sentence}, status_code=status, headers={"connection": "close"})
 
 
-def _replayed(app: ASGIApp, body: bytes | bytearray) -> ASGIApp:
+def _replayed(app: ASGIApp, body: bytes) -> ASGIApp:
     """`app` with a body that was read already."""
 
     async def replayed(scope: Scope, receive: Receive, send: Send) -> None:
@@ -295,7 +306,7 @@ def _replayed(app: ASGIApp, body: bytes | bytearray) -> ASGIApp:
             if not waiting:
                 return await receive()
             waiting = False
-            return {"type": "http.request", "body": bytes(body), "more_body": False}
+            return {"type": "http.request", "body": body, "more_body": False}
 
         raw = [
             (name, value) for name, value in scope["headers"] if name not in (b"content-length", b"transfer-encoding")
@@ -315,10 +326,7 @@ def foreign(headers: Mapping[str, str], hosts: frozenset[str] = frozenset()) -> 
     Browsers name the origin with everything that can change something, over plain http too, where they say nothing in
     `Sec-Fetch-Site`. Programs that are no browsers name none.
     """
-    if headers.get("sec-fetch-mode") != "navigate" and headers.get("sec-fetch-site", "none") not in (
-        "same-origin",
-        "none",
-    ):
+    if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         return True
     origin = headers.get("origin")
     if origin is None:
@@ -343,7 +351,7 @@ class Sent:
     files: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
-def read(body: bytes | bytearray) -> Sent:
+def read(body: bytes) -> Sent:
     """Parse a body of JSON whose values are counted first: a few MB of them would become hundreds.
 
     Raises:

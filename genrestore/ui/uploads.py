@@ -5,6 +5,7 @@ readable to all, and outlives a server that was killed. Its own upload route kee
 and leaves half a file behind when the connection breaks or the disk is full; `receive` takes its place.
 """
 
+import asyncio
 import errno
 import os
 import secrets
@@ -27,6 +28,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from genrestore.errors import SettingError
+from genrestore.ui import visitors
 
 VARIABLE = "GRADIO_TEMP_DIR"  # tells Gradio where uploads and results lie
 PREFIX = "genrestore-page-"
@@ -127,6 +129,8 @@ class Uploads:
             path = await anyio.to_thread.run_sync(part.finish)
         except _TooLargeError:
             answer = self._too_large()
+        except TimeoutError:
+            answer = refusal(408, "The file did not arrive; try again.")
         except (MultipartParseError, ValueError) as problem:
             answer = refusal(400, str(problem) or "The form cannot be read; send one file.")
         except OSError as problem:
@@ -148,7 +152,8 @@ class Uploads:
         """Write the file as it comes, a PIECE at a time, in threads."""
         parser = MultipartParser(boundary, part.callbacks())  # pyright: ignore[reportArgumentType]
         total = 0
-        async for chunk in request.stream():
+        stream = aiter(request.stream())
+        while (chunk := await asyncio.wait_for(anext(stream, None), visitors.SILENCE)) is not None:
             total += len(chunk)
             parser.write(chunk)
             if part.size > self.limit or total > self.limit + FIELD_BYTES:

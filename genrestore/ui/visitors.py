@@ -16,12 +16,13 @@ JSON_BYTES = 2 * 2**20
 FREE_BYTES = 64 * 2**10  # a body up to this is read whoever else sends one
 VALUES = 200_000  # of one JSON body: 100 bytes each once parsed, so 20 MB and 0.1 s; a mask is one value
 ALL_BODIES, VISITOR_BODIES = 128 * 2**20, 64 * 2**20  # that are being read or answered at once
-SILENCE = 30.0  # seconds without a byte after which a body is given up
+SILENCE = 30.0  # seconds without a byte after which an upload is given up; JSON gets these and its size at SLOWEST
+SLOWEST = 50_000  # bytes a second
 
 # Requests at once.
-VISITOR_REQUESTS = 200  # a browser holds about six for each page that is open
+VISITOR_REQUESTS = 250  # a browser holds about six for each page that is open
 ALL_QUESTIONS, VISITOR_QUESTIONS = 24, 12  # questions of the page's own JavaScript that are being answered
-ALL_UPLOADS, VISITOR_UPLOADS = 32, 8
+ALL_UPLOADS, VISITOR_UPLOADS = 128, 32
 PATIENCE = 20.0  # seconds that a request waits for its turn before it is told that the server is busy
 
 # Queue and sessions.
