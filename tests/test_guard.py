@@ -523,6 +523,21 @@ def test_an_upload_can_be_used_and_seen(server: serve.Server, client: httpx.Clie
         assert known == {"width": 8, "height": 8}
 
 
+def test_what_was_not_uploaded_is_not_read(server: serve.Server, client: httpx.Client, tmp_path: Path) -> None:
+    """Gradio itself checks only in a page that its own `launch` has started."""
+    source = component(server.page, "upscale-source")
+    event = next(one["id"] for one in client.get("/config").json()["dependencies"] if one["inputs"] == [source])
+    (tmp_path / "private.png").write_bytes(png())
+    for file in ({"path": str(tmp_path / "private.png")}, {"path": str(ROOT / "pyproject.toml")}):
+        for meta in ({}, {"meta": {"_type": "gradio.FileData"}}):
+            body = {"data": [{"file": {**file, **meta}}], "fn_index": event, "session_hash": "forger"}
+            client.post(guard.JOIN, json=body)
+            with client.stream("GET", f"{guard.API}/queue/data?session_hash=forger") as answer:
+                said = answer.read().decode()
+            assert "not uploaded here" in said or '"success":false' in said
+            assert ask(client, server.page, "inpaint-editor", "inspect", {**file, **meta}).json()["problem"]
+
+
 @pytest.mark.parametrize(
     "name", ["../../../evil.png", "..\\evil.png", "/etc/evil.png", "..", "a\0b.png", "x" * 249 + ".png"]
 )

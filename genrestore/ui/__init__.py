@@ -162,6 +162,7 @@ def serving(access: Access, folder: Path, published: str = "") -> tuple[Guard, a
         theme=theme(),
         css_paths=HERE / "page.css",
     )
+    page.has_launched = True  # without it Gradio takes any file of this computer for an upload
     guard = Guard(host, page, Setting.of(published))
     # The browser would ask the hub about the Space, and everybody could read where on this computer the files lie.
     page.config = guard.aliases.hide({**page.config, "space_id": None})
