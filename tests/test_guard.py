@@ -431,6 +431,7 @@ def test_one_visitor_cannot_fill_the_queue(
 ) -> None:
     """And what nobody listens to leaves it: 33 joins that were never heard closed it for everybody."""
     go = threading.Event()
+    monkeypatch.setattr(visitors, "PATIENCE", 0.0)
     with gr.Blocks() as page:
         button = gr.Button()
         button.click(lambda: [go.wait(30)][1:] or None, None, None)
@@ -450,6 +451,30 @@ def test_one_visitor_cannot_fill_the_queue(
         assert len(page._queue) <= 1
     finally:
         go.set()
+
+
+def test_a_class_room_behind_one_address_waits_for_its_places(
+    serving: Callable[..., httpx.Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visitors, "VISITOR_WAITING", 2)
+    with gr.Blocks() as page:
+        text = gr.Textbox()
+        gr.Button().click(lambda: "done", None, text)
+    client = serving(page)
+    seen: list[str] = []
+
+    def one(session: str) -> None:
+        body = {"data": [], "fn_index": 0, "session_hash": session}
+        client.post(guard.JOIN, json=body, headers={"x-forwarded-for": "203.0.113.1"}).raise_for_status()
+        with client.stream("GET", f"{guard.API}/queue/data?session_hash={session}") as answer:
+            seen.append(answer.read().decode())
+
+    pupils = [threading.Thread(target=one, args=(f"s{k}",)) for k in range(8)]
+    for pupil in pupils:
+        pupil.start()
+    for pupil in pupils:
+        pupil.join()
+    assert len(seen) == 8 and all("done" in said for said in seen)
 
 
 def test_what_somebody_listens_to_stays(serving: Callable[..., httpx.Client], monkeypatch: pytest.MonkeyPatch) -> None:

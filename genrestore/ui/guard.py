@@ -12,8 +12,8 @@ import os
 import re
 import time
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Callable, Generator, Mapping
-from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -55,6 +55,7 @@ FILE = f"{API}/file="
 STREAM = re.compile(rf"{API}/(?:heartbeat/(?P<open>[^/]+)|queue/(?P<data>data)|call/(?:v2/)?[^/]+/(?P<event>[^/]+))")
 
 SESSION = re.compile(r"[\w.-]{1,64}")
+BEAT = 0.1  # seconds between two looks at whether a place in the queue is free
 ALIAS = "@genrestore/"  # stands for the folders of the server in what the page is told
 PICTURES = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")  # formats whose header tells the size
 
@@ -208,9 +209,7 @@ class Guard:
             await held.enter_async_context(self.questions(visitor))  # last, so that nobody waits inside
         elif path == JOIN or CALL.fullmatch(path):
             self._fitting(sent)
-            await self.sessions.drop_unheard()
-            if not visitors.local(visitor) and self.sessions.waiting(visitor) >= visitors.VISITOR_WAITING:
-                raise RefusedError(429, "Too much of yours is waiting already; try again when some of it is done.")
+            await held.enter_async_context(self.sessions.joining(visitor))
 
     def _fitting(self, sent: "Sent") -> None:
         """Refuse what an event cannot begin with: Gradio would print all of it, megabytes of it, into the log."""
@@ -441,6 +440,7 @@ class Sessions:
         )  # by visitor, the last used at the end
         self.opened: Counter[str] = Counter()
         self.heard: Counter[str] = Counter()
+        self.coming: Counter[str] = Counter()  # events that are about to join the queue, by visitor
 
     @property
     def queue(self) -> Any:
@@ -469,9 +469,26 @@ class Sessions:
         found = self.queue.event_ids_to_events.get(event)
         return event if found is None else found.session_hash
 
+    @asynccontextmanager
+    async def joining(self, visitor: str) -> AsyncGenerator[None]:
+        """Take a place in the queue while the block lasts, once the visitor holds fewer than the share of one.
+
+        Raises:
+            RefusedError: no place of this visitor's became free.
+        """
+        await self.drop_unheard()
+        late = time.monotonic() + visitors.PATIENCE
+        while not visitors.local(visitor) and self.waiting(visitor) >= visitors.VISITOR_WAITING:
+            if time.monotonic() > late:
+                raise RefusedError(429, "Too much of yours is waiting already; try again when some of it is done.")
+            await asyncio.sleep(BEAT)
+        with _counted(self.coming, visitor):
+            yield
+
     def waiting(self, visitor: str) -> int:
-        """How many events of a visitor are in the queue or at work."""
-        return sum(event.request.scope.get("genrestore.visitor") == visitor for event in self._events())
+        """How many events of a visitor are in the queue, at work, or on their way there."""
+        mine = sum(event.request.scope.get("genrestore.visitor") == visitor for event in self._events())
+        return mine + self.coming[visitor]
 
     async def drop_unheard(self) -> None:
         """Take out of the queue what nobody has listened to for a while; its caller is gone."""
