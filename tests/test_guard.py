@@ -25,6 +25,7 @@ import pytest
 from conftest import ROOT, free_port
 from fastapi import FastAPI
 from filelock import FileLock
+from fuzzing import mutated
 from gradio import utils
 from gradio_client import Client
 from PIL import Image
@@ -635,6 +636,42 @@ def test_a_connection_that_breaks_leaves_nothing(taking: httpx.Client, tmp_path:
     while list((tmp_path / "here").iterdir()):
         assert time.monotonic() < deadline, "the part stayed"
         time.sleep(0.01)
+
+
+def test_damaged_forms_leave_nothing_behind(taking: httpx.Client, tmp_path: Path) -> None:
+    """Whatever is wrong with a form: a file that is whole, or one sentence and nothing on the disk."""
+    form = (
+        b'--bound\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+        + png()
+        + b"\r\n--bound--\r\n"
+    )
+    taken = 0
+    for seed in range(150):
+        content = mutated(form, seed)
+        answer = taking.post(
+            guard.UPLOAD, content=content, headers={"content-type": "multipart/form-data; boundary=bound"}
+        )
+        assert answer.status_code in (200, 400), (seed, answer.text)
+        if answer.status_code == 200:
+            taken += 1
+            assert content.count(b"\r\n--bound") == 1, "the end of the file was guessed"
+            (where,) = answer.json()
+            assert Path(where).is_relative_to(tmp_path / "here")
+        else:
+            assert answer.text.count("\n") == 0
+        assert len(list((tmp_path / "here").iterdir())) == taken, seed
+    assert 0 < taken < 150
+
+
+def test_damaged_json_is_read_or_refused() -> None:
+    body = json.dumps({"data": [{"path": "/x", "meta": {"a": [1.5, None, "é"]}}] * 3, "session_hash": "s"}).encode()
+    refused = 0
+    for seed in range(500):
+        try:
+            assert isinstance(guard.read(mutated(body, seed)), guard.Sent)
+        except RefusedError:
+            refused += 1
+    assert 0 < refused < 500
 
 
 def test_a_full_disk_is_called_so(taking: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

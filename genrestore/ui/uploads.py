@@ -144,7 +144,8 @@ class Uploads:
             return JSONResponse([str(path)])
         finally:
             if part.file is not None:  # not finished
-                part.file.close()
+                with suppress(OSError):  # what is still buffered finds no room either
+                    part.file.close()
                 shutil.rmtree(place, ignore_errors=True)
         return answer
 
@@ -198,6 +199,7 @@ class Part:
         self.file: BinaryIO | None = None
         self.name = ""
         self.size = 0
+        self.whole = False
         self.waiting = bytearray()  # read and not yet written
         self.field = b""
         self.value = b""
@@ -210,6 +212,7 @@ class Part:
             "on_header_end": self._header_end,
             "on_headers_finished": self._begin,
             "on_part_data": self._data,
+            "on_part_end": self._end,
         }
 
     def write(self) -> None:
@@ -223,10 +226,10 @@ class Part:
         """Where the whole file lies.
 
         Raises:
-            ValueError: there was none.
+            ValueError: there was none, or its end is missing.
         """
-        if self.file is None:
-            raise ValueError("The form holds no file.")
+        if self.file is None or not self.whole:
+            raise ValueError("The form holds no whole file.")
         self.file.close()
         self.file = None
         return self.place / self.name
@@ -254,6 +257,9 @@ class Part:
     def _data(self, data: bytes, start: int, end: int) -> None:
         self.waiting += data[start:end]
         self.size += end - start
+
+    def _end(self) -> None:
+        self.whole = True
 
 
 class _TooLargeError(Exception):
