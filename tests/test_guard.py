@@ -188,6 +188,20 @@ def test_what_another_server_hands_on_is_not_local(server: serve.Server, client:
     assert "problem" not in ask(client, server.page, "watch", "look", {}).json()
 
 
+def test_a_bare_proxy_is_not_local(server: serve.Server) -> None:
+    """nginx without settings names this computer as the host and nobody as the visitor, but speaks HTTP/1.0."""
+    question = {"session_hash": "s", "component_id": component(server.page, "watch"), "fn_name": "look", "data": {}}
+    body = json.dumps(question)
+    port = int(server.local_url.rsplit(":", 1)[1].strip("/"))
+    for version, local in (("1.0", False), ("1.1", True)):
+        lines = [f"POST {guard.QUESTION} HTTP/{version}", f"Host: 127.0.0.1:{port}", "Connection: close"]
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}", "", body]
+        with socket.create_connection(("127.0.0.1", port)) as asking:
+            asking.sendall("\r\n".join(lines).encode())
+            said = b"".join(iter(lambda: asking.recv(65536), b"")).decode()
+        assert ("this computer only" not in said) == local
+
+
 def test_a_page_behind_another_server_is_not_local() -> None:
     assert Access.of("127.0.0.1", None, proxied=True).closed
     assert Access.of("127.0.0.1", True, proxied=True) == Access(anyone=True)

@@ -151,7 +151,7 @@ class Guard:
             {
                 "path": path,
                 "raw_path": quote(path).encode(),
-                "headers": self._own_headers(headers),
+                "headers": self._own_headers(headers, scope["http_version"]),
                 "genrestore.visitor": visitor,
             }
         )
@@ -244,14 +244,16 @@ class Guard:
             raise RefusedError(408, "The request did not arrive in time; try again.") from None
         return bytes(body)
 
-    def _own_headers(self, headers: Headers) -> list[tuple[bytes, bytes]]:
+    def _own_headers(self, headers: Headers, version: str) -> list[tuple[bytes, bytes]]:
         """What Gradio sees: no origin to answer, and no host but those that the page is known by."""
         hidden = {b"origin", b"x-gradio-server"}
         if _host(headers.get("x-forwarded-host", "")) not in self.setting.hosts:
             hidden.add(b"x-forwarded-host")
         kept = [(name, value) for name, value in headers.raw if name.lower() not in hidden]
-        # What was handed on stays known as such; see `visitors.forwarded`.
-        return [*kept, (b"via", b"1.1 unnamed")] if "x-forwarded-host" in headers else kept
+        # What was handed on stays known as such; see `visitors.forwarded`. HTTP/1.0 is what nginx speaks, without a word
+        # of whom it speaks for, unless it is told otherwise; browsers do not.
+        handed_on = "x-forwarded-host" in headers or version == "1.0"
+        return [*kept, (b"via", b"1.1 unnamed")] if handed_on else kept
 
     def _dressed(self, send: Send) -> Send:
         """`send` with the headers that every answer has, and none that lets another site in."""
