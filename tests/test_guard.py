@@ -144,6 +144,11 @@ def test_another_site_reads_nothing(client: httpx.Client, path: str) -> None:
     assert client.get(path, headers={"host": OWN, "origin": "http://evil.example"}).status_code == 403
 
 
+def test_a_refusal_speaks_the_visitor_s_language(client: httpx.Client) -> None:
+    asked = {"host": OWN, "origin": "http://evil.example", "accept-language": "zh-CN,zh;q=0.9"}
+    assert "其他网站" in client.post(guard.JOIN, json={}, headers=asked).json()["error"]
+
+
 def test_a_link_from_another_site_opens_the_page(client: httpx.Client) -> None:
     followed = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "host": OWN}
     assert client.get("/", headers=followed).status_code == 200

@@ -26,12 +26,14 @@ from gradio import utils
 from gradio.data_classes import _StaticFiles  # pyright: ignore[reportPrivateUsage] (what `set_static_paths` fills)
 from PIL import Image
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from genrestore import image
 from genrestore.ui import visitors
 from genrestore.ui.visitors import BusyError, Gate
+from genrestore.ui.words import Words
 
 API = "/gradio_api"
 UPLOAD = f"{API}/upload"
@@ -65,6 +67,25 @@ POLICY = (
     "style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'self'"
 )
 FRAMES = "; frame-ancestors 'self'"
+
+# What a visitor may come to read; what only a program that forges requests does stays English.
+W = Words(
+    "guard",
+    {
+        "crowd": ("Too many requests at once; close some of the pages.", "同时请求过多，请关闭部分页面。"),
+        "busy": ("The server is busy; try again in a moment.", "服务器繁忙，请稍后重试。"),
+        "other_site": ("Another site asked for this; open the page itself.", "请求来自其他网站，请直接打开本页面。"),
+        "late": ("The request did not arrive in time; try again.", "请求未能及时送达，请重试。"),
+        "too_large": (
+            "The request is larger than {limit} MB; upload pictures as files instead.",
+            "请求超过 {limit} MB，请以文件形式上传图片。",
+        ),
+        "waiting": (
+            "Too much of yours is waiting already; try again when some of it is done.",
+            "您已有过多任务在排队，请待部分完成后重试。",
+        ),
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -114,7 +135,7 @@ class Guard:
         visitor = visitors.visitor(scope, proxied=self.setting.proxied, space=self.setting.space)
         send = self._dressed(send)
         if self.requests[visitor] >= visitors.VISITOR_REQUESTS:
-            await _refusal(429, "Too many requests at once; close some of the pages.")(scope, receive, send)
+            await RefusedError(429, "crowd").answer(scope)(scope, receive, send)
             return
         self.requests[visitor] += 1
         try:
@@ -122,9 +143,9 @@ class Guard:
                 try:
                     answer: ASGIApp = await self._admitted(scope, receive, visitor, held)
                 except RefusedError as refused:
-                    answer = refused.answer
+                    answer = refused.answer(scope)
                 except BusyError:
-                    answer = _refusal(503, "The server is busy; try again in a moment.")
+                    answer = RefusedError(503, "busy").answer(scope)
                 await answer(scope, receive, send)
         finally:
             self.requests[visitor] -= 1
@@ -146,7 +167,7 @@ class Guard:
         opened = reads and headers.get("sec-fetch-mode") == "navigate"  # by a link that somebody followed
         shared = opened or (reads and not path.startswith(API) and path != "/config")
         if not shared and foreign(headers, self.setting.hosts):
-            raise RefusedError(403, "Another site asked for this; open the page itself.")
+            raise RefusedError(403, "other_site")
         scope.update(
             {
                 "path": path,
@@ -241,7 +262,7 @@ class Guard:
                     if len(body) > limit:
                         raise self._too_large(limit)
         except TimeoutError:
-            raise RefusedError(408, "The request did not arrive in time; try again.") from None
+            raise RefusedError(408, "late") from None
         return bytes(body)
 
     def _own_headers(self, headers: Headers, version: str) -> list[tuple[bytes, bytes]]:
@@ -274,7 +295,7 @@ class Guard:
 
     @staticmethod
     def _too_large(limit: int) -> "RefusedError":
-        return RefusedError(413, f"The request is larger than {limit // 2**20} MB; upload pictures as files instead.")
+        return RefusedError(413, "too_large", limit=limit // 2**20)
 
 
 def _check_session(name: object) -> str:
@@ -284,16 +305,21 @@ def _check_session(name: object) -> str:
 
 
 class RefusedError(Exception):
-    """A request that is answered with one sentence."""
+    """A request that is answered with one sentence: a word of W, or the sentence itself."""
 
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.answer = _refusal(status, sentence)
+    def __init__(self, status: int, said: str, **values: Any) -> None:
+        super().__init__(said)
+        self.status = status
+        self.said = said
+        self.values = values
 
-
-def _refusal(status: int, sentence: str) -> Response:
-    # "error" is where Gradio's page and its Python client look for a message; "detail" is where FastAPI puts one.
-    return JSONResponse({"error": sentence, "detail": sentence}, status_code=status, headers={"connection": "close"})
+    def answer(self, scope: Scope) -> Response:
+        """The answer, in the language of whoever asked."""
+        asking = cast("gr.Request", Request(scope))
+        sentence = W.text(self.said, asking, **self.values) if self.said in W.pairs else self.said
+        # "error" is where Gradio's page and its Python client look for a message; "detail" is where FastAPI puts one.
+        told = {"error": sentence, "detail": sentence}
+        return JSONResponse(told, status_code=self.status, headers={"connection": "close"})
 
 
 def _replayed(app: ASGIApp, body: bytes) -> ASGIApp:
@@ -482,7 +508,7 @@ class Sessions:
         late = time.monotonic() + visitors.PATIENCE
         while not visitors.local(visitor) and self.waiting(visitor) >= visitors.VISITOR_WAITING:
             if time.monotonic() > late:
-                raise RefusedError(429, "Too much of yours is waiting already; try again when some of it is done.")
+                raise RefusedError(429, "waiting")
             await asyncio.sleep(BEAT)
         with _counted(self.coming, visitor):
             yield

@@ -24,10 +24,6 @@ W = words.Words(
             "Something went wrong on the server; please try again, or try another picture.",
             "服务器出错，请重试或换一张图片。",
         ),
-        "disk_full": (
-            "The disk of the server is full; try again later, or tell whoever runs this page.",
-            "服务器磁盘已满，请稍后再试，或告知本页面的管理者。",
-        ),
     },
 )
 
@@ -71,7 +67,7 @@ def _told() -> Generator[None, None, None]:
         gr.Warning(escape(str(problem)))  # a toast takes HTML, and the sentence may quote a file name
     except Exception as problem:
         if isinstance(problem, OSError) and problem.errno in uploads.FULL:
-            gr.Warning(W.text("disk_full", _visitor()))
+            gr.Warning(uploads.W.text("disk_full", _visitor()))
             return
         log.exception("A handler of the page failed")
         gr.Warning(W.text("fault", _visitor()))

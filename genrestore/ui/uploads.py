@@ -16,7 +16,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import anyio.to_thread
 import gradio as gr
@@ -29,6 +29,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from genrestore.errors import SettingError
 from genrestore.ui import visitors
+from genrestore.ui.words import Words
 
 VARIABLE = "GRADIO_TEMP_DIR"  # tells Gradio where uploads and results lie
 PREFIX = "genrestore-page-"
@@ -39,7 +40,18 @@ FIELD_BYTES = 64 * 2**10  # of multipart headers and fields beside the file
 PIECE = 2**20  # bytes written at a time
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-DISK_FULL = "The disk of the server is full; try again later, or tell whoever runs this page."
+
+W = Words(
+    "uploads",
+    {
+        "disk_full": (
+            "The disk of the server is full; try again later, or tell whoever runs this page.",
+            "服务器磁盘已满，请稍后再试，或告知本页面的管理者。",
+        ),
+        "late": ("The file did not arrive; try again.", "文件未能送达，请重试。"),
+        "too_large": ("The file is larger than {limit} MB.", "文件超过 {limit} MB。"),
+    },
+)
 
 
 class Folder:
@@ -115,28 +127,28 @@ class Uploads:
         """Take the one file of a multipart form; answers a list with its path, as Gradio's route does."""
         kind, options = parse_options_header(request.headers.get("content-type", ""))
         if kind != b"multipart/form-data" or b"boundary" not in options:
-            return refusal(415, "Send the file as multipart/form-data.")
+            return self._refusal(request, 415, "Send the file as multipart/form-data.")
         declared = request.headers.get("content-length", "0")
         length = int(declared) if declared.isdecimal() and len(declared) < 20 else 0
         if length > self.limit + FIELD_BYTES:
-            return self._too_large()
+            return self._refusal(request, 413, "too_large")
         if shutil.disk_usage(self.folder).free < length + FREE:
-            return refusal(507, DISK_FULL)
+            return self._refusal(request, 507, "disk_full")
         place = self.folder / secrets.token_hex(16)
         part = Part(place)
         try:
             await self._read(request, options[b"boundary"], part)
             path = await anyio.to_thread.run_sync(part.finish)
         except _TooLargeError:
-            answer = self._too_large()
+            answer = self._refusal(request, 413, "too_large")
         except TimeoutError:
-            answer = refusal(408, "The file did not arrive; try again.")
+            answer = self._refusal(request, 408, "late")
         except (MultipartParseError, ValueError) as problem:
-            answer = refusal(400, str(problem) or "The form cannot be read; send one file.")
+            answer = self._refusal(request, 400, str(problem) or "The form cannot be read; send one file.")
         except OSError as problem:
             if problem.errno not in FULL:
                 raise
-            answer = refusal(507, DISK_FULL)
+            answer = self._refusal(request, 507, "disk_full")
         except ClientDisconnect:
             answer = Response(status_code=400)
         else:
@@ -187,8 +199,11 @@ class Uploads:
             else:
                 del self.files[visitor]
 
-    def _too_large(self) -> Response:
-        return refusal(413, f"The file is larger than {self.limit // 2**20} MB.")
+    def _refusal(self, request: Request, status: int, said: str) -> Response:
+        """A word of W, or a sentence, as plain text, which is what Gradio's page hands on of a failed upload."""
+        asking = cast("gr.Request", request)
+        sentence = W.text(said, asking, limit=self.limit // 2**20) if said in W.pairs else said
+        return PlainTextResponse(sentence, status_code=status, headers={"connection": "close"})
 
 
 class Part:
@@ -264,8 +279,3 @@ class Part:
 
 class _TooLargeError(Exception):
     pass
-
-
-def refusal(status: int, sentence: str) -> Response:
-    """One sentence as plain text, which is what Gradio's page shows of a failed upload."""
-    return PlainTextResponse(sentence, status_code=status, headers={"connection": "close"})
