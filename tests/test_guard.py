@@ -748,12 +748,21 @@ def test_nobody_else_enters_the_folder(tmp_path: Path, monkeypatch: pytest.Monke
     assert Path(utils.get_upload_folder()) == folder.path
     assert folder.path.stat().st_mode & 0o777 == 0o700
     (folder.path / "upload").write_bytes(b"x")
-    second = Folder()  # another server of the same user leaves it alone
+    second = Folder()  # another server of the same user, or of this process, leaves it alone
     assert (folder.path / "upload").exists()
+    assert second.path.parent == folder.path.parent
     second.close()
+    assert (folder.path / "upload").exists() and os.environ[uploads.VARIABLE] == str(folder.path)
     folder.close()
     assert list((tmp_path / "new").iterdir()) == []
     assert os.environ[uploads.VARIABLE] == str(tmp_path / "new")
+
+
+def test_a_program_that_just_ends_leaves_nothing(tmp_path: Path) -> None:
+    script = "from genrestore.ui.uploads import Folder; (Folder().path / 'upload').touch()"
+    surroundings = {**os.environ, uploads.VARIABLE: str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], env=surroundings, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_killed_server_left_goes(tmp_path: Path) -> None:

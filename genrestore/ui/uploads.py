@@ -6,6 +6,7 @@ and leaves half a file behind when the connection breaks or the disk is full; `r
 """
 
 import asyncio
+import atexit
 import errno
 import os
 import secrets
@@ -65,6 +66,8 @@ class Folder:
         """
         self.before = os.environ.get(VARIABLE)
         parent = Path(self.before or tempfile.gettempdir())
+        if parent.name.startswith(PREFIX):  # of another page of this process
+            parent = parent.parent
         try:
             parent.mkdir(parents=True, exist_ok=True)
             sweep(parent)
@@ -78,9 +81,11 @@ class Folder:
                 f"Uploads cannot be kept in {parent} ({why}); name another folder in {VARIABLE}."
             ) from problem
         os.environ[VARIABLE] = str(self.path)
+        atexit.register(self.close)  # for a program that ends without a word to its page
 
     def close(self) -> None:
         """Remove the folder with all that is in it."""
+        atexit.unregister(self.close)
         self.lock.release()
         shutil.rmtree(self.path, ignore_errors=True)
         if os.environ.get(VARIABLE) == str(self.path):
