@@ -4,14 +4,18 @@ They meet here only, so that neither knows the other.
 """
 
 import os
+import signal
 import sys
+import threading
 import webbrowser
-from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from genrestore.cli import app, main
+
+ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # of the page: what visitors sent is removed first
+LOOK = 0.5  # seconds between two looks at the server
 
 
 @app.command("app")
@@ -30,6 +34,12 @@ def open_app(
         bool,
         typer.Option("--training", help="Let everybody train who reaches a page on another address than 127.0.0.1."),
     ] = False,
+    root_path: Annotated[
+        str | None,
+        typer.Option(
+            help="Path, such as /pictures, or address under which another server shows the page.", show_default=False
+        ),
+    ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
 ) -> None:
     """Open the page with all tasks in the browser.
@@ -40,14 +50,22 @@ def open_app(
         os.environ["GENRESTORE_PUBLIC"] = "1"
     from genrestore import ui
 
-    page = ui.launch(host, port, training or None)
-    address = str(page.local_url)
-    print(f"genrestore is open at {address} (end it with Ctrl-C)", flush=True)
-    if browser and _has_screen():
-        webbrowser.open(address)
-    with suppress(KeyboardInterrupt):
-        page.server.thread.join()
-    page.close(verbose=False)
+    ended = threading.Event()
+    server = None
+    for name in ENDINGS:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: ended.set())
+    try:
+        server = ui.launch(host, port, training or None, root_path)
+        print(f"genrestore is open at {server.local_url} (end it with Ctrl-C)", flush=True)
+        if browser and _has_screen() and not ended.is_set():
+            webbrowser.open(server.local_url)
+        while server.running and not ended.wait(LOOK):
+            pass
+    finally:
+        if server is not None:
+            server.close()
+    sys.stdout.flush()
     os._exit(0)  # a picture that is still being made in another thread would hold the process and then complain
 
 

@@ -1,10 +1,12 @@
 """The page: Gradio Blocks, one file a tab. Nothing here imports torch; the tabs do, on first use."""
 
+import asyncio
 import functools
 import importlib
 import os
 import threading
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +14,24 @@ from typing import Any
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["HF_HUB_DISABLE_UPDATE_CHECK"] = "1"
+# Gradio ends in a traceback as it is imported over a number that is none. The port is for `serve.listen` to refuse.
+os.environ.pop("GRADIO_NUM_PORTS", None)
+if not os.environ.get("GRADIO_SERVER_PORT", "0").isdecimal():
+    os.environ["GENRESTORE_WRONG_PORT"] = os.environ.pop("GRADIO_SERVER_PORT")
 
 import gradio as gr
-from starlette.middleware import Middleware
+from fastapi import FastAPI
+from gradio import routes
 
-from genrestore.errors import GenrestoreError, SettingError
-from genrestore.ui import picker, train, words
+from genrestore.errors import GenrestoreError
+from genrestore.ui import picker, serve, train, uploads, visitors, words
 from genrestore.ui.access import Access
-from genrestore.ui.guard import Guard
+from genrestore.ui.guard import UPLOAD, Guard, Setting
 
 TABS = ("sample", "inpaint", "upscale", "train", "about")
-WAITING = 32  # visitors in the queue before the next one is told that it is full
 HOUR = 3600  # seconds
 FILES_KEPT = 12 * HOUR  # how long uploads and results stay on the disk
+TIDY = 5.0  # seconds between two looks at what nobody listens to any more
 WARM_AFTER = 2.0  # seconds; importing torch at once would slow the first page down
 HERE = Path(__file__).parent
 
@@ -84,48 +91,89 @@ def build(access: Access = Access()) -> gr.Blocks:  # noqa: B008 (nobody may tra
                     if isinstance(part, gr.Dropdown):
                         refreshed = functools.partial(picker.refreshed, name)
                         tab.select(refreshed, part, part, show_progress="hidden", api_visibility="private")
-    page.queue(api_open=False, max_size=WAITING)
+    page.queue(api_open=False, max_size=visitors.WAITING)
     return page
 
 
-def launch(host: str | None = None, port: int | None = None, training: bool | None = None) -> gr.Blocks:
+def launch(
+    host: str | None = None, port: int | None = None, training: bool | None = None, root_path: str | None = None
+) -> serve.Server:
     """Serve the page from a thread of its own and return at once; `local_url` of the result is the address.
 
     Args:
         host: address to listen on; None is this machine only, or what GRADIO_SERVER_NAME says.
         port: None is the first free one from 7860, or what GRADIO_SERVER_PORT says.
         training: whether visitors may train; None is yes if only this computer reaches the page. On a Space only its owner.
+        root_path: where another server publishes the page, a path or an address; None is nowhere, or what
+            GRADIO_ROOT_PATH says.
 
     Raises:
-        SettingError: nothing can listen there.
+        SettingError: nothing can listen there, or uploads have no place.
     """
-    access = Access.of(host, training)
-    page = build(access)
+    published = serve.proxy(root_path)
+    access = Access.of(host, training, proxied=bool(published))
+    listener = serve.listen(host, port)
     try:
-        page.launch(
-            server_name=host,
-            server_port=port,
-            prevent_thread_lock=True,
-            quiet=True,
-            share=False,
-            ssr_mode=False,
-            run_history=False,
-            enable_monitoring=False,
-            footer_links=[],
-            max_file_size=train.limit(access),
-            app_kwargs={"middleware": [Middleware(Guard)]},
-            i18n=words.translations(),
-            theme=theme(),
-            css_paths=HERE / "page.css",
-        )
-    except OSError as problem:
-        raise SettingError(
-            f"The page cannot be served on port {port or 'the default one'}; try --port 8000."
-        ) from problem
+        folder = uploads.Folder()
+    except BaseException:
+        listener.close()
+        raise
+    try:
+        app, stop, page = serving(access, folder.path, published)
+        server = serve.Server(page, app, stop, listener, folder)
+    except BaseException:
+        listener.close()
+        folder.close()
+        raise
     warming = threading.Timer(WARM_AFTER, _warm)
     warming.daemon = True
     warming.start()
-    return page
+    return server
+
+
+def serving(access: Access, folder: Path, published: str = "") -> tuple[Guard, asyncio.Event, gr.Blocks]:
+    """The page as an ASGI app, the event that ends what its clients listen to, and its Blocks.
+
+    Args:
+        access: who may train.
+        folder: where uploads and results lie; the same that GRADIO_TEMP_DIR names.
+        published: where another server publishes the page; "" is nowhere.
+    """
+    routes.DEFAULT_TEMP_DIR = str(folder)  # in which Gradio makes a folder as it starts, wherever that was
+    page = build(access)
+    page.state_session_capacity = visitors.ALL_SESSIONS
+    limit = train.limit(access)
+    taken = uploads.Uploads(page, folder, limit, visitors.KEPT_UPLOADS * limit)
+    host = FastAPI(openapi_url=None, lifespan=lambda _: tidied())
+    host.add_api_route(UPLOAD, taken.receive, methods=["POST"], response_model=None)
+    gr.mount_gradio_app(
+        host,
+        page,
+        path="/",
+        root_path=published,
+        ssr_mode=False,
+        show_error=False,
+        run_history=False,
+        enable_monitoring=False,
+        mcp_server=False,
+        footer_links=[],
+        max_file_size=limit,
+        i18n=words.translations(),
+        theme=theme(),
+        css_paths=HERE / "page.css",
+    )
+    page.has_launched = True  # without it Gradio takes any file of this computer for an upload
+    guard = Guard(host, page, Setting.of(published))
+    # The browser would ask the hub about the Space, and everybody could read where on this computer the files lie.
+    page.config = guard.aliases.hide({**page.config, "space_id": None})
+
+    @asynccontextmanager
+    async def tidied() -> AsyncGenerator[None]:
+        tidying = asyncio.create_task(guard.sessions.keep_tidy(TIDY, taken.forget_lost))
+        yield
+        tidying.cancel()
+
+    return guard, host.routes[-1].app.stop_event, page  # the mounted app of Gradio
 
 
 def _warm() -> None:

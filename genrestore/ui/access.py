@@ -3,8 +3,8 @@
 Training takes this computer's time and disk for hours, and at the computer itself it reads any folder that is named.
 """
 
-import ipaddress
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,6 +13,8 @@ import gradio as gr
 
 from genrestore import image
 from genrestore.errors import SettingError
+from genrestore.ui.guard import foreign
+from genrestore.ui.visitors import forwarded, loopback
 from genrestore.ui.words import Words
 
 COMMAND = "genrestore app"
@@ -50,15 +52,16 @@ class Access:
     local: bool = False
 
     @classmethod
-    def of(cls, host: str | None, training: bool | None) -> "Access":
+    def of(cls, host: str | None, training: bool | None, *, proxied: bool = False) -> "Access":
         """What a page may allow that listens on `host`; `training` None is yes for this computer only.
 
-        On a Hugging Face Space it is the owner at most, whatever `training` says, for a Space is open to all.
+        A page that another server publishes (`proxied`) is never for this computer only. On a Hugging Face Space it is
+        the owner at most, whatever `training` says, for a Space is open to all.
         """
         if space := os.environ.get("SPACE_ID"):
             owner = os.environ.get("SPACE_AUTHOR_NAME") or space.partition("/")[0]
             return cls(owner=owner if training is not False and "OAUTH_CLIENT_ID" in os.environ else "")
-        strangers = image.limits() == image.Limits.public()  # they come through another server on this computer
+        strangers = proxied or image.limits() == image.Limits.public()  # they come through another server here
         local = loopback(host or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1") and not strangers
         return cls(anyone=local if training is None else training, local=local)
 
@@ -79,13 +82,13 @@ class Access:
         """
         if not self.allows(profile):
             raise SettingError(OFF)
-        headers = request.headers if request else {}
-        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        headers: Mapping[str, str] = request.headers if request else {}
+        if foreign(headers):
             raise SettingError("Another site asked this page to train; open the page itself.")
         # A stranger's name that leads to this computer would make a stranger's page look like this one to the browser; what
         # another server hands on may come from anywhere.
         named = loopback(urlsplit("//" + headers.get("host", "localhost")).hostname or "")
-        if self.local and (not named or "x-forwarded-for" in headers):
+        if self.local and (not named or forwarded(headers)):
             raise SettingError(
                 "Training is for this computer only; open the page at 127.0.0.1, or start it with --host and --training."
             )
@@ -103,11 +106,3 @@ class Access:
             apply_default_css=False,
             elem_id="train-off",
         )
-
-
-def loopback(host: str) -> bool:
-    """Whether only this computer can reach the address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

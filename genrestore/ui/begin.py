@@ -88,7 +88,7 @@ def started(name: str, recipe: TrainRecipe, reference: str) -> runs.Run:
         raise TrainingError(report.problem)
     try:
         return runs.start(name, recipe, _kept(reference, name))
-    except TrainingError:
+    except (TrainingError, OSError):
         shutil.rmtree(watch.kept(name), ignore_errors=True)
         raise
 

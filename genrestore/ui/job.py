@@ -1,10 +1,12 @@
 """A picture being made in a thread of its own, so that the page can follow it and stop it."""
 
+import secrets
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from gradio import processing_utils, utils
+from gradio import utils
 
 from genrestore import image
 
@@ -46,8 +48,21 @@ class Job(threading.Thread):
 
 
 def written(picture: image.Picture, name: str) -> Path:
-    """Write a result as `name` into Gradio's cache, from where the page may offer it."""
-    return Path(processing_utils.save_bytes_to_cache(image.encode(picture), name, utils.get_upload_folder()))
+    """Write a result as `name` into a folder of its own in Gradio's cache, from where the page may offer it.
+
+    Raises:
+        OSError: the disk is full; nothing of it stays there.
+    """
+    data = image.encode(picture)
+    folder = Path(utils.get_upload_folder()) / secrets.token_hex(16)
+    folder.mkdir(parents=True)
+    path = folder / name
+    try:
+        path.write_bytes(data)
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return path.resolve()
 
 
 def bar(fraction: float, text: str) -> str:

@@ -12,7 +12,7 @@ import gradio as gr
 from gradio.context import LocalContext
 
 from genrestore.errors import Cancelled, GenrestoreError
-from genrestore.ui import words
+from genrestore.ui import uploads, words
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,10 @@ def _told() -> Generator[None, None, None]:
         gr.Info(W.text("cancelled", _visitor()))
     except GenrestoreError as problem:
         gr.Warning(escape(str(problem)))  # a toast takes HTML, and the sentence may quote a file name
-    except Exception:
+    except Exception as problem:
+        if isinstance(problem, OSError) and problem.errno in uploads.FULL:
+            gr.Warning(uploads.W.text("disk_full", _visitor()))
+            return
         log.exception("A handler of the page failed")
         gr.Warning(W.text("fault", _visitor()))
 
