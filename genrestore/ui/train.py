@@ -16,7 +16,7 @@ from genrestore.card import TASKS
 from genrestore.errors import SettingError, TrainingError
 from genrestore.recipe import LICENCES, licence_named
 from genrestore.sources import SUFFIXES
-from genrestore.ui import begin, findings, picker, settings, watch
+from genrestore.ui import begin, findings, focus, picker, settings, watch
 from genrestore.ui import job as jobs
 from genrestore.ui.access import Access
 from genrestore.ui.mask_editor import MaskEditor
@@ -297,6 +297,7 @@ def build(access: Access, tabs: gr.Tabs, pickers: Mapping[str, Any]) -> None:
     if access.owner:
         gr.LoginButton(elem_id="train-sign-in")
     page = Page(access, pickers)
+    focus.keep()
     with gr.Column(visible=access.anyone) as everything:
         setup = _lay(page, tabs)
     gr.on(None, page.entered, [], [everything, setup], show_progress="hidden", api_visibility="private")
