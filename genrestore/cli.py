@@ -186,6 +186,9 @@ def train(
         Path | None, typer.Option(help="Weight whose recipe is run again, instead of a preset.", show_default=False)
     ] = None,
     doctor: Annotated[bool, typer.Option("--doctor", help="Only look at the pictures and say what is wrong.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only try a few steps and say how long it will take.")
+    ] = False,
     threads: Annotated[int | None, typer.Option(help="Processor threads to use.", show_default="all")] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard's files.")] = False,
 ) -> None:
@@ -194,7 +197,7 @@ def train(
     Example: genrestore train dcgan-cifar10 --data cats --licence own --minutes 30
     """
     from genrestore.recipe import settings_of
-    from genrestore.train import diagnosis, run
+    from genrestore.train import diagnosis, rehearsal, run, use_threads
 
     options = {
         "steps": steps, "minutes": minutes, "batch": batch, "lr": lr, "seed": seed, "holdout": holdout,
@@ -203,6 +206,10 @@ def train(
     settings = settings_of(setting or [], options)
     if doctor:
         print(diagnosis(preset, data=data, recipe=recipe, settings=settings))
+        return
+    if dry_run:
+        use_threads(threads)
+        print(rehearsal(preset, data=data, recipe=recipe, resume=out if resume else None, settings=settings).text)
         return
     run(
         preset, data=data, licence=licence, out=out, resume=resume, recipe=recipe, reproduce=reproduce, folds=folds,

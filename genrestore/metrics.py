@@ -4,6 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+SSIM_SIDE = 11  # pixels a side that the window of SSIM takes
+SWD_SIDE = 16  # pixels a side of the smallest level that `sliced_wasserstein` compares
+
 
 def psnr(image: Tensor, reference: Tensor, mask: Tensor | None = None) -> Tensor:
     """Peak signal-to-noise ratio in dB of each picture, (B,); both (B, C, H, W) in [0, 1].
@@ -20,18 +23,23 @@ def psnr(image: Tensor, reference: Tensor, mask: Tensor | None = None) -> Tensor
 
 
 def ssim_map(image: Tensor, reference: Tensor) -> Tensor:
-    """Structural similarity around each pixel, (B, C, H, W); edges are reflected.
+    """Structural similarity around each pixel, (B, C, H, W); edges are reflected. A side has SSIM_SIDE pixels at least.
 
     Wang, Bovik, Sheikh & Simoncelli, "Image quality assessment: from error visibility to structural similarity",
     IEEE TIP 2004: Gaussian window of 11 pixels, sigma 1.5, K1 = 0.01, K2 = 0.03, range 1.
+
+    Raises:
+        ValueError: the pictures are smaller than the window.
     """
+    if min(image.shape[-2:]) < SSIM_SIDE:
+        raise ValueError(f"SSIM needs {SSIM_SIDE} pixels a side, not {tuple(image.shape[-2:])}")
     x, y = image.double(), reference.double()
-    offsets = torch.arange(11, dtype=torch.float64, device=x.device) - 5
+    offsets = torch.arange(SSIM_SIDE, dtype=torch.float64, device=x.device) - 5
     window = torch.exp(-offsets.square() / (2 * 1.5**2))
     window = window / window.sum()
     channels = x.shape[1]
-    column = window.view(1, 1, 11, 1).expand(channels, 1, 11, 1)
-    row = window.view(1, 1, 1, 11).expand(channels, 1, 1, 11)
+    column = window.view(1, 1, -1, 1).expand(channels, 1, -1, 1)
+    row = window.view(1, 1, 1, -1).expand(channels, 1, 1, -1)
 
     def blur(picture: Tensor) -> Tensor:
         padded = F.pad(picture, (5, 5, 5, 5), mode="reflect")
@@ -58,13 +66,18 @@ def sliced_wasserstein(pictures: Tensor, reference: Tensor, seed: int = 0) -> fl
 
     Karras, Aila, Laine & Lehtinen, "Progressive growing of GANs", ICLR 2018, section 5, arXiv:1710.10196: 7×7 patches from
     the levels of a Laplacian pyramid down to 16 pixels, each channel normalised over its set, 512 random projections; the
-    mean over the levels. Here 64 patches a picture. Both (N, C, H, W) of one size, N equal.
+    mean over the levels. Here 64 patches a picture. Both (N, C, H, W) of one size, N equal, SWD_SIDE pixels a side at least.
+
+    Raises:
+        ValueError: the pictures are smaller.
     """
+    if min(pictures.shape[-2:]) < SWD_SIDE:
+        raise ValueError(f"The distance needs {SWD_SIDE} pixels a side, not {tuple(pictures.shape[-2:])}")
     generator = torch.Generator().manual_seed(seed)
     distances: list[Tensor] = []
-    while pictures.shape[-1] >= 16:
+    while min(pictures.shape[-2:]) >= SWD_SIDE:
         small, small_reference = F.avg_pool2d(pictures, 2), F.avg_pool2d(reference, 2)
-        last = pictures.shape[-1] < 32
+        last = min(pictures.shape[-2:]) < 2 * SWD_SIDE
         levels = [
             full if last else full - F.interpolate(half, scale_factor=2.0, mode="bilinear", align_corners=False)
             for full, half in ((pictures, small), (reference, small_reference))

@@ -17,17 +17,20 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from genrestore.card import home, shelves
-from genrestore.errors import TrainingError
+from genrestore.errors import Cancelled, TrainingError
 from genrestore.recipe import TrainRecipe
 
 LIVE = ("preparing", "training", "paused")
 LOST = 600.0  # seconds after which a run that says nothing is lost although some process has its number
+TRAIN = ("-m", "genrestore.train")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 _children: list[
@@ -54,6 +57,31 @@ class Status:
     @property
     def live(self) -> bool:
         return self.state in LIVE
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long a training will take."""
+
+    seconds: float  # of the whole run
+    step: float  # seconds of one step
+    steps: int  # that fit: all that remain, or fewer where the recipe limits the minutes
+
+    @property
+    def text(self) -> str:
+        return f"About {duration(self.seconds)}: {self.steps:,} steps of {self.step:.2g} s each."
+
+
+def duration(seconds: float) -> str:
+    """In words of two units: "45 s", "12 min", "3 h 20 min", "4 days 6 h"."""
+    minutes = round(seconds / 60)
+    if seconds < 99.5:
+        return f"{max(1, round(seconds))} s"
+    if minutes < 100:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{round(minutes / 60) // 24} days {round(minutes / 60) % 24} h"
 
 
 @dataclass(frozen=True)
@@ -198,15 +226,7 @@ def start(name: str, recipe: TrainRecipe, data: str, *, resume: bool = False) ->
     run.folder.mkdir(parents=True, exist_ok=True)
     run.ask("go")
     asked(run, recipe, data)
-    command = [
-        sys.executable,
-        "-m",
-        "genrestore.train",
-        "--recipe",
-        str(run.folder / "recipe.json"),
-        "--out",
-        str(run.folder),
-    ]
+    command = [sys.executable, *TRAIN, "--recipe", str(run.folder / "recipe.json"), "--out", str(run.folder)]
     with (run.folder / "output.txt").open("ab") as output:
         child = subprocess.Popen(
             [*command, *(["--resume"] if resume else [])],
@@ -215,6 +235,40 @@ def start(name: str, recipe: TrainRecipe, data: str, *, resume: bool = False) ->
     _children.append(child)
     run.tell(Status("preparing", steps=recipe.steps, message="Starting"), child.pid)  # until it speaks, seconds later
     return run
+
+
+def estimate(recipe: TrainRecipe, data: str, cancel: threading.Event | None = None) -> Estimate:
+    """How long such a run will take: a process of its own trains a few steps, and keeps nothing of them.
+
+    Args:
+        data: where the pictures lie, as `genrestore.data.read` takes it.
+        cancel: set it to stop.
+
+    Raises:
+        TrainingError: training would refuse too.
+        Cancelled: `cancel` was set.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        asked(Run(Path(folder)), recipe, data)
+        command = [sys.executable, *TRAIN, "--recipe", str(Path(folder) / "recipe.json"), "--dry-run", "--json"]
+        output, errors = Path(folder) / "output", Path(folder) / "errors"
+        with output.open("wb") as out, errors.open("wb") as err:
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        try:
+            while child.poll() is None:
+                if cancel is not None and cancel.is_set():
+                    raise Cancelled("Cancelled; nothing was trained.")
+                time.sleep(0.05)
+        finally:
+            child.kill()
+            child.wait()
+        try:
+            said = json.loads(output.read_text("utf-8"))
+            return Estimate(float(said["seconds"]), float(said["step"]), int(said["steps"]))
+        except (ValueError, KeyError, TypeError):
+            lines = errors.read_text("utf-8", "replace").strip().splitlines()
+            why = lines[-1] if lines else f"The process that tried it ended with {child.returncode}; try again."
+            raise TrainingError(why) from None
 
 
 def go_on(run: Run) -> None:

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "genrestore"
 FLOORS = [
     {"errors", "card", "recipe"},
     {"image", "samples", "container", "coder", "registry"},
-    {"convolutions", "layers", "losses", "optimizers", "degrade", "augment", "metrics", "sources", "flaws"},
+    {"convolutions", "layers", "losses", "optimizers", "degrade", "augment", "metrics", "sources", "flaws", "judge"},
     {"decoded"},
     {"models", "data"},
     {"weights", "doctor", "runs"},

@@ -22,6 +22,7 @@ from genrestore import losses as formulas
 from genrestore import runtime, weights
 from genrestore.card import Card
 from genrestore.errors import Cancelled, TrainingError
+from genrestore.judge import Score
 from genrestore.models import find
 from genrestore.models.dcgan import Config
 from genrestore.recipe import TrainRecipe
@@ -338,16 +339,41 @@ def test_ends_early(pictures: Path, tmp_path: Path, change: dict[str, Any], reas
     assert run.status().step < 1_000_000
 
 
+@pytest.mark.parametrize(
+    ("name", "better", "values"), [("swd", "lower", [5.0, 3.0, 4.0, 6.0]), ("psnr", "higher", [20.0, 22.0, 21.0, 9.0])]
+)
 def test_patience_leaves_the_best_weight_not_the_last(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, better: Any, values: list[float]
 ) -> None:
-    scores = iter([5.0, 3.0, 4.0, 6.0])
-    monkeypatch.setattr(loop.Watcher, "scores", lambda self, net, recipe: {"swd": next(scores)})
+    """PSNR is better the higher it is."""
+    scores = iter(values)
+    monkeypatch.setattr(loop.Watcher, "scores", lambda self, net, recipe: [Score(name, next(scores), better)])
     recipe = dataclasses.replace(TINY, steps=100, holdout=0.5, check=2, patience=2)
     run = train(recipe, pictures, tmp_path / "run", config=CONFIG)
     card = Card.read(run)
-    assert card.recipe["steps"] == 4 and card.recipe["patience"] == 0 and card.metrics[0].value == 3.0
+    assert card.recipe["steps"] == 4 and card.recipe["patience"] == 0 and card.metrics[0].value == values[1]
     assert Run(run).status().step == 8
+    assert [line["better"] for line in Run(run).log() if "holdout" in line] == [{name: better}] * 4
+
+
+def test_scores_that_are_no_numbers_are_not_written(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor do they count as better than anything; the log stays JSON as every reader takes it."""
+    scores = iter([5.0, float("nan"), float("-inf"), 4.0])
+    monkeypatch.setattr(
+        loop.Watcher,
+        "scores",
+        lambda self, net, recipe: [Score("loss", next(scores), "lower"), Score("psnr", 9.0, "higher")],
+    )
+    recipe = dataclasses.replace(TINY, steps=8, holdout=0.5, check=2, patience=3)
+    run = train(recipe, pictures, tmp_path / "run", config=CONFIG)
+    lines = [
+        json.loads(line, parse_constant=pytest.fail) for line in (run / "log.jsonl").read_text("utf-8").splitlines()
+    ]
+    told = [line["holdout"] for line in lines if "holdout" in line]
+    assert told == [{"loss": 5.0, "psnr": 9.0}, {"psnr": 9.0}, {"psnr": 9.0}, {"loss": 4.0, "psnr": 9.0}]
+    assert Card.read(run).metrics[0].value == 4.0
 
 
 # --- settings that change the steps -----------------------------------------------------------------------------------

@@ -9,9 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from genrestore import data, metrics
+from genrestore import data, metrics, optimizers
+from genrestore.errors import TrainingError
 from genrestore.models import find
 from genrestore.models.dcgan import DCGAN, Config
+from genrestore.recipe import Phase, TrainRecipe
 from genrestore.train import watch
 from genrestore.train.watch import Watcher
 
@@ -102,14 +104,19 @@ def test_scores_are_those_of_the_metrics(tmp_path: Path) -> None:
     learnt, kept = data.split(data.read(path, recipe), recipe)
     net = preset.net(preset.config).eval()
     scores = Watcher("upscale", learnt, kept, recipe).scores(net, recipe)
-    assert list(scores) == ["loss", "psnr", "ssim"]
+    assert [(score.name, score.better) for score in scores] == [
+        ("loss", "lower"),
+        ("psnr", "higher"),
+        ("ssim", "higher"),
+    ]
     assert kept is not None
     plain = dataclasses.replace(recipe, augment=(), crops=1, batch=4)
     sight = data.batch(kept, plain, 0)
     with torch.no_grad():
         result = net(sight["low"])
-    assert scores["loss"] == pytest.approx((result - sight["image"]).abs().mean().item(), rel=1e-5)
-    assert scores["psnr"] == pytest.approx(metrics.psnr(result.clamp(0, 1), sight["image"]).mean().item(), rel=1e-5)
+    loss, psnr, _ = scores
+    assert loss.value == pytest.approx((result - sight["image"]).abs().mean().item(), rel=1e-5)
+    assert psnr.value == pytest.approx(metrics.psnr(result.clamp(0, 1), sight["image"]).mean().item(), rel=1e-5)
 
 
 def test_measuring_leaves_the_random_numbers_as_they_were(tmp_path: Path) -> None:
@@ -123,8 +130,84 @@ def test_measuring_leaves_the_random_numbers_as_they_were(tmp_path: Path) -> Non
     expected = torch.rand(4)
     torch.manual_seed(3)
     first = watcher.scores(net, recipe)
-    assert torch.equal(torch.rand(4), expected) and set(first) == {"loss", "swd"}
+    assert torch.equal(torch.rand(4), expected) and [score.name for score in first] == ["loss", "swd"]
     assert watcher.scores(net, recipe) == first
+
+
+class Mender(torch.nn.Module):
+    """A net of one or two players that gives a picture back, a little darker; what else it is given, it was trained with."""
+
+    def __init__(self, players: int = 1) -> None:
+        super().__init__()
+        self.players = players
+        self.weight = torch.nn.Parameter(torch.tensor(0.9))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image * self.weight
+
+    def phases(self, recipe: TrainRecipe) -> list[Phase]:
+        def loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+            return (self(batch.get("low", batch["image"])) - batch["image"]).abs().mean()
+
+        return [Phase(f"player {k}", optimizers.build(recipe, self), loss) for k in range(self.players)]
+
+
+@pytest.mark.parametrize("degradation", ["none", "noise:5-5", "shrink:3"])
+def test_a_net_is_shown_what_its_recipe_gives_it(tmp_path: Path, degradation: str) -> None:
+    """The picture itself where nothing is spoilt, and a spoilt one that is as large as the wanted one or smaller."""
+    path, _ = pictures(tmp_path, 160, 20)
+    recipe = TrainRecipe(batch=4, size=30, degrade=degradation, licence="own", holdout=0.5)
+    watcher = Watcher("restore", *data.split(data.read(path, recipe), recipe), recipe)
+    net = Mender() if degradation != "shrink:3" else torch.nn.Sequential(Mender(), torch.nn.Upsample(scale_factor=3))
+    sheet = np.asarray(watcher.picture(net))
+    side = (sheet.shape[1] + data.GAP * 1) // watch.SHOWN - data.GAP
+    given, made, wanted = (sheet[k * (side + data.GAP) :][:side, :side].astype(float) for k in range(3))
+    assert np.abs(made - 0.9 * given).max() <= 1
+    if degradation == "none":
+        assert np.array_equal(given, wanted)
+        assert {score.name for score in watcher.scores(net, recipe)} == {"loss", "psnr", "ssim"}
+
+
+def test_pictures_nets_of_several_players_are_judged_by_psnr_which_is_to_rise(tmp_path: Path) -> None:
+    path, _ = pictures(tmp_path, 32, 20)
+    recipe = TrainRecipe(batch=4, size=32, licence="own", holdout=0.5)
+    watcher = Watcher("restore", *data.split(data.read(path, recipe), recipe), recipe)
+    good, bad = Mender(2), Mender(2)
+    bad.weight.data.fill_(0.2)
+    first, worse = watcher.scores(good, recipe)[0], watcher.scores(bad, recipe)[0]
+    assert first.name == "psnr" and first.beats(worse.value) and not worse.beats(first.value)
+    good.weight.data.fill_(1.0)
+    assert watcher.scores(good, recipe)[0].value == watch.BEST_PSNR, "a number, though equal pictures have no error"
+
+
+@pytest.mark.parametrize("side", [4, 8, 12, 20])
+def test_what_small_pictures_do_not_allow_is_not_measured(tmp_path: Path, side: int) -> None:
+    """SSIM looks through a window of 11 pixels, the distance between sets starts at 16."""
+    path, _ = pictures(tmp_path, side, 40)
+    recipe = TrainRecipe(batch=4, size=side, licence="own", holdout=0.5)
+    kept = data.split(data.read(path, recipe), recipe)
+    scores = Watcher("restore", *kept, recipe).scores(Mender(), recipe)
+    assert [score.name for score in scores] == ["loss", "psnr", *(["ssim"] if side > 10 else [])]
+    drawer = Drawer(RNG.integers(0, 256, (8, side, side, 3), dtype=np.uint8))
+    drawer.phases = Mender(2).phases  # type: ignore[assignment]
+    scores += Watcher("sample", *kept, recipe).scores(drawer, recipe)
+    assert ("swd" in [score.name for score in scores]) == (side > 15)
+    assert all(np.isfinite(score.value) for score in scores)
+    patient = dataclasses.replace(recipe, patience=3)
+    if side < 16:
+        with pytest.raises(
+            TrainingError, match=rf"drawn in {side} pixels is too small to be measured; leave patience out"
+        ):
+            Watcher("sample", *kept, patient).check(drawer.phases(recipe))
+    Watcher("restore", *kept, patient).check(drawer.phases(recipe))
+
+
+def test_metrics_say_what_they_cannot_measure() -> None:
+    small = torch.rand(2, 3, 10, 40)
+    with pytest.raises(ValueError, match="SSIM needs 11 pixels"):
+        metrics.ssim(small, small)
+    with pytest.raises(ValueError, match="needs 16 pixels"):
+        metrics.sliced_wasserstein(small, small)
 
 
 def test_grid_lays_pictures_row_after_row() -> None:

@@ -6,7 +6,7 @@
 needs torch, numpy, pillow, safetensors and tqdm only, so that a bare checkout trains on a rented machine.
 """
 
-from genrestore.train.command import diagnosis, run
+from genrestore.train.command import diagnosis, rehearsal, run, use_threads
 from genrestore.train.loop import train
 
-__all__ = ["diagnosis", "run", "train"]
+__all__ = ["diagnosis", "rehearsal", "run", "train", "use_threads"]

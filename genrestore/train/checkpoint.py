@@ -30,7 +30,7 @@ class Progress:
     halvings: int = 0  # of the learning rate, after a loss that was no number
     precision: str = ""  # what "auto" meant on the machine that began
     hardware: list[str] = field(default_factory=list[str])  # that trained, one after the other
-    best: float = float("inf")  # score on the hold-out
+    best: float | None = None  # first score on the hold-out, once there is one
     stale: int = 0  # measurements since then
     history: list[float] = field(default_factory=list[float])  # the first player's latest losses
 

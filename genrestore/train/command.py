@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import os
 import signal
 import sys
 import threading
@@ -20,12 +21,14 @@ from genrestore.doctor import examine
 from genrestore.errors import Cancelled, GenrestoreError, TrainingError
 from genrestore.models import find, names
 from genrestore.recipe import OTHER, TrainRecipe, changed, licence_named, settings_of
-from genrestore.runs import Run
+from genrestore.runs import Estimate, Run
 from genrestore.train import checkpoint
+from genrestore.train.estimate import estimate
 from genrestore.train.loop import train
 from genrestore.train.terminal import Terminal
 from genrestore.train.world import RANK, SIZE
 
+THREADS = 256  # that may be asked for on any machine: more only wait for one another
 FIRST, ALONE = RANK == 0, SIZE == 1  # the process that speaks; there is no other
 # Fields that have an option of their own.
 COMMON = ("steps", "minutes", "batch", "lr", "seed", "holdout", "precision", "leave_out")
@@ -60,10 +63,7 @@ def run(
 
     Raises: as `train`.
     """
-    if threads is not None and threads < 1:
-        raise TrainingError(f"threads must be at least 1, not {threads}.")
-    if threads is not None:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     wanted, source = _wanted(preset, data, recipe, reproduce, out if resume else None)
     named = {} if licence is None else {"licence": licence}
     wanted, source = _filled(wanted, named | (settings or {}), source)
@@ -84,6 +84,19 @@ def run(
     return _shown(wanted, source, out, resume, tensorboard)
 
 
+def use_threads(threads: int | None) -> None:
+    """Compute with so many threads; None leaves it to torch.
+
+    Raises:
+        TrainingError: it is none, or more than could ever be of use.
+    """
+    most = max(THREADS, os.cpu_count() or 1)
+    if threads is not None and not 1 <= threads <= most:
+        raise TrainingError(f"threads must lie between 1 and {most}, not {threads}.")
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
 def diagnosis(
     preset: str | None = None,
     *,
@@ -95,6 +108,22 @@ def diagnosis(
     wanted, source = _wanted(preset, data, recipe, None, None)
     wanted, source = _filled(wanted, settings or {}, source)
     return examine(source, wanted).text()
+
+
+def rehearsal(
+    preset: str | None = None,
+    *,
+    data: str | None = None,
+    recipe: Path | None = None,
+    resume: Path | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Estimate:
+    """How long it will take, from a few steps of which nothing is kept; see `run`. `resume` is the folder of a run to go on."""
+    if not ALONE:
+        raise TrainingError("--dry-run tries one process; start it without a launcher.")
+    wanted, source = _wanted(preset, data, recipe, None, resume)
+    wanted, source = _filled(wanted, settings or {}, source)
+    return estimate(wanted, source, done=checkpoint.read(resume)["progress"]["step"] if resume else 0)
 
 
 def _filled(recipe: TrainRecipe, given: dict[str, Any], source: str | None) -> tuple[TrainRecipe, str]:
@@ -231,6 +260,8 @@ def main() -> None:
     parser.add_argument("--reproduce", type=Path, help="a weight whose recipe is run again, instead of a preset")
     parser.add_argument("--folds", type=int, help="cross-validate with so many parts")
     parser.add_argument("--doctor", action="store_true", help="only look at the pictures and say what is wrong")
+    parser.add_argument("--dry-run", action="store_true", help="only try a few steps and say how long it will take")
+    parser.add_argument("--json", action="store_true", help="what --dry-run says, for programs")
     parser.add_argument("--threads", type=int, help="processor threads to use")
     parser.add_argument("--tensorboard", action="store_true", help="also write TensorBoard's files into --out")
     for name in COMMON:
@@ -241,10 +272,16 @@ def main() -> None:
     given = vars(parser.parse_args())
     try:
         settings = settings_of(given.pop("set"), {name: given.pop(name) for name in COMMON})
-        if given.pop("doctor"):
-            print(diagnosis(given["preset"], data=given["data"], recipe=given["recipe"], settings=settings))
+        asked = {name: given[name] for name in ("preset", "data", "recipe")}
+        doctor, dry, as_json = (given.pop(name) for name in ("doctor", "dry_run", "json"))
+        if doctor:
+            print(diagnosis(**asked, settings=settings))
+        elif dry:
+            use_threads(given["threads"])
+            found = rehearsal(**asked, resume=given["out"] if given["resume"] else None, settings=settings)
+            print(json.dumps(dataclasses.asdict(found)) if as_json else found.text)
         else:
-            run(given.pop("preset"), **given, settings=settings)
+            run(**given, settings=settings)
     except GenrestoreError as problem:
         print(problem, file=sys.stderr)
         raise SystemExit(2) from None

@@ -20,6 +20,7 @@ from genrestore import data as datasets
 from genrestore import runs, weights
 from genrestore.card import Card, Metric
 from genrestore.errors import Cancelled, GenrestoreError, TrainingError
+from genrestore.judge import Score
 from genrestore.models import find
 from genrestore.recipe import TrainRecipe, licence_named
 from genrestore.registry import Preset
@@ -74,7 +75,8 @@ class Training:
         if (here := hardware(world)) not in self.progress.hardware:
             self.progress.hardware.append(here)
         self.watcher = Watcher(preset.task, pictures, kept, recipe)
-        self.scores: dict[str, float] = {}  # of the exported weight, on the hold-out
+        self.watcher.check(self.players.phases)
+        self.scores: list[Score] = []  # of the exported weight, on the hold-out
         self.enough = ""  # why the run is over, once it is
         # Seconds, of the time since `earlier`.
         self.spent = {"loader": 0.0, "checkpoints": 0.0, "pictures": 0.0, "hold-out": 0.0}
@@ -249,16 +251,18 @@ class Training:
     def _measure(self, step: int) -> None:
         with self._timed("hold-out"):
             scores = self.watcher.scores(self.players.average.net, self.recipe)
-        self._write({"holdout": {name: round(value, 6) for name, value in scores.items()}}, step)
-        score = next(iter(scores.values()))
-        if score < self.progress.best:
-            self.progress.best, self.progress.stale = score, 0
+        told = [score for score in scores if math.isfinite(score.value)]
+        if told:
+            values = {score.name: round(score.value, 6) for score in told}
+            self._write({"holdout": values, "better": {score.name: score.better for score in told}}, step)
+        if scores and math.isfinite(scores[0].value) and scores[0].beats(self.progress.best):
+            self.progress.best, self.progress.stale = scores[0].value, 0
         else:
             self.progress.stale += 1
         if not self.recipe.patience:
-            self.scores = scores
+            self.scores = told
         elif self.progress.stale == 0:
-            self.scores = scores
+            self.scores = told
             self._export()  # with patience, the weight that is left is the best one
         elif self.progress.stale >= self.recipe.patience:
             self.enough = f"No better score on the hold-out in {self.progress.stale} measurements."
@@ -303,10 +307,10 @@ class Training:
         part = (
             f"part {self.recipe.fold + 1} of {self.recipe.folds}" if self.recipe.folds else f"{self.recipe.holdout:.0%}"
         )
-        for name, value in self.scores.items():
+        for score in self.scores:
             yield Metric(
-                set=f"{self.pictures.source.name}, {part} kept aside", protocol=self.preset.task, name=name,
-                value=round(value, 4), n=len(self.watcher.kept), command=f"genrestore train --reproduce {self.run.name}",
+                set=f"{self.pictures.source.name}, {part} kept aside", protocol=self.preset.task, name=score.name,
+                value=round(score.value, 4), n=len(self.watcher.kept), command=f"genrestore train --reproduce {self.run.name}",
             )  # fmt: skip
 
     def _roll_back(self) -> None:

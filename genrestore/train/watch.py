@@ -1,6 +1,7 @@
 """Looking at a net while it trains: pictures from fixed seeds, scores on the hold-out, and what it has learnt by heart."""
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,14 @@ from torch import Tensor, nn
 
 from genrestore import data, degrade, metrics
 from genrestore.data import Pictures, sheet
-from genrestore.recipe import TrainRecipe
+from genrestore.errors import TrainingError
+from genrestore.judge import Score
+from genrestore.recipe import Phase, TrainRecipe
 
 DRAWN = (4, 8)  # rows and columns of a generator's pictures
 SHOWN = 4  # pictures that a repairing or enlarging net shows
 SHOWN_SIDE = 192  # pixels of each, where the pictures are as large
+BEST_PSNR = 100.0  # dB; equal pictures have infinitely many, which no mean takes
 SCORED = 512  # pictures of the hold-out that are measured, at most
 COMPARED = 20_000  # training pictures that a drawn one is compared with, at most
 JUDGED = 64  # drawn pictures that are compared
@@ -42,13 +46,25 @@ class Watcher:
         self.plain = dataclasses.replace(recipe, augment=(), crops=1)
         self._features: Tensor | None = None
 
+    def check(self, phases: list[Phase]) -> None:
+        """Raises:
+        TrainingError: patience is asked for, and nothing could be measured.
+        """
+        several = sum(not phase.penalty for phase in phases) > 1
+        if self.plain.patience and self.task == "sample" and several and self.plain.size < metrics.SWD_SIDE:
+            raise TrainingError(
+                f"patience watches the hold-out, but what is drawn in {self.plain.size} pixels is too small to be measured; "
+                f"leave patience out, or draw {metrics.SWD_SIDE} pixels and more."
+            )
+
     @torch.no_grad()
     def picture(self, net: Any) -> Image.Image:
         """What the net draws now: samples from fixed seeds, or rows of given, result and wanted."""
         if self.task == "sample":
             return sheet(drawn(net, DRAWN[0] * DRAWN[1]), DRAWN[1])
         source = self.kept or self.pictures
-        side = min(SHOWN_SIDE, int(source.shapes[:, :2].min()) // 32 * 32)
+        unit = math.lcm(32, degrade.find(self.plain.degrade).scale)
+        side = min(SHOWN_SIDE, int(source.shapes[:, :2].min())) // unit * unit
         recipe = dataclasses.replace(self.plain, batch=SHOWN, size=side if side > self.plain.size else self.plain.size)
         sight = _on(net, data.batch(source, _fitting(source, recipe, self.plain), 0))
         given, result = self._seen(net, sight)
@@ -56,17 +72,19 @@ class Watcher:
 
     def _seen(self, net: Any, sight: Sight) -> tuple[Tensor, Tensor]:
         """(what the net was given, as large as the result; the result)"""
-        if self.task == "inpaint":
+        if "mask" in sight:
             mask = sight["mask"]
             return sight["image"] * (1 - mask) + 0.5 * mask, net(sight["image"], mask).clamp(0, 1)
-        result = net(sight["low"]).clamp(0, 1)
-        return F.interpolate(sight["low"], result.shape[-2:], mode="nearest"), result
+        given = sight.get("low", sight["image"])  # a recipe that spoils nothing gives the picture itself
+        result = net(given).clamp(0, 1)
+        return F.interpolate(given, result.shape[-2:], mode="nearest"), result
 
-    def scores(self, net: Any, recipe: TrainRecipe) -> dict[str, float]:
-        """How good the net is on the hold-out, the score to lower first.
+    def scores(self, net: Any, recipe: TrainRecipe) -> list[Score]:
+        """How good the net is on the hold-out; patience watches the first score.
 
         "loss" for nets of one player, as it trains but with dropout and noise of fixed seeds; "swd" (see
-        `metrics.sliced_wasserstein`) for generators of several; "psnr" in dB and "ssim", inside the holes where there are any.
+        `metrics.sliced_wasserstein`) for generators; "psnr" in dB and "ssim" for others, inside the holes where there are any.
+        What pictures as small as these do not allow to measure is left out; a value is no number where a result holds none.
         """
         assert self.kept is not None
         count = min(len(self.kept), SCORED)
@@ -74,7 +92,7 @@ class Watcher:
         steps = max(1, count // size)
         plain = dataclasses.replace(self.plain, batch=size)
         batches = [_on(net, data.batch(self.kept, plain, step)) for step in range(steps)]
-        scores: dict[str, float] = {}
+        scores: list[Score] = []
         losses = [phase.loss for phase in net.phases(recipe) if not phase.penalty]
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             if len(losses) == 1:
@@ -82,20 +100,23 @@ class Watcher:
                 for step, sight in enumerate(batches):
                     torch.manual_seed(step)
                     values.append(losses[0]({**sight, "step": torch.tensor(recipe.steps)}).item())
-                scores["loss"] = sum(values) / len(values)
+                scores.append(Score("loss", sum(values) / len(values), "lower"))
             if self.task == "sample":
                 real = torch.cat([sight["image"] for sight in batches]).cpu()
-                scores["swd"] = metrics.sliced_wasserstein(drawn(net, len(real)), real)
+                if min(real.shape[-2:]) >= metrics.SWD_SIDE:
+                    scores.append(Score("swd", metrics.sliced_wasserstein(drawn(net, len(real)), real), "lower"))
             else:
                 rows = [self._quality(net, sight) for sight in batches]
-                scores |= {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+                scores += [Score(name, float(np.mean([row[name] for row in rows])), "higher") for name in rows[0]]
         return scores
 
     def _quality(self, net: Any, sight: Sight) -> dict[str, float]:
         _, result = self._seen(net, sight)
-        under = sight.get("mask")
-        names = {"psnr": metrics.psnr, "ssim": metrics.ssim}
-        return {name: measure(result, sight["image"], under).mean().item() for name, measure in names.items()}
+        image, under = sight["image"], sight.get("mask")
+        found = {"psnr": metrics.psnr(result, image, under).clamp(max=BEST_PSNR).mean().item()}
+        if min(image.shape[-2:]) >= metrics.SSIM_SIDE:
+            found["ssim"] = metrics.ssim(result, image, under).mean().item()
+        return found
 
     @torch.no_grad()
     def memorised(self, net: Any) -> tuple[float, Image.Image]:

@@ -1,0 +1,113 @@
+"""How long a training will take, from a few of its steps, before it begins."""
+
+import math
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genrestore import data as datasets
+from genrestore.errors import Cancelled
+from genrestore.models import find
+from genrestore.recipe import TrainRecipe
+from genrestore.runs import Estimate, Run
+from genrestore.sources import Progress
+from genrestore.train import memory
+from genrestore.train.loop import Training
+from genrestore.train.watch import SCORED
+from genrestore.train.world import World
+
+WARM_STEPS, WARM_SECONDS = (
+    5,
+    2.0,
+)  # of steps that are not counted: the first batches lie ready, buffers are made, nets compiled
+COUNTED_STEPS, COUNTED_SECONDS = 50, 3.0  # of steps that are, at most, but two in any case
+SCORING = 2 / 3  # of a step's time goes into measuring as many pictures of the hold-out: two passes forwards, none back
+
+
+def estimate(
+    recipe: str | TrainRecipe,
+    data: str | Path,
+    *,
+    done: int = 0,
+    config: Any = None,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Estimate:
+    """Train a few steps, keep nothing of them, and tell how long all will take on this machine as it is.
+
+    It changes how this process uses its heap, as training does; `genrestore.runs.estimate` asks in a process of its own.
+
+    Args:
+        recipe: the name of a preset, or a recipe whose `model` names one.
+        data: where the pictures lie, as `genrestore.data.read` takes it. What it decodes is there for the training.
+        done: steps that a run to be resumed has behind it.
+        config: another configuration of the preset's net than the preset's own.
+        progress: called with a share from 0 to 1 and a few words while the pictures are read.
+        cancel: set it to stop.
+
+    Raises:
+        TrainingError: training would refuse too: the data, the recipe or the memory do not allow it.
+        Cancelled: `cancel` was set.
+    """
+    recipe = find(recipe).recipe if isinstance(recipe, str) else recipe
+    preset, world = find(recipe.model), World()
+    config = preset.config if config is None else config
+    pictures, kept = datasets.split(datasets.read(data, recipe, progress=progress, cancel=cancel), recipe)
+    memory.keep_heap()
+    with torch.random.fork_rng(), tempfile.TemporaryDirectory() as folder:
+        training = Training(
+            preset, config, recipe, world, Run(Path(folder)), pictures, kept, None, None, None, cancel, False
+        )
+        first, each = _seconds(training, cancel)
+    steps = max(0, recipe.last - done)
+    scored = min(len(kept), SCORED) if kept is not None else 0
+    check = SCORING * each * scored / recipe.batch
+    whole = first + steps * each + steps // recipe.check * check
+    limit = 60 * recipe.minutes or math.inf
+    if whole > limit:
+        return Estimate(limit, each, max(1, int(steps * limit / whole)))
+    return Estimate(whole, each, steps)
+
+
+def _seconds(training: Training, cancel: threading.Event | None) -> tuple[float, float]:
+    """(of the first steps beyond what they take later, of one step on average)"""
+    recipe, players, device = training.recipe, training.players, training.world.device
+    period = math.lcm(*(phase.every for phase in players.phases))
+    processes = datasets.spare_processes() if device.type == "cuda" else 0
+    batches = datasets.batches(training.pictures, recipe, 0, training.rows, processes)
+
+    def now() -> float:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter()
+
+    def step(number: int) -> bool:
+        """Whether there was a batch for one more step."""
+        if cancel is not None and cancel.is_set():
+            raise Cancelled("Cancelled; nothing was trained.")
+        batch = next(batches, None)
+        if batch is not None:
+            players.step(number, batch, recipe.lr * recipe.rate(0))
+        return batch is not None
+
+    try:
+        begun = now()
+        warm = 0
+        while warm < WARM_STEPS and (warm < 1 or now() - begun < WARM_SECONDS) and step(warm * period):
+            warm += 1
+        warmed = now()
+        rare = 0.0
+        if period > 1 and step(warm * period):  # the turns that are not taken on each step
+            rare, warmed = now() - warmed, now()
+        counted, last = 0, warmed
+        while counted < COUNTED_STEPS and (counted < 2 or last - warmed < COUNTED_SECONDS) and step(1):
+            counted, last = counted + 1, now() if device.type == "cpu" or counted % 10 == 9 else last
+        usual = (now() - warmed) / counted if counted else (warmed - begun) / max(1, warm)
+    finally:
+        batches.close()
+    each = usual + max(0.0, rare - usual) / period if rare else usual
+    return max(0.0, warmed - begun - warm * each), each
