@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-gr = pytest.importorskip("gradio")
+pytest.importorskip("gradio")
 
+import gradio as gr
 from conftest import PHONE
 
 import genrestore

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-gr = pytest.importorskip("gradio")
+pytest.importorskip("gradio")
+
+import gradio as gr
 
 from genrestore import ui
 from genrestore.errors import MaskError

@@ -13,8 +13,8 @@ import numpy as np
 import genrestore
 from genrestore import image
 from genrestore.errors import SettingError
-from genrestore.ui import job as jobs
 from genrestore.ui import focus, picker
+from genrestore.ui import job as jobs
 from genrestore.ui.compare import Compare
 from genrestore.ui.mask_editor import MaskEditor
 from genrestore.ui.shown import shown

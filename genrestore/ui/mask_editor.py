@@ -166,7 +166,7 @@ class MaskEditor:
 
 
 def inspect(file: object) -> dict[str, Any]:
-    """For the editor: the picture's size as the server sees it, and whether the browser sees the same; or why it cannot be used."""
+    """For the editor: the size of the picture as the server reads it, and whether browsers do the same; or what is wrong."""
     try:
         path = _uploaded(file)
         picture = image.load(path)
