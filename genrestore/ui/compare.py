@@ -9,7 +9,7 @@ from gradio import processing_utils, utils
 from PIL import Image
 
 from genrestore import image
-from genrestore.ui import upright, words
+from genrestore.ui import words
 
 PREVIEW = 2048  # pixels a side of what is shown at first
 FULL = 12.0  # megapixels up to which the whole picture is there to zoom into
@@ -79,7 +79,7 @@ def _view(source: image.Source) -> dict[str, Any]:
     picture = image.load(source)
     full = None
     if picture.width * picture.height <= FULL * 1e6 and max(picture.width, picture.height) <= WEBP_SIDE:
-        if isinstance(source, str | Path) and picture.format in BROWSER_FORMATS and upright.alike(Path(source)):
+        if isinstance(source, str | Path) and picture.format in BROWSER_FORMATS:
             full = processing_utils.save_file_to_cache(source, _cache())
         else:
             full = _save(_drawn(picture))

@@ -9,7 +9,8 @@ let round = []; // the parts of the tab that it lies in, innermost first; one th
 let waiting = false;
 
 const seen = (node) => node.isConnected && node.checkVisibility({ visibilityProperty: true });
-const usable = (node) => seen(node) && !node.disabled && node.tabIndex >= 0;
+const there = (node) => seen(node) && !node.disabled;
+const usable = (node) => there(node) && node.tabIndex >= 0;
 const adrift = () => [null, document.body, document.documentElement, last].includes(document.activeElement);
 
 function parts(node) {
@@ -28,14 +29,14 @@ function nearest() {
 
 function look() {
   waiting = false;
-  if (!last || usable(last) || !adrift() || !seen(tab)) return; // not lost, or the visitor went to another tab
+  if (!last || there(last) || !adrift() || !seen(tab)) return; // not lost, or the visitor went to another tab
   const found = nearest();
   if (found) found.focus({ preventScroll: true });
 }
 
 // After the frame in which all of one update is on the page, and in which browsers let go of what they hid.
 function lookSoon() {
-  if (waiting || !last || usable(last)) return;
+  if (waiting || !last || there(last)) return;
   waiting = true;
   requestAnimationFrame(() => requestAnimationFrame(look));
 }
@@ -47,7 +48,7 @@ tab.addEventListener("focusin", ({ target }) => {
 // A press beside everything takes the focus too, and from something that stays; what is taken away is still there for now.
 tab.addEventListener("focusout", () =>
   requestAnimationFrame(() => {
-    if (last && usable(last) && document.activeElement === document.body && document.hasFocus()) last = null;
+    if (last && there(last) && document.activeElement === document.body && document.hasFocus()) last = null;
   }),
 );
 new MutationObserver(lookSoon).observe(tab, {
@@ -55,3 +56,16 @@ new MutationObserver(lookSoon).observe(tab, {
   childList: true,
   attributeFilter: ["class", "style", "hidden", "disabled", "tabindex", "data-state"],
 });
+
+const TRIES = 30; // of 100 ms each: what is to get the focus may come with the same answer, a moment later
+
+function go(value, tries = TRIES) {
+  if (value !== props.value) return; // another one since
+  const place = document.getElementById(value?.to);
+  const found = place && [place, ...place.querySelectorAll(TAKES)].find((node) => node.matches(TAKES) && there(node));
+  if (!found) return tries && setTimeout(() => go(value, tries - 1), 100);
+  found.focus({ preventScroll: true });
+  place.scrollIntoView({ behavior: "smooth", block: "nearest" });
+}
+
+watch("value", () => go(props.value));
