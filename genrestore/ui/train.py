@@ -542,10 +542,10 @@ def _lay(page: Page, tabs: gr.Tabs, keeper: gr.HTML) -> gr.Accordion:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     found = [report, leave_out, cancel, ready]
     examining = wanted.change(page.examined, wanted, found, **quiet)
-    timing = examining.then(page.timed, [ready, wanted, leave_out, *filled], [time, pace], **quiet)
+    timing = ready.change(page.timed, [ready, wanted, leave_out, *filled], [time, pace], **quiet)
     measuring = measure.click(page.measured, [wanted, leave_out, *filled], [time, pace], cancels=[timing], **quiet)
     stale: dict[str, Any] = {"cancels": [examining, timing, measuring], **quiet}
-    changes = [part.change for part in (*filled, leave_out)]
+    changes = [part.change for part in (*filled, leave_out, pace)]  # settings may change while the pace is measured
     gr.on(changes, page.retimed, [pace, wanted, leave_out, *filled], time, trigger_mode="always_last", **quiet)
     wanted.change(page.suggested, [wanted, name, last], [name, last], **quiet)
     pictures.upload(page.taken, [pictures, wanted, licence], [wanted, licence], **stale)
