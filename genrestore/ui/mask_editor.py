@@ -102,7 +102,10 @@ W = words.Words(
         "help_paste": ("Open a picture from the clipboard", "打开剪贴板中的图片"),
         "help_right": ("Right button or Alt erases", "右键或按住 Alt 擦除"),
         "help_space": ("Hold Space and drag to move, wheel to zoom", "按住空格拖动可移动，滚轮缩放"),
-        "help_fingers": ("One finger paints, two move and zoom", "单指绘制，双指移动和缩放"),
+        "help_fingers": (
+            "One finger paints, two move and zoom; beside a pen they only move",
+            "单指绘制，双指移动和缩放；使用触控笔时手指只移动图片",
+        ),
     },
 )
 
