@@ -141,8 +141,8 @@ W = Words(
         "of_ssim": ("SSIM", "SSIM"),
         "of_swd": ("the distance (SWD)", "距离（SWD）"),
         "unripe": (
-            "The other tabs offer it from step {steps} on: before, its pictures mean nothing.",
-            "从第 {steps} 步起才会出现在其他标签页：在那之前，它的图片没有意义。",
+            "The other tabs offer it from step {steps} on; until then its pictures mean nothing.",
+            "从第 {steps} 步起才会出现在其他标签页；在那之前，它的图片还没有意义。",
         ),
         "events": ("What happened", "事件"),
         "no_answer": ("No answer from the server; trying again.", "服务器没有响应，正在重试。"),
