@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -37,9 +38,10 @@ def test_a_generator_that_ends_before_its_first_yield_changes_nothing(handler: A
     """Gradio would send null to all outputs, which blanks a button for good and empties what has a value."""
     assert list(handler("")) == [gr.skip()]
     with gr.Blocks() as page:
-        outputs = [gr.Button("Go"), gr.Textbox("result")]
-        outputs[0].click(handler, gr.Textbox(""), outputs)
-    answer = asyncio.run(page.process_api(page.fns[0], [""]))
+        go, result = gr.Button("Go"), gr.Textbox("result")
+        go.click(handler, gr.Textbox(""), [go, result])
+    with ThreadPoolExecutor(1) as other:  # a browser of another test has its event loop in this thread
+        answer = other.submit(lambda: asyncio.run(page.process_api(page.fns[0], [""]))).result()
     assert answer["data"] == [{"__type__": "update"}] * 2
 
 

@@ -527,7 +527,7 @@ def test_pictures_are_the_visitor_s_own_unless_something_else_is_said(home: Path
     assert named("/pictures", None) == named("/pictures", "own") == "own"
     assert named("/pictures", "MIT") == named("torchvision:CIFAR10@/data", "MIT") == "MIT"
     assert named("torchvision:CIFAR10@/data", "own") is None, "others made that set"
-    dropdown = next(block for block in ui.build(HERE).blocks.values() if block.elem_id == "train-licence")
+    dropdown: Any = next(block for block in ui.build(HERE).blocks.values() if block.elem_id == "train-licence")
     assert dropdown.value == "own" and dropdown.choices[0][1] == "own"
 
 
