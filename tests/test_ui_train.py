@@ -488,7 +488,8 @@ def test_the_time_is_told_before_and_follows_the_settings(home: Path, monkeypatc
     list(page.measured(None, asked(), wanted, ["grey"], *settings.values(dataclasses.replace(usual, minutes=1))))
     assert tried[1].minutes == 0 and tried[1].leave_out == ("grey",)
     assert page.retimed(None, asked(), train.UNKNOWN, wanted, [], *settings.values(usual)) == gr.skip()
-    assert list(page.timed(None, asked(), False, wanted, [], *settings.values(usual))) == [gr.skip()]
+    unready = page.timed(None, asked(), False, wanted, [], *settings.values(usual))
+    assert list(unready) == [("", train.UNKNOWN)], "the time of other pictures"
 
 
 def test_nothing_is_measured_beside_a_training(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

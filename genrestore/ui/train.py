@@ -270,9 +270,10 @@ class Page:
         leave_out: list[str],
         *fields: Any,
     ) -> Iterator[Any]:
-        """The pictures will do, or the visitor asks: how long the training will take, from a few measured steps."""
+        """The pictures will do: how long the training will take, from a few measured steps. Or others came: not yet known."""
         self.access.check(profile, request)
         if not ready:
+            yield "", UNKNOWN
             return
         yield from self._measured(wanted, leave_out, fields, request)
 
