@@ -255,6 +255,11 @@ def test_a_long_log_is_sent_thinned_and_then_only_what_is_new(home: Path) -> Non
     assert len(steps) <= watch.POINTS and steps == sorted(steps) and steps[-1] == 50 * 99_999
     assert [line["event"] for line in first["lines"] if "event" in line] == ["Went back."]
     assert first["anew"]
+    assert first["how"]["code"] == "balanced"
+    remembered = watch._judged(run.folder, (run.folder / "recipe.json").stat().st_mtime_ns)
+    assert len(remembered.steps) <= watch.POINTS and remembered.steps[-1]["step"] > 49 * 100_000, (
+        "the log's end is missing"
+    )
     with (run.folder / "log.jsonl").open("a") as log:
         log.write('onds": 2, "losses": {"generator": NaN}}\n')
     second = watch.look({"run": "long", "from": first["from"]})["run"]

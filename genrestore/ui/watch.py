@@ -7,6 +7,7 @@ import base64
 import dataclasses
 import math
 import shutil
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
@@ -19,6 +20,7 @@ import genrestore
 from genrestore import errors, judge, runs
 from genrestore.card import Card, home
 from genrestore.errors import GenrestoreError, ModelError, TrainingError
+from genrestore.recipe import TrainRecipe
 from genrestore.runs import Run, Status
 from genrestore.ui import about, picker
 from genrestore.ui.access import Access
@@ -275,7 +277,7 @@ def _full(run: Run, status: Status, start: int) -> dict[str, Any]:
         **_finite(facts),
         "name": run.name,
         "asked": run.asked(),
-        "how": _how(run),
+        "how": _judged(run.folder, (run.folder / "recipe.json").stat().st_mtime_ns).now(),
         **_model(run),
         "lines": _finite(_thinned(lines)),
         "from": end,
@@ -285,21 +287,51 @@ def _full(run: Run, status: Status, start: int) -> dict[str, Any]:
     }
 
 
-def _how(run: Run) -> dict[str, Any]:
-    """Whether it goes well: {code, mood, values} of `judge`."""
-    try:
-        size = (run.folder / "log.jsonl").stat().st_size
-    except FileNotFoundError:
-        size = 0
-    return _judged(run, size)
+class _Judged:
+    """The verdict on a run, made anew where its log has grown. A long log is read once, and thinly remembered."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.lock = threading.Lock()
+        self.end = -1  # of the log as it was judged
+        self.steps: list[dict[str, Any]] = []  # every `stride`-th line of losses
+        self.others: list[dict[str, Any]] = []
+        self.stride = 1
+        self.count = 0  # of all lines of losses
+        self.verdict: dict[str, Any] = {}
+
+    def now(self) -> dict[str, Any]:
+        with self.lock:
+            lines, begin, end = self.run.log_from(max(0, self.end))
+            if begin == 0:
+                self.steps, self.others, self.stride, self.count = [], [], 1, 0
+            if end != self.end:
+                self._remember(lines)
+                self.verdict = dataclasses.asdict(judge.judge([*self.steps, *self.others], self._recipe()))
+            self.end = end
+            return self.verdict
+
+    def _remember(self, lines: list[dict[str, Any]]) -> None:
+        for line in lines:
+            if "losses" not in line:
+                self.others.append(line)
+                continue
+            if self.count % self.stride == 0:
+                self.steps.append(line)
+            self.count += 1
+            if len(self.steps) > POINTS:
+                self.steps, self.stride = self.steps[::2], 2 * self.stride
+
+    def _recipe(self) -> TrainRecipe | None:
+        with suppress(TrainingError):
+            return self.run.recipe()[0]
+        return None  # what was asked is no longer known
 
 
 @lru_cache(maxsize=32)
-def _judged(run: Run, size: int) -> dict[str, Any]:
-    """The verdict on a log of that size; it is read once, not each time that somebody looks."""
-    with suppress(TrainingError):  # what was asked is no longer known
-        return dataclasses.asdict(judge.judge(run.log(), run.recipe()[0]))
-    return dataclasses.asdict(judge.judge(run.log()))
+def _judged(folder: Path, begun: int) -> _Judged:
+    """Of the run in `folder` that was begun then; another one of its name is another run."""
+    return _Judged(Run(folder))
 
 
 def _model(run: Run) -> dict[str, Any]:
