@@ -1041,7 +1041,7 @@ function onWheel(event) {
 
 // ---- files from outside ----
 
-const isPicture = (file) => /^image\//.test(file.type) || /\.(tiff?|heic|avif|bmp|webp|png|jpe?g)$/i.test(file.name);
+const isPicture = (file) => /^image\//.test(file.type) || /\.(tiff?|hei[cf]|avif|jxl|bmp|webp|gif|png|jpe?g)$/i.test(file.name);
 
 function takeFiles(files) {
   const file = [...files].find(isPicture) ?? files[0];
