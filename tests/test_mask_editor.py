@@ -12,6 +12,7 @@ from PIL import Image
 
 pytest.importorskip("gradio")
 
+from genrestore import image
 from genrestore.errors import GenrestoreError, ImageError, MaskError
 from genrestore.ui import mask_editor
 from genrestore.ui.mask_editor import MaskEditor
@@ -135,13 +136,61 @@ def test_a_mask_that_claims_to_be_huge_is_refused_unread(uploads: Path) -> None:
 
 def test_the_editor_asks_for_size_and_preview(uploads: Path) -> None:
     path = uploads / "hash" / "photo.png"
-    assert mask_editor.inspect(payload(str(path))["file"]) == {"width": 40, "height": 30}
+    assert mask_editor.inspect(payload(str(path))["file"]) == {"width": 40, "height": 30, "alike": True}
     assert mask_editor.preview(payload(str(path))["file"])["url"].startswith("data:image/jpeg;base64,")
     for ask in (mask_editor.inspect, mask_editor.preview):
         assert "not uploaded here" in ask({"path": "/etc/passwd"})["problem"]
         assert "No picture" in ask(None)["problem"]
     path.write_bytes(b"no picture at all")
     assert set(mask_editor.inspect(payload(str(path))["file"])) == {"problem"}
+
+
+def test_a_mask_s_file_is_read_as_everywhere_else(uploads: Path) -> None:
+    """By `image.load_mask`: a rule of the page's own would mark other pixels than the command line does."""
+    rng = np.random.default_rng(4)
+    pixels = np.zeros((30, 40, 4), np.uint8)
+    pixels[..., :3] = np.uint8(255) * (rng.random((30, 40, 1)) < 0.3)
+    pixels[1:, :, 3] = 255  # one clear row
+    for name, mask in (("rgba.png", pixels), ("grey.png", pixels[..., 0]), ("layer.tif", np.roll(pixels, 1, 2))):
+        Image.fromarray(mask).save(uploads / "hash" / name)
+        files = {
+            "picture": {"path": str(uploads / "hash" / "photo.png")},
+            "mask": {"path": str(uploads / "hash" / name)},
+        }
+        with Image.open(io.BytesIO(base64.b64decode(mask_editor.mask(files)["url"].split(",")[1]))) as opened:
+            assert opened.mode == "1"
+            assert np.array_equal(np.asarray(opened), image.load_mask(uploads / "hash" / name, (40, 30)))
+    files["mask"]["path"] = str(uploads / "hash" / "photo.png")
+    assert set(mask_editor.mask(files)) == {"problem"}, "it marks nothing"
+    for wrong in (None, {}, {"picture": files["picture"]}, {**files, "mask": {"path": "/etc/passwd"}}):
+        assert set(mask_editor.mask(wrong)) == {"problem"}
+
+
+def oriented(kind: str, orientation: int, xmp: bool) -> bytes:
+    """A picture with an orientation in its EXIF or in its XMP."""
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = orientation
+    told = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><d tiff:Orientation="{orientation}"/></x:xmpmeta>'.encode()
+    Image.new("RGB", (8, 6)).save(file, kind, **({"xmp": told} if xmp else {"exif": exif.tobytes()}))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "orientation", "xmp", "alike"),
+    [
+        *((kind, 1, xmp, True) for kind in ("JPEG", "PNG", "WEBP") for xmp in (False, True)),
+        *(("JPEG", turned, False, True) for turned in range(2, 9)),  # every browser turns these
+        *((kind, 3, False, False) for kind in ("PNG", "WEBP", "AVIF", "TIFF")),
+        *((kind, 3, True, False) for kind in ("JPEG", "WEBP")),
+        *((kind, 1, False, False) for kind in ("AVIF", "TIFF")),
+    ],
+)
+def test_what_browsers_may_not_turn_or_draw_is_drawn_by_the_server(
+    uploads: Path, kind: str, orientation: int, xmp: bool, alike: bool
+) -> None:
+    path = uploads / "hash" / "photo"
+    path.write_bytes(oriented(kind, orientation, xmp))
+    assert mask_editor.inspect({"path": str(path)})["alike"] is alike
 
 
 def test_every_word_of_the_page_is_known() -> None:

@@ -17,6 +17,7 @@ from PIL import Image, ImageCms
 
 pytest.importorskip("gradio")
 
+import gradio as gr
 from conftest import PHONE
 
 import genrestore
@@ -78,7 +79,7 @@ class Editor:
         """Where a point of the picture, in parts of its width and height, is on the screen while all is in view."""
         box = self.stage.bounding_box()
         value = self.page.evaluate(VALUE)
-        scale = min((box["width"] - 2) / value["w"], (box["height"] - 2) / value["h"])
+        scale = min(1, (box["width"] - 2) / value["w"], (box["height"] - 2) / value["h"])
         left = box["x"] + (box["width"] - scale * value["w"]) / 2
         top = box["y"] + (box["height"] - scale * value["h"]) / 2
         return left + x * scale * value["w"], top + y * scale * value["h"]
@@ -170,6 +171,31 @@ def test_a_format_that_the_browser_cannot_draw_is_shown_by_the_server(page: Any,
     assert (editor.value()["w"], editor.value()["h"]) == (150, 90)
     editor.drag((0.4, 0.5), (0.6, 0.5))
     assert editor.mask().any()
+
+
+def test_a_picture_lies_on_the_page_as_the_server_reads_it(page: Any, tmp_path: Path) -> None:
+    """Chromium does not turn WebP, and one turned by half is as wide as before: the mask would lie on the wrong object."""
+    pixels = np.full((80, 120, 3), 200, np.uint8)
+    pixels[:40, :60] = (255, 0, 0)  # top left as stored, bottom right as meant
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    path = tmp_path / "turned.webp"
+    Image.fromarray(pixels).save(path, exif=exif, lossless=True)
+    editor = Editor(page).open(path)
+    at = """([x, y]) => {
+        const canvas = document.querySelector("#inpaint-editor canvas.photo");
+        const box = canvas.getBoundingClientRect();
+        const place = [x - box.left, y - box.top].map((side) => Math.round(side * devicePixelRatio));
+        return [...canvas.getContext("2d").getImageData(...place, 1, 1).data].slice(0, 3);
+    }"""
+    red, green, _ = page.evaluate(at, list(editor.at(0.75, 0.75)))
+    assert red > 240 and green < 20
+    assert min(page.evaluate(at, list(editor.at(0.25, 0.25)))) > 180
+
+
+def test_a_small_picture_is_shown_at_its_size(editor: Editor) -> None:
+    assert editor.root.locator(".percent").inner_text() == "100 %"
+    assert editor.stage.bounding_box()["height"] < 400
 
 
 def test_a_file_that_is_no_picture_leaves_all_as_it_was(editor: Editor, tmp_path: Path) -> None:
@@ -349,7 +375,7 @@ def test_a_mask_goes_out_and_in_unchanged(editor: Editor, tmp_path: Path) -> Non
 
     Image.new("1", (50, 120), 1).save(tmp_path / "narrow.png")
     editor.root.locator(".mask-file").set_input_files(tmp_path / "narrow.png")
-    editor.root.locator(".problem", has_text="50 × 120, the picture 160 × 120").wait_for()
+    editor.root.locator(".problem", has_text="50×120, the picture 160×120").wait_for()
 
 
 def test_all_can_be_done_with_keys(editor: Editor) -> None:
@@ -421,6 +447,54 @@ def test_what_is_painted_lies_under_the_pointer_when_zoomed(editor: Editor) -> N
     assert abs(rows.mean() - (30 - 60 * 100 / percent)) < 1.5
 
 
+def test_what_is_painted_lies_under_the_pointer_on_a_zoomed_page(editor: Editor) -> None:
+    """CSS zoom, as some browsers and extensions enlarge pages: the pointer's pixels are not those of the stage."""
+    editor.size(3)
+    for zoom in (1.5, 0.8):
+        editor.page.evaluate(f"document.body.style.zoom = {zoom}")
+        editor.page.wait_for_timeout(300)
+        editor.do("clear") if editor.root.locator("[data-do=clear]").is_enabled() else None
+        editor.stage.scroll_into_view_if_needed()
+        box = editor.stage.bounding_box()
+        scale = zoom  # of one pixel of the picture on the screen
+        x = box["x"] + box["width"] / 2 + scale * (30.5 - 80)
+        y = box["y"] + box["height"] / 2 + scale * (90.5 - 60)
+        editor.page.mouse.click(x, y)
+        rows, columns = np.nonzero(editor.mask())
+        assert abs(columns.mean() - 30) <= 1 and abs(rows.mean() - 90) <= 1
+
+
+def test_a_hand_beside_a_pen_paints_nothing(editor: Editor) -> None:
+    """Whether it lies there before the pen comes or after; and from then on a finger moves the picture."""
+    editor.stage.scroll_into_view_if_needed()
+    point = """async ([type, id, kind, x, y]) => {
+        const stage = document.querySelector("#inpaint-editor .stage");
+        stage.setPointerCapture = () => {};  // Chromium knows no such pointer
+        const {left, top} = stage.getBoundingClientRect();
+        const at = {clientX: left + x, clientY: top + y};
+        stage.dispatchEvent(new PointerEvent(type, {pointerId: id, pointerType: kind, bubbles: true, cancelable: true, ...at}));
+    }"""
+    box = editor.stage.bounding_box()
+    x, y = box["width"] / 2, box["height"] / 2
+
+    def go(*steps: tuple[str, int, str, float, float]) -> None:
+        for type, id, kind, dx, dy in steps:
+            editor.page.evaluate(point, [f"pointer{type}", id, kind, x + dx, y + dy])
+
+    go(("down", 7, "touch", -50, 30), ("move", 7, "touch", -40, 30))  # the palm first
+    go(("down", 1, "pen", 0, -20), ("move", 7, "touch", -50, 40), ("down", 8, "touch", -60, 40))
+    go(("move", 1, "pen", 40, -20), ("move", 8, "touch", -30, 45), ("up", 1, "pen", 40, -20))
+    go(("down", 9, "touch", -40, 20), ("move", 9, "touch", -20, 40), *(("up", id, "touch", 0, 40) for id in (7, 8, 9)))
+    mask = editor.mask()
+    rows, columns = np.nonzero(mask)
+    size = int(editor.root.locator(".size output").inner_text().split()[0])
+    assert rows.max() - rows.min() <= size and abs(rows.mean() - 40) < 2, "the palm painted"
+    assert columns.max() - columns.min() <= 40 + size
+    editor.page.wait_for_timeout(1100)
+    go(("down", 9, "touch", -40, 20), ("move", 9, "touch", -20, 40), ("up", 9, "touch", -20, 40))
+    assert np.array_equal(editor.mask(), mask)
+
+
 # ---- the tab ----
 
 
@@ -429,9 +503,14 @@ def test_repair_tells_what_is_missing(page: Any, tmp_path: Path) -> None:
     page.locator("#inpaint-go").click()
     page.get_by_test_id("toast-body").filter(has_text="choose a photo").wait_for()
     editor.open(photo(tmp_path / "photo.png"))
+    editor.drag((0.3, 0.5), (0.5, 0.5))
+    editor.repair()
+    editor.do("clear")
     page.locator("#inpaint-go").click()
     page.get_by_test_id("toast-body").filter(has_text="Nothing is marked yet").wait_for()
-    assert page.locator("#inpaint-go").is_visible()
+    for name, text in (("go", "Repair"), ("onward", "Continue with this result"), ("line", "0 of")):
+        assert page.locator(f"#inpaint-{name}").inner_text().startswith(text), "a mistake wiped the page"
+    page.locator("#inpaint-result img").first.wait_for()
     editor.do("invert")
     # Slowed down, the page gets several updates at once: none may be lost, or the button does not come back.
     page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 6})
@@ -441,6 +520,52 @@ def test_repair_tells_what_is_missing(page: Any, tmp_path: Path) -> None:
         page.wait_for_timeout(1000)
         page.locator("#inpaint-go").wait_for(timeout=5000)
     assert editor.mask().all(), "a mistake must not cost what is painted"
+
+
+def test_another_photo_takes_nothing_over_from_the_one_before(editor: Editor, large: Path, tmp_path: Path) -> None:
+    """Neither its result nor the file's name, nor the result of a repair that is still running."""
+    page = editor.page
+    result = ("line", "download", "onward", "result")
+    editor.drag((0.3, 0.5), (0.5, 0.5))
+    editor.repair()
+    editor.open(photo(tmp_path / "other.png"))
+    page.locator("#inpaint-download").wait_for(state="hidden")
+    assert not any(page.locator(f"#inpaint-{name}").is_visible() for name in result)
+
+    editor.open(large)
+    editor.tool("rectangle")
+    editor.drag((0.02, 0.02), (0.6, 0.6))
+    page.locator("#inpaint-go").click()
+    page.locator("#inpaint-stop").wait_for()
+    editor.open(photo(tmp_path / "third.png"))
+    page.locator("#inpaint-go").wait_for()
+    editor.drag((0.3, 0.5), (0.5, 0.5))
+    editor.repair()  # waits for what still runs
+    assert editor.name == "third.repaired.png"
+
+
+def test_the_keyboard_s_place_is_kept(editor: Editor) -> None:
+    """When a button makes way for another one or its panel closes, the next key acts near it."""
+    page = editor.page
+    focused = (
+        "(document.activeElement.dataset.do ?? '') || document.activeElement.id || document.activeElement.className"
+    )
+
+    def press(query: str, then: str) -> None:
+        page.locator(query).focus()
+        page.keyboard.press("Enter")
+        page.wait_for_function(f"(then) => ({focused}) === then", arg=then)
+
+    press("#inpaint-editor [data-do=start]", "choose")
+    press("#inpaint-editor [data-do=back]", "stage")
+    editor.drag((0.3, 0.5), (0.5, 0.5))
+    press("#inpaint-go", "inpaint-stop")
+    page.locator("#inpaint-line").wait_for()
+    page.wait_for_function(f"() => ({focused}) === 'inpaint-go'")
+    page.locator("#inpaint-onward").focus()
+    page.keyboard.press("Enter")
+    editor.root.locator(".note", has_text="photo.repaired.png").wait_for()
+    page.wait_for_function("() => document.querySelector('#inpaint-editor').contains(document.activeElement)")
 
 
 def test_the_result_can_be_worked_on(editor: Editor) -> None:
@@ -521,7 +646,7 @@ def test_twelve_megapixels_are_shown_within_a_second_and_repaired(page: Any, lar
 def test_cancel_stops_at_once_and_keeps_what_is_painted(page: Any, large: Path) -> None:
     editor = Editor(page).open(large)
     editor.tool("rectangle")
-    editor.drag((0.02, 0.02), (0.9, 0.9))
+    editor.drag((0.02, 0.02), (0.7, 0.7))
     mask = editor.mask()
     page.locator("#inpaint-go").click()
     page.locator("#inpaint-stop").click()
@@ -595,7 +720,7 @@ def forged(page: Any, value: object) -> str:
             const id = config.components.find((part) => part.props.elem_id === "inpaint-go").id;
             const event = config.dependencies.find((part) => part.targets.some(([target]) => target === id));
             const session_hash = Math.random().toString(36).slice(2);
-            const data = [value, "auto", "crop", "input"];
+            const data = [value, "auto", "crop", "input", null];
             const body = JSON.stringify({data, fn_index: event.id, session_hash, event_data: null, trigger_id: id});
             const post = {method: "POST", headers: {"content-type": "application/json"}, body};
             const joined = await fetch("/gradio_api/queue/join", post);
@@ -663,12 +788,31 @@ def test_the_handler_gives_the_task_what_was_painted(value: dict[str, Any], monk
         return picture.with_pixels(changed)
 
     monkeypatch.setattr(genrestore, "inpaint", fake, raising=False)
-    last = named(list(inpaint.run(value, "auto", "whole", "png", None))[-1])
+    last = named(list(inpaint.run(value, "auto", "whole", "png", False, None))[-1])
     assert (seen["model"], seen["strategy"]) == ("auto", "whole")
     assert seen["mask"].sum() == 1600
     assert last["line"].value.startswith(f"3 of {3 * (160 * 120 - 1600):,} samples changed outside the mask.")
     assert Path(last["result"]).name == "photo.repaired.png"
     assert MaskEditor.value(Path(last["result"]))["file"]["path"] == last["result"]
+
+
+def test_more_than_half_is_asked_about_once(value: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The inverse of what is meant is an easy mistake, and costs most."""
+    told: list[str] = []
+    monkeypatch.setattr("gradio.Warning", lambda text, **_: told.append(text))
+    monkeypatch.setattr(genrestore, "inpaint", lambda picture, mask, **_: picture, raising=False)
+    mask = Image.new("1", (160, 120), 1)
+    mask.paste(0, (40, 40, 80, 80))
+    file = io.BytesIO()
+    mask.save(file, "PNG")
+    most = {**value, "mask": "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()}
+    changes = [named(change) for change in inpaint.run(most, "auto", "crop", "input", False, None)]
+    assert len(changes) == 1 and changes[0]["sure"] is True and changes[0]["result"] == gr.skip()
+    assert told[0].startswith("92 % of the picture is marked")
+    assert named(list(inpaint.run(most, "auto", "crop", "input", True, None))[-1])["result"]
+    assert len(told) == 1, "asked again"
+    assert named(inpaint.fresh())["sure"] is False, "another picture is another question"
+    assert named(list(inpaint.run(value, "auto", "crop", "input", False, None))[-1])["result"], "asked about 8 %"
 
 
 def test_a_closed_page_stops_the_job(value: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -681,7 +825,7 @@ def test_a_closed_page_stops_the_job(value: dict[str, Any], monkeypatch: pytest.
         raise MaskError("stopped")
 
     monkeypatch.setattr(genrestore, "inpaint", slow, raising=False)
-    running = inpaint.run(value, "auto", "crop", "input", None)
+    running = inpaint.run(value, "auto", "crop", "input", False, None)
     next(running)
     next(running)
     running.close()
@@ -695,7 +839,9 @@ def test_a_mistake_gives_the_button_back(value: dict[str, Any], monkeypatch: pyt
     monkeypatch.setattr(genrestore, "inpaint", wrong, raising=False)
     told: list[str] = []
     monkeypatch.setattr("genrestore.ui.shown.gr.Warning", lambda text, **_: told.append(text))
-    changes = [change for change in inpaint.run(value, "auto", "crop", "input", None) if isinstance(change, list)]
+    changes = [
+        change for change in inpaint.run(value, "auto", "crop", "input", False, None) if isinstance(change, list)
+    ]
     assert told == ["wrong"]
     assert named(changes[-1])["go"].visible is True
     assert named(changes[-1])["stop"].visible is False
@@ -706,7 +852,7 @@ def test_only_listed_models_and_formats_are_used(value: dict[str, Any], monkeypa
     told: list[str] = []
     monkeypatch.setattr("genrestore.ui.shown.gr.Warning", lambda text, **_: told.append(text))
     for model, kind in (("file:/etc", "input"), ("hf:owner/repo", "input"), ("auto", "gif"), ("auto", None)):
-        list(inpaint.run(value, model, "crop", kind, None))
+        list(inpaint.run(value, model, "crop", kind, False, None))
     assert [text.split()[0] for text in told] == ["Choose", "Choose", "Save", "Save"]
 
 

@@ -10,6 +10,7 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from string import Formatter
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,13 +21,13 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from genrestore import doctor, runs, ui
+from genrestore import doctor, judge, runs, ui
 from genrestore.augment import AUGMENT
 from genrestore.errors import GenrestoreError, SettingError, TrainingError
 from genrestore.models import find, names
 from genrestore.recipe import TrainRecipe
 from genrestore.runs import Run, Status
-from genrestore.ui import begin, findings, picker, settings, train, watch
+from genrestore.ui import begin, findings, picker, sample, settings, train, watch
 from genrestore.ui.access import Access, loopback
 
 HERE = Access(anyone=True, local=True)
@@ -191,12 +192,13 @@ def test_every_question_and_handler_refuses_who_may_not_train(home: Path) -> Non
     for question in (watch.look, watch.picture, watch.order, watch.weight, train.presets):
         assert "off" in watch.guarded(access, question)({}, profile("bob"), asked())["problem"]
     page = train.Page(access, {})
-    given = {"taken": 2, "named": 2, "prefilled": 2, "suggested": 3, "examined": 1, "judged": 2, "previewed": 2}
+    given = {"taken": 3, "named": 3, "prefilled": 2, "suggested": 3, "examined": 1, "judged": 2, "previewed": 2}
+    given |= {"timed": 3, "measured": 2, "retimed": 3}
     for name, count in {**given, "begun": 4, "opened": 1}.items():
         with pytest.warns(UserWarning, match="Training is off"):
             answer = getattr(page, name)(profile("bob"), asked(), *[None] * count)
             if isinstance(answer, Iterator):
-                assert list(answer) == []
+                assert list(answer) == [gr.skip()]
     handlers = {name for name in vars(train.Page) if not name.startswith("_")}
     assert handlers == {*given, "begun", "opened", "entered"}
 
@@ -211,13 +213,14 @@ def test_a_server_function_knows_its_visitor(home: Path) -> None:
 
 
 def test_a_folder_is_taken_at_this_computer_only(address: str, tmp_path: Path) -> None:
-    assert "this computer only" in fire(address, "train-folder", "/etc", None, Host="evil.example")
+    assert "this computer only" in fire(address, "train-folder", "/etc", None, None, Host="evil.example")
     _, public = served(Access(anyone=True))
     assert not [event for event in public.fns.values() if getattr(event.fn, "__name__", "") == "named"]
     assert "train-folder" not in [block.elem_id for block in public.blocks.values()]
     with pytest.warns(UserWarning, match="at that computer only"):
-        train.Page(Access(anyone=True), {}).named(None, asked(), str(tmp_path), ("", PRESET))
-    assert train.Page(HERE, {}).named(None, asked(), f" {tmp_path}/. ", ("", PRESET)) == (str(tmp_path), PRESET)
+        train.Page(Access(anyone=True), {}).named(None, asked(), str(tmp_path), ("", PRESET), None)
+    found, _ = train.Page(HERE, {}).named(None, asked(), f" {tmp_path}/. ", ("", PRESET), None)
+    assert found == (str(tmp_path), PRESET)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +228,7 @@ def test_a_folder_is_taken_at_this_computer_only(address: str, tmp_path: Path) -
 )
 def test_only_uploads_are_taken(value: Any) -> None:
     with pytest.warns(UserWarning):
-        assert train.Page(Access(anyone=True), {}).taken(None, asked(), value, ("", PRESET)) == gr.skip()
+        assert train.Page(Access(anyone=True), {}).taken(None, asked(), value, ("", PRESET), None) == gr.skip()
 
 
 @pytest.mark.parametrize("name", ["../mine", "mine/", "/etc", "", ".", None, 3, ["mine"], {"run": "mine"}])
@@ -252,6 +255,11 @@ def test_a_long_log_is_sent_thinned_and_then_only_what_is_new(home: Path) -> Non
     assert len(steps) <= watch.POINTS and steps == sorted(steps) and steps[-1] == 50 * 99_999
     assert [line["event"] for line in first["lines"] if "event" in line] == ["Went back."]
     assert first["anew"]
+    assert first["how"]["code"] == "balanced"
+    remembered = watch._judged(run.folder, (run.folder / "recipe.json").stat().st_mtime_ns)
+    assert len(remembered.steps) <= watch.POINTS and remembered.steps[-1]["step"] > 49 * 100_000, (
+        "the log's end is missing"
+    )
     with (run.folder / "log.jsonl").open("a") as log:
         log.write('onds": 2, "losses": {"generator": NaN}}\n')
     second = watch.look({"run": "long", "from": first["from"]})["run"]
@@ -321,11 +329,12 @@ def test_what_is_left_out_decides_whether_training_can_begin(home: Path) -> None
     folder = pictures(home / "pets", count=60)
     (folder / "cat" / "bad.png").write_bytes(b"no picture")
     page, wanted = train.Page(HERE, {}), (str(folder), PRESET)
-    html, group, cancel = list(page.examined(None, asked(), wanted))[-1]
+    html, group, cancel, ready = list(page.examined(None, asked(), wanted))[-1]
     assert "bad.png" in html and "problem" not in html
     assert (group.choices, group.value, group.visible) == ([("Broken (1)", "broken")], ["broken"], True)
-    assert not cancel.visible
-    assert "class='verdict problem'" in list(page.judged(None, asked(), wanted, []))[-1]
+    assert ready and not cancel.visible
+    html, ready = list(page.judged(None, asked(), wanted, []))[-1]
+    assert "class='verdict problem'" in html and not ready
 
 
 def test_an_examination_ends_when_nobody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,8 +417,128 @@ def test_a_start_that_fails_leaves_nothing_behind(home: Path, monkeypatch: pytes
             begin.started(name, recipe, str(upload))
 
 
+def test_a_model_is_offered_once_its_pictures_mean_something(home: Path) -> None:
+    """A weight is written from the first checkpoint on; a net of a few steps would only spoil what a visitor brings."""
+    for task, weight in (("upscale", "span-x4"), ("sample", "vae-clothing"), ("inpaint", "residual-fill")):
+        run = made_up(home, task, "training", weight=weight, step=picker.RIPE - 1, steps=9000)
+
+        def shown(task: str = task) -> list[str]:
+            models = sample.catalogue(None)["models"] if task == "sample" else None
+            return [one["name"] for one in models] if models else [name for _, name in picker.choices(task)]
+
+        assert task not in shown()
+        facts = watch.look({"run": task})["run"]
+        assert (facts["task"], facts["unripe"]) == (task, picker.RIPE)
+        with pytest.warns(UserWarning, match="only begun to learn"):
+            train.Page(HERE, {task: None}).opened(None, asked(), {"run": task})
+        run.tell(Status("stopped", step=picker.RIPE, steps=9000))
+        assert task in shown()
+        assert watch.look({"run": task})["run"]["unripe"] == 0
+        (run.folder / "status.json").unlink()
+        assert task in shown(), "a folder that was copied here is a model as any other"
+
+
+def test_how_a_run_goes_is_told_in_words_of_both_languages(home: Path) -> None:
+    for language, texts in watch.W.both().items():
+        for code, (_, sentence) in judge.SENTENCES.items():
+            names = {name for _, name, _, _ in Formatter().parse(sentence) if name}
+            said = {name for _, name, _, _ in Formatter().parse(texts[f"how_{code}"]) if name}
+            assert said == names, f"{language} {code}"
+    run = made_up(home, "falls", "training", log=60)
+    (run.folder / "log.jsonl").write_text(
+        "".join(json.dumps({"step": 50 * k, "losses": {"net": 2 - k / 60}}) + "\n" for k in range(60))
+    )
+    how = watch.look({"run": "falls"})["run"]["how"]
+    assert (how["code"], how["mood"]) == ("falling", "good") and how["values"]["now"] < 1.3
+    with (run.folder / "log.jsonl").open("a") as log:
+        log.writelines(json.dumps({"step": 3000 + 50 * k, "losses": {"net": 1 + k / 9}}) + "\n" for k in range(90))
+    assert watch.look({"run": "falls"})["run"]["how"]["code"] == "rising", "the older verdict is kept"
+
+
+@pytest.mark.parametrize("preset", names())
+def test_each_preset_says_what_it_makes_of_the_visitor_s_pictures(preset: str) -> None:
+    assert all(f"{kind}_{preset}" in train.W.pairs for kind in ("made", "about"))
+
+
+# ---- how long it will take ----
+
+
+def rehearsed(monkeypatch: pytest.MonkeyPatch, seconds: float = 600.0) -> list[TrainRecipe]:
+    """Let each measurement find so many seconds for the whole training; the recipes that were tried."""
+    tried: list[TrainRecipe] = []
+
+    def estimate(recipe: TrainRecipe, data: str, cancel: threading.Event | None = None) -> runs.Estimate:
+        tried.append(recipe)
+        return runs.Estimate(seconds, seconds / recipe.steps, recipe.steps)
+
+    monkeypatch.setattr(runs, "estimate", estimate)
+    return tried
+
+
+def test_the_time_is_told_before_and_follows_the_settings(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps and minutes only stretch what was measured; whatever changes a step itself must be measured anew."""
+    tried = rehearsed(monkeypatch)
+    page, wanted, usual = train.Page(HERE, {}), ("/pictures", PRESET), find(PRESET).recipe
+    text, pace = list(page.timed(None, asked(), True, wanted, [], *settings.values(usual)))[-1]
+    assert "about 10 min" in text and f"{usual.steps:,} steps of 30 ms" in text
+
+    def told(language: str = "en", **changes: Any) -> str:
+        fields = settings.values(dataclasses.replace(usual, **changes))
+        return page.retimed(None, asked(accept_language=language), pace, wanted, [], *fields)
+
+    assert "about 5 min" in told(steps=usual.steps // 2)
+    assert "ends after 4 min, when about 8,000 of 20,000" in told(minutes=4)
+    assert "about 10 min" in told(minutes=40)
+    assert "measured anew" in told(batch=usual.batch * 2) and "重新测算" in told("zh-CN", batch=1)
+    list(page.measured(None, asked(), wanted, ["grey"], *settings.values(dataclasses.replace(usual, minutes=1))))
+    assert tried[1].minutes == 0 and tried[1].leave_out == ("grey",)
+    assert page.retimed(None, asked(), train.UNKNOWN, wanted, [], *settings.values(usual)) == gr.skip()
+    unready = page.timed(None, asked(), False, wanted, [], *settings.values(usual))
+    assert list(unready) == [("", train.UNKNOWN)], "the time of other pictures"
+
+
+def test_nothing_is_measured_beside_a_training(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would slow that one down and be wrong itself."""
+    tried = rehearsed(monkeypatch)
+    made_up(home, "live", "training")
+    fields = settings.values(find(PRESET).recipe)
+    text, pace = list(train.Page(HERE, {}).measured(None, asked(), ("/pictures", PRESET), [], *fields))[-1]
+    assert "Another training is running" in text and pace == train.UNKNOWN and not tried
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name", "licence", "place", "sentence"),
+    [
+        (("", ""), "", None, "train-pictures", "Drop a folder"),
+        (("/x", ""), "", None, "train-presets", "Choose first"),
+        (("/x", PRESET), " ", "own", "train-name", "a name"),
+        (("/x", PRESET), "pets", "", "train-licence", "whose the pictures are"),
+    ],
+)
+def test_a_start_says_what_is_missing_and_goes_there(
+    home: Path, wanted: begin.Wanted, name: str, licence: str | None, place: str, sentence: str
+) -> None:
+    with pytest.warns(UserWarning, match=sentence):
+        changes = list(train.Page(HERE, {}).begun(None, asked(), wanted, name, licence, []))
+    assert len(changes) == 1
+    changed = dict(zip(train.OUTPUTS, changes[0], strict=True))
+    assert changed.pop("focus")["to"] == place
+    assert all(value == gr.skip() for value in changed.values())
+    assert place in [block.elem_id for block in ui.build(HERE).blocks.values()]
+
+
+def test_pictures_are_the_visitor_s_own_unless_something_else_is_said(home: Path) -> None:
+    page = train.Page(HERE, {})
+    named = lambda text, licence: page.named(None, asked(), text, ("", PRESET), licence)[1]  # noqa: E731
+    assert named("/pictures", None) == named("/pictures", "own") == "own"
+    assert named("/pictures", "MIT") == named("torchvision:CIFAR10@/data", "MIT") == "MIT"
+    assert named("torchvision:CIFAR10@/data", "own") is None, "others made that set"
+    dropdown: Any = next(block for block in ui.build(HERE).blocks.values() if block.elem_id == "train-licence")
+    assert dropdown.value == "own" and dropdown.choices[0][1] == "own"
+
+
 def test_a_picker_keeps_what_was_chosen_while_it_is_there(home: Path) -> None:
-    run = made_up(home, "mine", "done", weight="span-x4")
+    run = made_up(home, "mine", "done", weight="span-x4", step=picker.RIPE)
     labels = {name: label for label, name in picker.choices("upscale")}
     assert labels["mine"].endswith("(mine)") and labels["span-x4"].endswith("(span-x4)")  # they share a title
     assert picker.refreshed("upscale", "mine").value == "mine"
@@ -477,6 +606,18 @@ def uploads(place: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (place / "files").rglob("*.zip")}
 
 
+def test_train_with_nothing_chosen_says_what_is_missing_and_goes_there(tab: Tab) -> None:
+    """It did nothing, since the first look at no pictures had emptied what the button sends."""
+    page = tab.page
+    page.locator("#train-presets input").first.wait_for(timeout=SLOW)
+    for _ in range(2):
+        page.locator("#train-go").click()
+        page.wait_for_function("() => document.querySelector('#train-pictures').contains(document.activeElement)")
+        assert "Drop a folder of pictures first" in tab.warned()
+    assert page.locator("#train-go").inner_text() == "Train"
+    assert page.problems == []
+
+
 def test_a_chosen_folder_arrives_with_its_sub_folders(tab: Tab, place: Path, tmp_path: Path) -> None:
     folder = pictures(tmp_path / "pets")
     (folder / "cat" / "captions.csv").write_text("file_name,text\n000.png,a cat\n")
@@ -526,17 +667,21 @@ def test_a_training_from_the_folder_to_the_other_tab(
     page.keyboard.press("Enter")
     tab.choose(PRESET)
     page.locator("#train-report .report").wait_for(timeout=SLOW)
-    assert tab.field("name").input_value() == f"{PRESET}-pets"
-    tab.field("name").fill("pets")
+    page.wait_for_function(
+        f"() => document.querySelector('#train-name input, #train-name textarea').value === '{PRESET}-pets'"
+    )
+    page.locator("#train-time").get_by_text("It will take about").wait_for(timeout=SLOW)
+    page.locator("#train-advanced > button").click()
     tab.field("steps").fill("4")
     tab.field("batch").fill("4")
+    page.locator("#train-time").get_by_text("measured anew").wait_for()
+    tab.field("name").fill("")
     page.locator("#train-go").click()
-    assert "licence" in tab.warned()
-    kept = [tab.field(name).input_value() for name in ("name", "steps", "batch")]
-    assert kept == ["pets", "4", "4"], "what was filled in was lost"
-
-    tab.field("licence").fill("own")
-    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.querySelector('#train-name').contains(document.activeElement)")
+    page.keyboard.type("pets")
+    assert "name" in tab.warned()
+    kept = [tab.field(name).input_value() for name in ("steps", "batch", "licence")]
+    assert kept == ["4", "4", "They are mine"], "what was filled in was lost"
     page.locator("#train-go").click()
     tab.panel.locator(".run[data-state=done]").wait_for(timeout=SLOW)
     assert tab.panel.locator(".name").inner_text() == "pets"
@@ -549,6 +694,9 @@ def test_a_training_from_the_folder_to_the_other_tab(
     weight = place / "home" / "runs" / "pets" / "model.safetensors"
     assert Path(waiting.value.path()).read_bytes() == weight.read_bytes()
 
+    assert not tab.panel.get_by_role("button", name="Open in Sample").is_visible(), "four steps make no model"
+    tab.panel.get_by_text("from step 1,000 on").wait_for()
+    Run(weight.parent).tell(Status("done", step=picker.RIPE, steps=picker.RIPE))
     tab.press("Open in Sample")
     page.wait_for_function("() => document.querySelector('#live .model').value === 'pets'")
     page.locator("#live canvas.picture[data-state*='\"pets\"']").wait_for(timeout=SLOW)
@@ -631,7 +779,7 @@ def test_a_model_trained_meanwhile_is_in_the_other_pickers(tab: Tab, place: Path
     tab.page.locator("#upscale-settings button, #tab-upscale .label-wrap").first.click()
     chosen = tab.page.locator("#upscale-model input")
     chosen.wait_for()
-    run = made_up(place / "home", "enlarger", "done", weight="span-x4")
+    run = made_up(place / "home", "enlarger", "done", weight="span-x4", step=picker.RIPE)
     tab.open("Train")
     tab.press("Open in Upscale")
     tab.page.wait_for_function("() => document.querySelector('#upscale-model input').value.includes('enlarger')")

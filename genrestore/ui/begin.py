@@ -27,8 +27,27 @@ W = Words(
     {
         "no_pictures": ("Drop a folder of pictures first, or choose files.", "请先拖入图片文件夹或选择文件。"),
         "no_model": ("Choose first what the pictures shall become.", "请先选择要训练的模型。"),
+        "no_name": (
+            "Give the model a name, under which the other tabs show it.",
+            "请为模型命名，其他标签页将以此名称显示。",
+        ),
+        "no_licence": (
+            "Say whose the pictures are: choose “They are mine”, or the licence under which you have them.",
+            "请说明图片的许可：选择“我自己的图片”，或您取得图片时的许可。",
+        ),
     },
 )
+
+
+def missing(wanted: Wanted, name: str, licence: str | None) -> tuple[str, str]:
+    """What a start lacks: (the element where to give it, the word that says so), or two empty texts."""
+    needs = {
+        "train-pictures": (wanted[0], "no_pictures"),
+        "train-presets": (wanted[1], "no_model"),
+        "train-name": (name.strip(), "no_name"),
+        "train-licence": ((licence or "").strip(), "no_licence"),
+    }
+    return next(((place, word) for place, (given, word) in needs.items() if not given), ("", ""))
 
 
 class Examination(jobs.Job):
@@ -49,6 +68,19 @@ class Examination(jobs.Job):
         self.found = doctor.examine(reference, recipe, progress=self.report, cancel=self.cancel)
 
 
+class Rehearsal(jobs.Job):
+    """A few steps of a training, measured in a process of their own."""
+
+    def __init__(self, recipe: TrainRecipe, reference: str) -> None:
+        super().__init__(threading.Event())
+        self.recipe = recipe
+        self.reference = reference
+        self.found: runs.Estimate | None = None
+
+    def work(self) -> None:
+        self.found = runs.estimate(self.recipe, self.reference, self.cancel)
+
+
 def recipe(
     wanted: Wanted, leave_out: Sequence[str], fields: Sequence[Any], request: gr.Request | None, **more: Any
 ) -> TrainRecipe:
@@ -59,9 +91,9 @@ def recipe(
     """
     from genrestore.models import find
 
-    for part, missing in zip(wanted, ("no_pictures", "no_model"), strict=True):
+    for part, word in zip(wanted, ("no_pictures", "no_model"), strict=True):
         if not part:
-            raise TrainingError(W.text(missing, request))
+            raise TrainingError(W.text(word, request))
     preset = find(wanted[1])
     asked = settings.recipe(preset.recipe, fields, leave_out=tuple(leave_out), **more)
     for step in asked.augment:

@@ -13,8 +13,8 @@ import numpy as np
 import genrestore
 from genrestore import image
 from genrestore.errors import SettingError
+from genrestore.ui import focus, picker
 from genrestore.ui import job as jobs
-from genrestore.ui import picker
 from genrestore.ui.compare import Compare
 from genrestore.ui.mask_editor import MaskEditor
 from genrestore.ui.shown import shown
@@ -55,6 +55,11 @@ W = Words(
             "Nothing is marked yet: paint over what should go, then press Repair.",
             "尚未标记任何区域：请先涂抹要去除的部分，再点“修复”。",
         ),
+        "much": (
+            "{share} % of the picture is marked, and all of it would be made up. If that is meant, press Repair once more; "
+            "if the rest should go, press Invert.",
+            "已标记图片的 {share}%，这些区域都会重新生成。若确实如此，请再点一次“修复”；若要去除的是其余部分，请点“反选”。",
+        ),
         "starting": ("Starting …", "正在开始…"),
         "running": ("{percent} %", "{percent} %"),
         "writing": ("Writing the file …", "正在写入文件…"),
@@ -76,7 +81,7 @@ W = Words(
     },
 )
 
-OUTPUTS = ("status", "go", "stop", "stage", "line", "download", "again", "result")
+OUTPUTS = ("status", "go", "stop", "stage", "line", "download", "again", "result", "sure")
 
 
 class Job(jobs.Job):
@@ -130,8 +135,11 @@ def _idle() -> dict[str, Any]:
 
 
 @shown
-def run(value: dict[str, Any] | None, model: str, strategy: str, kind: str, request: gr.Request) -> Iterator[list[Any]]:
-    """Repair what is painted, and tell how far it is.
+def run(
+    value: dict[str, Any] | None, model: str, strategy: str, kind: str, sure: bool, request: gr.Request
+) -> Iterator[list[Any]]:
+    """Repair what is painted, and tell how far it is. Where that is most of the picture and the visitor has not been asked
+    whether it is meant, so that he is not `sure`, ask.
 
     Gradio closes this generator when Cancel is pressed and when the visitor leaves; the job is stopped then.
     """
@@ -143,6 +151,10 @@ def run(value: dict[str, Any] | None, model: str, strategy: str, kind: str, requ
     picture, mask = MaskEditor.read(value)
     if not mask.any():
         gr.Warning(W.text("no_mask", request), title="")
+        return
+    if 0.5 < mask.mean() < 1 and not sure:  # the task says what is wrong with all of it
+        gr.Warning(W.text("much", request, share=round(100 * mask.mean())), title="")
+        yield _change(sure=True)
         return
     job = Job(MaskEditor.file(value), picture, mask, FORMATS[kind], model=_model(model), strategy=strategy)
     yield _change(go=gr.Button(visible=False), stop=gr.Button(visible=True), status=_progress(0.0, request))
@@ -169,6 +181,19 @@ def run(value: dict[str, Any] | None, model: str, strategy: str, kind: str, requ
 def stopped() -> list[Any]:
     """Cancel was pressed."""
     return _change(**_idle())
+
+
+def fresh() -> list[Any]:
+    """Another picture was opened: what belongs to the one before goes, and its repair is cancelled by the event itself."""
+    gone = {"line": gr.Markdown(visible=False), "download": gr.DownloadButton(value=None, visible=False)}
+    return _change(
+        stage=gr.update(value=None, visible="hidden"),
+        again=gr.Button(visible=False),
+        result=None,
+        sure=False,
+        **gone,
+        **_idle(),
+    )
 
 
 def onward(result: str | None) -> Any:
@@ -212,6 +237,7 @@ def _line(job: Job, seconds: float, request: gr.Request) -> str:
 
 def build() -> gr.Dropdown:
     """Lay out the tab inside the gr.Tab that is open; returns its list of models."""
+    focus.keep()
     editor = MaskEditor(elem_id=EDITOR, label=W("editor"), examples=jobs.EXAMPLES)
     with gr.Row(equal_height=True):
         go = gr.Button(W("go"), variant="primary", elem_id="inpaint-go")
@@ -230,22 +256,24 @@ def build() -> gr.Dropdown:
             info=W("format_hint"),
             elem_id="inpaint-format",
         )
-    stage = Compare(label=W("result"), elem_id="inpaint-result")
-    stage.visible = "hidden"
-    line = gr.Markdown(visible=False, elem_id="inpaint-line")
-    with gr.Row():
-        download = gr.DownloadButton(visible=False, elem_id="inpaint-download")
-        again = gr.Button(W("onward"), visible=False, elem_id="inpaint-onward")
-    result = gr.State(None)
+    with gr.Column(elem_classes="of-picture"):
+        stage = Compare(label=W("result"), elem_id="inpaint-result")
+        stage.visible = "hidden"
+        line = gr.Markdown(visible=False, elem_id="inpaint-line")
+        with gr.Row():
+            download = gr.DownloadButton(visible=False, elem_id="inpaint-download")
+            again = gr.Button(W("onward"), visible=False, elem_id="inpaint-onward")
+    result, sure = gr.State(None), gr.State(False)
 
     parts = {
         "status": status, "go": go, "stop": stop,
-        "stage": stage, "line": line, "download": download, "again": again, "result": result,
+        "stage": stage, "line": line, "download": download, "again": again, "result": result, "sure": sure,
     }  # fmt: skip
     outputs = [parts[name] for name in OUTPUTS]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    running = go.click(run, [editor, model, strategy, kind], outputs, js=MaskEditor.latest(EDITOR), **quiet)
+    running = go.click(run, [editor, model, strategy, kind, sure], outputs, js=MaskEditor.latest(EDITOR), **quiet)
     stop.click(stopped, None, outputs, cancels=[running], queue=False, **quiet)
+    editor.upload(fresh, None, outputs, cancels=[running], queue=False, **quiet)
     line.change(None, None, None, js=SHOW, **quiet)
     again.click(onward, result, editor, **quiet)
     return model

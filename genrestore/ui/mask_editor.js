@@ -11,7 +11,7 @@ const DETAIL = 16e6; // most pixels of the large copy, drawn when zoomed in
 const CLOSEST = 32; // screen pixels for one pixel of the picture
 const BLOCKS = 3; // from here on pixels are drawn as squares
 const NOTCH = 1.25; // zoom of one press of a button, growth of the brush of one press of a bracket
-const MARGIN = 48; // CSS pixels that may be seen beyond the picture's border
+const MARGIN = 48; // CSS pixels of the stage beyond a picture that is smaller than it
 const STRIDE = 10; // CSS pixels that an arrow key moves the crosshair
 const BRUSH = 0.06; // first brush size, as a part of the longer side
 const WIDEST_BRUSH = 0.4; // the same for the largest one
@@ -19,6 +19,8 @@ const WIDEST_SPREAD = 200; // pixels that a mask grows or shrinks by in one step
 const UNDO_BYTES = 48 * 2 ** 20;
 const STRIP = 256; // rows of a mask file that are decoded at a time
 const WAIT = 200; // ms without painting before the value is told
+const PEN = 1000; // ms after a pen was last near in which fingers are taken for its hand
+const SURE = ["image/jpeg", "image/png", "image/gif", "image/bmp"]; // shown before the server has said how they lie
 const INSIDE = 0x802d2dff; // colour of what is painted, as the bytes alpha, blue, green, red
 const BORDER = 0xffffffff; // the same for its outermost screen pixels
 
@@ -327,64 +329,45 @@ function dataUrl(blob) {
   });
 }
 
-// Calls visit(data, start) for the RGBA samples of one strip after the other: a large picture takes little memory.
-function readStrips(bitmap, visit) {
-  const canvas = new OffscreenCanvas(bitmap.width, Math.min(STRIP, bitmap.height));
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  for (let top = 0; top < bitmap.height; top += STRIP) {
-    const height = Math.min(STRIP, bitmap.height - top);
-    context.clearRect(0, 0, bitmap.width, STRIP);
-    context.drawImage(bitmap, 0, top, bitmap.width, height, 0, 0, bitmap.width, height);
-    visit(context.getImageData(0, 0, bitmap.width, height).data, top * bitmap.width);
-  }
-}
-
-// A mask file's pixels, 1 = painted: what is at least half as bright as white or, where alpha differs from place to
-// place, at least half opaque. `image.load_mask` reads masks by the same rule.
-async function readMask(file) {
-  const bitmap = await createImageBitmap(file, { premultiplyAlpha: "none", colorSpaceConversion: "none" });
-  const [width, height] = [bitmap.width, bitmap.height];
-  const bright = new Uint8Array(width * height);
-  const opaque = new Uint8Array(width * height);
-  let alpha = null; // of the first pixel
-  let layered = false;
-  readStrips(bitmap, (data, start) => {
-    alpha ??= data[3];
-    for (let i = 0, at = start; i < data.length; i += 4, at++) {
-      bright[at] = 2 * (data[i] + data[i + 1] + data[i + 2]) >= 3 * 255 ? 1 : 0;
-      opaque[at] = 2 * data[i + 3] >= 255 ? 1 : 0;
-      if (data[i + 3] !== alpha) layered = true;
-    }
-  });
-  bitmap.close();
-  return { width, height, bits: layered ? opaque : bright };
-}
-
-// The same mask at another size.
-function resized({ width, height, bits }, toWidth, toHeight) {
-  if (width === toWidth && height === toHeight) return bits;
-  const result = new Uint8Array(toWidth * toHeight);
-  for (let y = 0, at = 0; y < toHeight; y++) {
-    const row = Math.floor((y * height) / toHeight) * width;
-    for (let x = 0; x < toWidth; x++, at++) result[at] = bits[row + Math.floor((x * width) / toWidth)];
-  }
-  return result;
+// The server reads mask files, so that the page takes one as the command line does; it answers with a PNG of the picture's
+// size and two colours.
+function startMask(file) {
+  const before = opening;
+  opening = before.then(() => loadMask(file));
 }
 
 async function loadMask(file) {
-  if (!picture || !file) return;
-  let read;
+  const mine = picture;
+  if (!mine?.file) return;
+  complain("");
+  veil(words.sending);
   try {
-    read = await readMask(file);
-  } catch {
-    return complain(words.mask_unreadable);
+    const answer = await server.mask({ picture: mine.file, mask: await send(file, file.name) });
+    if (answer.problem) throw new Error(answer.problem);
+    const bits = await readBits(answer.url);
+    if (mine === picture) edit(words.mask_loaded, () => mask.replace(bits));
+  } catch (problem) {
+    if (mine === picture) complain(problem.message);
+  } finally {
+    veil("");
   }
-  const skew = Math.abs(read.width * picture.height - read.height * picture.width);
-  if (skew > Math.max(picture.width, picture.height, read.width, read.height)) {
-    const sizes = { w: read.width, h: read.height, pw: picture.width, ph: picture.height };
-    return complain(say(words.mask_misfit, sizes));
+}
+
+// 1 where a picture of black and white is white. Strips of it are looked at, so that a large one takes little memory.
+async function readBits(url) {
+  const bitmap = await createImageBitmap(await (await fetch(url)).blob());
+  const { width, height } = bitmap;
+  const bits = new Uint8Array(width * height);
+  const canvas = new OffscreenCanvas(width, Math.min(STRIP, height));
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  for (let top = 0; top < height; top += STRIP) {
+    const rows = Math.min(STRIP, height - top);
+    context.drawImage(bitmap, 0, top, width, rows, 0, 0, width, rows);
+    const { data } = context.getImageData(0, 0, width, rows);
+    for (let i = 0, at = top * width; i < data.length; i += 4, at++) bits[at] = data[i] >> 7;
   }
-  edit(words.mask_loaded, () => mask.replace(resized(read, picture.width, picture.height)));
+  bitmap.close();
+  return bits;
 }
 
 async function saveMask() {
@@ -432,6 +415,7 @@ async function send(blob, name) {
 function put(decoded, name) {
   picture = { ...decoded, name, file: null };
   mask = new Mask(picture.width, picture.height);
+  root.classList.add("unsent");
   setState("ready");
   setBrush(BRUSH * Math.max(picture.width, picture.height));
   cross = null;
@@ -440,36 +424,44 @@ function put(decoded, name) {
   return picture;
 }
 
-// Shows a picture and takes it to the server. `file` is what the server knows it by if it lies there already. A
+// Shows a picture and takes it to the server; meanwhile the editor is `unsent`, and what belongs to the one before is hidden. `file` is what the server knows it by if it lies there already. A
 // picture that the server refuses gives way to the one before.
 async function open(blob, name, file = null) {
   const number = ++opened;
   const before = { picture, mask };
   complain("");
   veil(words.opening);
-  let decoded = await decode(blob).catch(() => null);
-  if (number !== opened) return;
-  let mine = decoded && put(decoded, name);
+  const decoding = decode(blob).catch(() => null);
+  let mine = null;
+  const show = (decoded) => {
+    mine = put(decoded, name);
+    addSmall(mine);
+  };
   try {
-    if (mine) addSmall(mine);
+    const drawn = SURE.includes(blob.type) && (await decoding);
+    if (number !== opened) return;
+    if (drawn) show(drawn);
     veil(file ? "" : words.sending);
     const known = file ?? (await send(blob, name));
     const facts = await server.inspect(known);
     if (facts.problem) throw new Error(facts.problem);
-    if (mine) mine.file = known;
-    if (number !== opened) return;
-    if (mine?.width !== facts.width || mine?.height !== facts.height) {
-      decoded = await decodeOnServer(known, facts); // a format or an orientation that this browser does not know
-      if (number !== opened) return;
-      mine = put(decoded, name);
-      mine.file = known;
+    const right = (one) => facts.alike && one?.width === facts.width && one?.height === facts.height;
+    if (right(mine)) mine.file = known; // also where a newer one is shown by now, which may yet give way to this
+    else {
+      const decoded = await decoding;
+      const upright = right(decoded) ? decoded : await decodeOnServer(known, facts);
+      if (number === opened) show(upright);
+      if (mine) mine.file = known;
     }
+    if (number !== opened) return;
+    root.classList.remove("unsent");
     announce(say(words.opened, { w: mine.width, h: mine.height }));
     publish();
     trigger("upload");
   } catch (problem) {
     if (number !== opened) return;
     ({ picture, mask } = before);
+    root.classList.toggle("unsent", Boolean(picture && !picture.file));
     setState(picture ? "ready" : "start");
     if (picture) told();
     fit();
@@ -568,7 +560,7 @@ function take() {
 
 const toPicture = (point) => ({ x: (point.x - view.x) / view.scale, y: (point.y - view.y) / view.scale });
 const toStage = (point) => ({ x: point.x * view.scale + view.x, y: point.y * view.scale + view.y });
-const fitting = () => Math.min(stage.clientWidth / picture.width, stage.clientHeight / picture.height);
+const fitting = () => Math.min(1, stage.clientWidth / picture.width, stage.clientHeight / picture.height); // a small one as it is
 const closest = () => Math.max(fitting(), CLOSEST / devicePixelRatio);
 
 function fit() {
@@ -590,9 +582,10 @@ function panBy(dx, dy) {
   draw();
 }
 
-// Where a side of the picture may begin on the stage: in the middle if it is all in view, else hardly off the border.
+// Where a side of the picture may begin on the stage, whose middle stays on the picture: then zooming in keeps every point
+// under the pointer, be the picture smaller than the stage or larger.
 function held(start, length, room) {
-  return length <= room ? (room - length) / 2 : clamp(start, room - length - MARGIN, MARGIN);
+  return view.fitted ? (room - length) / 2 : clamp(start, room / 2 - length, room / 2);
 }
 
 let wanted = null; // what the next frame draws besides the marks: {photo, whole, box}, box a part of the mask or null
@@ -948,21 +941,31 @@ function holdSpace(on) {
 // ---- pointers ----
 
 const fingers = new Map(); // pointerId → point on the stage, of those that are down
+let penned = -Infinity; // when a pen was last on the stage or above it, in ms since the page was opened; never at first
 let hover = null; // where the mouse or pen is on the stage; null off it and for fingers
 let gesture = null; // "draw", "pan", "pinch", or "rest": until all fingers are up
 
 const panning = () => gesture === "pan" || space || tool === "move";
 
+// Where the page is zoomed or scaled by CSS, a pixel of the stage is not one of the pointer's.
 function place(event) {
-  const { left, top } = stage.getBoundingClientRect();
-  return { x: event.clientX - left - stage.clientLeft, y: event.clientY - top - stage.clientTop };
+  const { left, top, width, height } = stage.getBoundingClientRect();
+  const [across, down] = [stage.offsetWidth / width, stage.offsetHeight / height];
+  return { x: (event.clientX - left) * across - stage.clientLeft, y: (event.clientY - top) * down - stage.clientTop };
 }
 
 const onPanel = (event) => event.target.closest(".panel, .help");
 
+// A hand rests beside its pen: around the time of a pen, touches are none, and from then on fingers only move the picture.
 function onDown(event) {
   if (root.dataset.state !== "ready" || onPanel(event)) return;
   event.preventDefault();
+  const touch = event.pointerType === "touch";
+  if (event.pointerType === "pen") {
+    if (fingers.size) abort();
+    fingers.clear();
+    penned = Infinity;
+  } else if (touch && event.timeStamp < penned + PEN) return;
   root.classList.add("by-pointer");
   stage.focus({ preventScroll: true });
   stage.setPointerCapture(event.pointerId);
@@ -971,7 +974,7 @@ function onDown(event) {
   if (fingers.size > 1) {
     abort(); // what the first of two fingers painted was no stroke
     gesture = fingers.size === 2 ? "pinch" : "rest";
-  } else if (event.button === 1 || panning()) {
+  } else if (event.button === 1 || panning() || (touch && penned > 0)) {
     gesture = "pan";
     root.classList.add("panning");
   } else {
@@ -990,6 +993,8 @@ function onMove(event) {
   if (!picture) return;
   const point = place(event);
   const old = fingers.get(event.pointerId);
+  if (event.pointerType === "touch" && !old) return; // the hand beside a pen
+  if (event.pointerType === "pen" && !old) penned = event.timeStamp;
   hover = event.pointerType === "touch" ? null : point;
   if (hover && cross && !shape && (event.movementX || event.movementY)) dropCross();
   if (!old) return drawMarks();
@@ -1017,6 +1022,7 @@ function pinch(moving, point) {
 
 function onUp(event) {
   if (!fingers.delete(event.pointerId)) return;
+  if (event.pointerType === "pen") penned = event.timeStamp;
   if (gesture === "draw" && shape) event.type === "pointerup" ? finish() : abort();
   gesture = fingers.size ? "rest" : null;
   root.classList.remove("panning");
@@ -1035,7 +1041,7 @@ function onWheel(event) {
 
 // ---- files from outside ----
 
-const isPicture = (file) => /^image\//.test(file.type) || /\.(tiff?|heic|avif|bmp|webp|png|jpe?g)$/i.test(file.name);
+const isPicture = (file) => /^image\//.test(file.type) || /\.(tiff?|hei[cf]|avif|jxl|bmp|webp|gif|png|jpe?g)$/i.test(file.name);
 
 function takeFiles(files) {
   const file = [...files].find(isPicture) ?? files[0];
@@ -1068,6 +1074,7 @@ function setState(state) {
   root.classList.toggle("empty", !picture);
   stage.tabIndex = state === "ready" ? 0 : -1;
   stage.style.aspectRatio = state === "ready" && picture ? `${picture.width} / ${picture.height}` : "";
+  stage.style.setProperty("--room", picture ? `${picture.height + 2 * MARGIN}px` : ""); // a small one needs no more
 }
 
 function told() {
@@ -1182,7 +1189,7 @@ for (const node of element.querySelectorAll("[data-do]")) node.addEventListener(
 for (const node of element.querySelectorAll("[data-tool]")) {
   node.addEventListener("click", () => setTool(node.dataset.tool));
 }
-for (const [query, take] of [[".photo-file", (file) => start(file, file.name)], [".mask-file", loadMask]]) {
+for (const [query, take] of [[".photo-file", (file) => start(file, file.name)], [".mask-file", startMask]]) {
   find(query).addEventListener("change", (event) => {
     const file = event.target.files[0];
     if (file) take(file);

@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from genrestore import image
 from genrestore.errors import GenrestoreError, ImageError, MaskError
-from genrestore.ui import words
+from genrestore.ui import upright, words
 
 PREVIEW = 1600  # pixels a side of what the browser gets of a picture that it cannot draw itself
 MASK_BYTES = 24 * 2**20  # of the PNG; one bit a pixel, as the editor writes it, needs 12 MB for 100 megapixels of noise
@@ -78,14 +78,6 @@ W = words.Words(
         "grown": ("Grown", "已扩大"),
         "shrunk": ("Shrunk", "已缩小"),
         "mask_loaded": ("Mask loaded", "已载入遮罩"),
-        "mask_unreadable": (
-            "This file is not a picture that the browser can read; load the mask as PNG.",
-            "浏览器无法读取该文件，请使用 PNG 格式的遮罩。",
-        ),
-        "mask_misfit": (
-            "The mask is {w} × {h}, the picture {pw} × {ph}; load a mask of the picture's size or proportions.",
-            "遮罩为 {w} × {h}，图片为 {pw} × {ph}，请载入尺寸或比例相同的遮罩。",
-        ),
         "not_sent": (
             "The file did not reach the server; it may be too large, or the connection broke.",
             "文件未能上传，可能过大或连接中断。",
@@ -110,7 +102,10 @@ W = words.Words(
         "help_paste": ("Open a picture from the clipboard", "打开剪贴板中的图片"),
         "help_right": ("Right button or Alt erases", "右键或按住 Alt 擦除"),
         "help_space": ("Hold Space and drag to move, wheel to zoom", "按住空格拖动可移动，滚轮缩放"),
-        "help_fingers": ("One finger paints, two move and zoom", "单指绘制，双指移动和缩放"),
+        "help_fingers": (
+            "One finger paints, two move and zoom; beside a pen they only move",
+            "单指绘制，双指移动和缩放；使用触控笔时手指只移动图片",
+        ),
     },
 )
 
@@ -120,7 +115,8 @@ class MaskEditor:
 
     The value is {"file": a Gradio file, "mask": data URL, "w": width, "h": height}, or None while there is no picture.
     A handler may return `MaskEditor.value(path)` to open another picture in it. An event that must see the last stroke
-    takes `js=MaskEditor.latest(elem_id)` and the editor as its first input.
+    takes `js=MaskEditor.latest(elem_id)` and the editor as its first input. Another picture sets off `upload` once the
+    server has it; until then it is shown already, so what belongs to the one before and has the class "of-picture" is hidden.
 
     Not a subclass of gr.HTML, because Gradio writes a .pyi file beside every subclass that it meets.
     """
@@ -136,7 +132,7 @@ class MaskEditor:
             css_template=_beside("css"),
             js_on_load=_beside("js"),
             apply_default_css=False,
-            server_functions=[inspect, preview],
+            server_functions=[inspect, preview, mask],
             words=W.both(),
         )
 
@@ -173,16 +169,17 @@ class MaskEditor:
 
 
 def inspect(file: object) -> dict[str, Any]:
-    """For the editor: the picture's size as the server sees it, or why it cannot be used."""
+    """For the editor: the size of the picture as the server reads it, and whether browsers do the same; or what is wrong."""
     try:
-        picture = image.load(_uploaded(file))
+        path = _uploaded(file)
+        picture = image.load(path)
     except GenrestoreError as problem:
         return {"problem": str(problem)}
-    return {"width": picture.width, "height": picture.height}
+    return {"width": picture.width, "height": picture.height, "alike": upright.alike(path)}
 
 
 def preview(file: object) -> dict[str, Any]:
-    """For the editor: a small copy of a picture that the browser cannot draw, such as a TIFF."""
+    """For the editor: a small copy of a picture that the browser cannot draw, such as a TIFF, or may not turn."""
     try:
         picture = image.load(_uploaded(file))
     except GenrestoreError as problem:
@@ -192,6 +189,19 @@ def preview(file: object) -> dict[str, Any]:
     data = io.BytesIO()
     small.save(data, "JPEG", quality=92)
     return {"url": "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode("ascii")}
+
+
+def mask(files: object) -> dict[str, Any]:
+    """For the editor: a mask's file as `image.load_mask` reads it, a PNG of one bit a pixel; or why it cannot be used."""
+    entries = _entries(files)
+    try:
+        picture = image.load(_uploaded(entries.get("picture")))
+        marked = image.load_mask(_uploaded(entries.get("mask")), (picture.width, picture.height))
+    except GenrestoreError as problem:
+        return {"problem": str(problem)}
+    data = io.BytesIO()
+    Image.fromarray(marked).save(data, "PNG")
+    return {"url": HEADER + base64.b64encode(data.getvalue()).decode("ascii")}
 
 
 def _entries(value: object) -> dict[str, Any]:

@@ -5,16 +5,32 @@ from typing import Any
 import gradio as gr
 
 import genrestore
+from genrestore.card import Card, home
+from genrestore.runs import Run
 from genrestore.ui.words import Words
 
 AUTO = "auto"
+RIPE = 1000  # steps after which the pictures of a net begin to mean something
 
 W = Words("picker", {"model": ("Model", "模型"), "auto": ("Best available", "自动选择")})
 
 
+def ripe(card: Card) -> bool:
+    """Whether a model's pictures mean anything: not those of a training that has only begun, or ended soon."""
+    assert card.folder is not None
+    if card.folder.parent != home() / "runs" or not (card.folder / "status.json").exists():
+        return True
+    return Run(card.folder).status().step >= RIPE
+
+
+def offered(task: str) -> list[Card]:
+    """The models to `task` that the page offers; the others can still be named at the command line."""
+    return [card for card in genrestore.models(task) if ripe(card)]
+
+
 def choices(task: str) -> list[tuple[str, str]]:
     """(what is shown, name) of the models to `task`; a title that two of them share is told apart by their names."""
-    cards = genrestore.models(task)
+    cards = offered(task)
     titles = [card.title or card.name for card in cards]
     named = (
         title if titles.count(title) == 1 else f"{title} ({card.name})"

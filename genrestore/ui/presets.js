@@ -15,7 +15,8 @@ function card({ name, title, intended, size, steps }) {
   const input = make("input", { type: "radio", name: "preset", value: name });
   input.addEventListener("change", () => choose(name));
   const facts = say("facts", { name, size, steps: steps.toLocaleString() });
-  return make("label", {}, input, make("b", {}, title), make("span", { className: "about" }, intended), make("span", { className: "facts" }, facts));
+  const [made, about] = [words[`made_${name}`] ?? title, words[`about_${name}`] ?? intended];
+  return make("label", {}, input, make("b", {}, made), make("span", { className: "about" }, about), make("span", { className: "facts" }, facts));
 }
 
 function choose(name) {

@@ -25,6 +25,7 @@ import genrestore
 from genrestore import errors
 from genrestore.errors import GenrestoreError, SettingError
 from genrestore.recipe import RunRecipe
+from genrestore.ui import picker
 from genrestore.ui.words import Words
 
 SEEDS = 2**31  # first seed that does not exist
@@ -243,7 +244,7 @@ def _url(image: Image.Image, kind: str, **options: Any) -> str:
 @_answered
 def catalogue(_: Any) -> dict[str, Any]:
     """The models one can sample from."""
-    cards = genrestore.models("sample")
+    cards = picker.offered("sample")
     return {"models": [{"name": card.name, "title": card.title or card.name, "about": card.intended} for card in cards]}
 
 

@@ -11,12 +11,13 @@ from genrestore.errors import TrainingError
 from genrestore.recipe import OPTIMIZERS, PRECISIONS, SCHEDULES, TrainRecipe
 from genrestore.ui.words import Words
 
-MAIN = ("steps", "minutes", "batch", "holdout")
+MAIN = ("minutes",)
 ADVANCED = {
+    "course": ("steps", "batch", "holdout", "check"),
     "rate": ("optimizer", "lr", "schedule", "warmup", "clip", "ema"),
     "simple": ("weight_decay", "l1", "dropout"),
     "losses": ("loss", "beta", "beta_warmup", "r1"),
-    "end": ("patience", "until", "check"),
+    "end": ("patience", "until"),
     "computing": ("precision", "seed"),
     "pictures": ("augment",),
 }
@@ -36,10 +37,11 @@ USUAL = TrainRecipe()
 W = Words(
     "settings",
     {
+        "course": ("How much", "训练量"),
         "steps": ("Steps", "步数"),
         "steps_hint": ("Batches to learn from; more is better, and longer.", "训练的批次数，越多越好，也越久。"),
-        "minutes": ("Minutes", "分钟"),
-        "minutes_hint": ("Longest time to train; 0 is no limit.", "最长训练时间，0 为不限。"),
+        "minutes": ("Minutes at most", "最长训练时间（分钟）"),
+        "minutes_hint": ("It ends then with what it has learnt; 0 is no limit.", "到时即结束，并保留已学到的结果；0 为不限。"),
         "batch": ("Batch", "批大小"),
         "holdout": ("Kept aside", "留出比例"),
         "holdout_hint": (

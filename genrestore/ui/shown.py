@@ -4,7 +4,7 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from html import escape
 from typing import Any
 
@@ -31,17 +31,24 @@ W = words.Words(
 def shown(handler: Callable[..., Any]) -> Callable[..., Any]:
     """The handler for an event listener: when it fails, the visitor reads why and the outputs stay as they were.
 
-    Functions stay functions and generators stay generators, with the same signature. Gradio has no toasts for events
-    with `queue=False`; these must bring their own way to speak.
+    Functions stay functions and generators stay generators, with the same signature. Every generator of the page is
+    decorated: Gradio sets all outputs of one that ends before its first yield to None, which empties their labels and
+    values for good, so such a one yields a skip here. Gradio has no toasts for events with `queue=False`; these must
+    bring their own way to speak.
     """
     if inspect.isgeneratorfunction(handler):
 
         @functools.wraps(handler)
         def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            # Nothing is yielded after a failure: a page that gets a skip on the heels of the handler's last update
-            # may drop that update, and with it the button that was to come back.
-            with _told():
-                yield from handler(*args, **kwargs)
+            # A skip is yielded only where nothing came before it: a page that gets one on the heels of the handler's
+            # last update may drop that update, and with it the button that was to come back.
+            changed = False
+            with _told(), closing(handler(*args, **kwargs)) as changes:
+                for change in changes:
+                    changed = True
+                    yield change
+            if not changed:
+                yield gr.skip()
 
         return generator
 

@@ -4,7 +4,9 @@ Each handler and each server function first checks whether its visitor may train
 runs is `watch`, the fields of the recipe are `settings`.
 """
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,10 @@ import gradio as gr
 import genrestore
 from genrestore import image, runs
 from genrestore.card import TASKS
-from genrestore.errors import SettingError, TrainingError
-from genrestore.recipe import LICENCES, licence_named
+from genrestore.errors import GenrestoreError, SettingError, TrainingError
+from genrestore.recipe import LICENCES, TrainRecipe, licence_named
 from genrestore.sources import SUFFIXES
-from genrestore.ui import begin, findings, picker, settings, watch
+from genrestore.ui import begin, findings, focus, picker, settings, watch
 from genrestore.ui import job as jobs
 from genrestore.ui.access import Access
 from genrestore.ui.mask_editor import MaskEditor
@@ -25,6 +27,7 @@ from genrestore.ui.words import Words
 
 ARCHIVES = (".zip", ".npz", ".npy")
 UPLOAD = 2**32 - 1  # bytes of an upload where the page is for this computer only; what a zip can hold
+OWN = "own"  # of LICENCES: the pictures are the visitor's
 LEFT_OUT = ("broken",)  # kinds of flawed pictures that are left out unless the visitor wants them
 
 W = Words(
@@ -33,7 +36,7 @@ W = Words(
         "new": ("New training", "新的训练"),
         "step_pictures": ("1 · Pictures", "1 · 图片"),
         "step_model": ("2 · What they shall become", "2 · 训练什么"),
-        "step_name": ("3 · Name, licence, limits", "3 · 名称、许可与限度"),
+        "step_name": ("3 · Name, licence, time", "3 · 名称、许可与时间"),
         # the drop area
         "drop": ("Drop a folder of pictures here", "将图片文件夹拖到这里"),
         "kinds": (
@@ -85,14 +88,62 @@ W = Words(
         "upscale": ("To enlarge pictures", "放大图片"),
         "restore": ("To restore pictures", "复原图片"),
         "compress": ("To compress pictures", "压缩图片"),
+        # by the names of the presets: what they make of the visitor's pictures, and more about it
+        "made_dcgan-cifar10": ("A generator of pictures like yours, 32 × 32", "生成与您的图片相似的新图片（32×32）"),
+        "about_dcgan-cifar10": (
+            "Invents varied pictures in the manner of yours; sharp, but as small as thumbnails. Takes some thousand pictures.",
+            "按您图片的样子生成多样的新图片；清晰，但只有缩略图大小。约需数千张图片。",
+        ),
+        "made_vae-clothing": (
+            "Sliders that change pictures like yours, 64 × 64",
+            "用滑块变化与您的图片相似的图片（64×64）",
+        ),
+        "about_vae-clothing": (
+            "Each slider changes the picture smoothly; a little blurred. Best for things of one kind that lie alike.",
+            "每个滑块都能平滑地改变图片，略显模糊。适合同一类、摆放相近的物体。",
+        ),
+        "made_residual-fill": ("A repair net that knows your photos", "熟悉您照片的修复模型"),
+        "about_residual-fill": (
+            "Fills scratches, dust, writing and small objects in photos like yours.",
+            "填补同类照片中的划痕、灰尘、文字和小物体。",
+        ),
+        "made_span-x4": ("An enlarger that knows your photos, ×4", "熟悉您照片的 4 倍放大模型"),
+        "about_span-x4": (
+            "Makes photos like yours four times as wide and as high; it sharpens edges without inventing texture.",
+            "把同类照片的宽和高各放大到四倍；边缘更清晰，不凭空添加纹理。",
+        ),
         # the rest
         "name": ("Name of the model", "模型名称"),
         "name_hint": ("Under which you find it in the other tabs.", "在其他标签页中以此名称显示。"),
         "licence": ("Licence of the pictures", "图片的许可"),
         "licence_hint": (
-            "As their owner states it, own if they are yours; anything else as “other: its words”. The model's card tells it.",
-            "按图片所有者的声明填写，自己的图片选 own；其他写作“other: 内容”。会写入模型卡。",
+            "As their owner states it; what is not in the list as “other: its words”. The model's card tells it.",
+            "按图片所有者的声明选择；列表中没有的写作“other: 内容”。会写入模型卡。",
         ),
+        "own": ("They are mine", "我自己的图片"),
+        "public-domain": ("Public domain", "公有领域"),
+        "unknown": ("Not known", "不清楚"),
+        # how long it will take
+        "measuring": ("Measuring how long it will take: a few steps are tried …", "正在试跑几步，测算所需时间…"),
+        "takes": (
+            "It will take about {time} on this computer: {steps} steps of {each}.",
+            "在这台电脑上约需 {time}：共 {steps} 步，每步 {each}。",
+        ),
+        "takes_part": (
+            "It ends after {time}, when about {done} of {steps} steps are done.",
+            "将在 {time} 后结束，届时约完成 {steps} 步中的 {done} 步。",
+        ),
+        "stale": ("How long it will take must be measured anew.", "设置已更改，需要重新测算所需时间。"),
+        "occupied": (
+            "Another training is running. Once it has ended or is paused, it can be measured how long this one takes.",
+            "另一项训练正在进行。待其结束或暂停后，才能测算本次所需的时间。",
+        ),
+        "measure": ("How long will it take?", "需要多长时间？"),
+        "ms": ("{n} ms", "{n} 毫秒"),
+        "seconds": ("{n} s", "{n} 秒"),
+        "minutes": ("{n} min", "{n} 分钟"),
+        "hours": ("{h} h {n} min", "{h} 小时 {n} 分钟"),
+        "days": ("{d} days {h} h", "{d} 天 {h} 小时"),
         "advanced": ("Advanced", "高级设置"),
         "preview": ("Preview what the net will see", "预览训练所见"),
         "preview_hint": ("Left: your pictures; beside each: as they are trained on.", "左列为原图，右侧为训练时的样子。"),
@@ -101,7 +152,9 @@ W = Words(
     },
 )  # fmt: skip
 
-OUTPUTS = ("go", "status", "panel", "setup", "name", "suggested")  # of a start
+OUTPUTS = ("status", "panel", "setup", "name", "suggested", "focus")  # of a start
+Pace = tuple[str, float]  # a recipe whatever its length, and the seconds that one of its steps takes with all beside it
+UNKNOWN: Pace = ("", 0.0)
 
 
 # ---- handlers ----
@@ -120,19 +173,28 @@ class Page:
         return gr.Column(visible=self.access.allows(profile)), gr.Accordion(open=not training)
 
     @shown
-    def taken(self, profile: gr.OAuthProfile | None, request: gr.Request, value: object, wanted: begin.Wanted) -> Any:
-        """Pictures were uploaded: what is wanted now."""
+    def taken(
+        self,
+        profile: gr.OAuthProfile | None,
+        request: gr.Request,
+        value: object,
+        wanted: begin.Wanted,
+        licence: str | None,
+    ) -> Any:
+        """Pictures were uploaded: what is wanted now, and their licence, which is the visitor's own unless he says otherwise."""
         self.access.check(profile, request)
         path = MaskEditor.file(value)
         if path.suffix.lower() not in ARCHIVES:
             raise SettingError(
                 f"Pictures come as {', '.join(ARCHIVES)}, not as {path.name}; choose them in the Train tab."
             )
-        return str(path), wanted[1]
+        return (str(path), wanted[1]), licence or OWN
 
     @shown
-    def named(self, profile: gr.OAuthProfile | None, request: gr.Request, text: str, wanted: begin.Wanted) -> Any:
-        """A folder of this computer was named: what is wanted now."""
+    def named(
+        self, profile: gr.OAuthProfile | None, request: gr.Request, text: str, wanted: begin.Wanted, licence: str | None
+    ) -> Any:
+        """A folder of this computer was named: what is wanted now, and the licence; a set that others made is nobody's own."""
         self.access.check(profile, request)
         if not self.access.local:
             raise SettingError(
@@ -141,7 +203,9 @@ class Page:
         text = text.strip()
         if not text:
             raise TrainingError(begin.W.text("no_pictures", request))
-        return text if text.startswith("torchvision:") else str(Path(text).expanduser().resolve()), wanted[1]
+        if text.startswith("torchvision:"):
+            return (text, wanted[1]), None if licence == OWN else licence
+        return (str(Path(text).expanduser().resolve()), wanted[1]), licence or OWN
 
     @shown
     def prefilled(self, profile: gr.OAuthProfile | None, request: gr.Request, preset: str, wanted: begin.Wanted) -> Any:
@@ -157,12 +221,12 @@ class Page:
     ) -> Any:
         """Something else is wanted: a name for it, unless the visitor gave one."""
         self.access.check(profile, request)
-        now = _name(wanted)
+        now = _name(wanted) if wanted[0] else ""
         return now if name.strip() in ("", last) else name, now
 
     @shown
     def examined(self, profile: gr.OAuthProfile | None, request: gr.Request, wanted: begin.Wanted) -> Iterator[Any]:
-        """Something else is wanted: what the data doctor says of it, and how far it is."""
+        """Something else is wanted: what the data doctor says of it and whether it will do, and how far he is."""
         self.access.check(profile, request)
         if not all(wanted):
             return
@@ -170,13 +234,13 @@ class Page:
         try:
             for _ in job.follow():
                 bar = jobs.bar(job.fraction, W.text("examining", request))
-                yield bar, gr.CheckboxGroup(visible=False), gr.Button(visible=True)
+                yield bar, gr.CheckboxGroup(visible=False), gr.Button(visible=True), False
             assert job.found is not None
             kinds = findings.kinds(job.found, request)
             group = gr.CheckboxGroup(kinds, value=[k for _, k in kinds if k in LEFT_OUT], visible=bool(kinds))
-            yield findings.html(job.found, request), group, gr.Button(visible=False)
+            yield findings.html(job.found, request), group, gr.Button(visible=False), not job.found.problem
         except Exception:
-            yield "", gr.CheckboxGroup(visible=False), gr.Button(visible=False)
+            yield "", gr.CheckboxGroup(visible=False), gr.Button(visible=False), False
             raise
         finally:
             job.cancel.set()
@@ -192,9 +256,81 @@ class Page:
             for _ in job.follow():
                 yield gr.skip()
             assert job.found is not None
-            yield findings.html(job.found, request)
+            yield findings.html(job.found, request), not job.found.problem
         finally:
             job.cancel.set()
+
+    @shown
+    def timed(
+        self,
+        profile: gr.OAuthProfile | None,
+        request: gr.Request,
+        ready: bool,
+        wanted: begin.Wanted,
+        leave_out: list[str],
+        *fields: Any,
+    ) -> Iterator[Any]:
+        """The pictures will do: how long the training will take, from a few measured steps. Or others came: not yet known."""
+        self.access.check(profile, request)
+        if not ready:
+            yield "", UNKNOWN
+            return
+        yield from self._measured(wanted, leave_out, fields, request)
+
+    def _measured(
+        self, wanted: begin.Wanted, leave_out: list[str], fields: Sequence[Any], request: gr.Request
+    ) -> Iterator[Any]:
+        """What is told of the time, and the pace."""
+        recipe = begin.recipe(wanted, leave_out, fields, request)
+        if any(run.status().state in ("preparing", "training") for run in runs.every()):
+            yield _told(W.text("occupied", request)), UNKNOWN
+            return
+        job = begin.Rehearsal(dataclasses.replace(recipe, minutes=0.0), wanted[0])
+        try:
+            yield _told(W.text("measuring", request)), UNKNOWN
+            for _ in job.follow():
+                yield gr.skip()
+            assert job.found is not None
+            pace = _unhurried(recipe), job.found.seconds / job.found.steps
+            yield _told(_takes(recipe, pace, request)), pace
+        except Exception:
+            yield "", UNKNOWN
+            raise
+        finally:
+            job.cancel.set()
+
+    @shown
+    def measured(
+        self,
+        profile: gr.OAuthProfile | None,
+        request: gr.Request,
+        wanted: begin.Wanted,
+        leave_out: list[str],
+        *fields: Any,
+    ) -> Iterator[Any]:
+        """The visitor asks how long it will take."""
+        self.access.check(profile, request)
+        yield from self._measured(wanted, leave_out, fields, request)
+
+    @shown
+    def retimed(
+        self,
+        profile: gr.OAuthProfile | None,
+        request: gr.Request,
+        pace: Pace,
+        wanted: begin.Wanted,
+        leave_out: list[str],
+        *fields: Any,
+    ) -> Any:
+        """A setting changed: how long it will take now, or that it must be measured anew."""
+        self.access.check(profile, request)
+        if pace == UNKNOWN:
+            return gr.skip()
+        try:
+            recipe = begin.recipe(wanted, leave_out, fields, request)
+        except GenrestoreError:  # half typed; a start tells what is wrong
+            return ""
+        return _told(_takes(recipe, pace, request))
 
     @shown
     def previewed(
@@ -210,7 +346,7 @@ class Page:
         from genrestore import data
 
         recipe = begin.recipe(wanted, leave_out, fields, request)
-        return gr.Image(data.preview(data.read(wanted[0], recipe), recipe), visible=True)
+        return gr.Markdown(visible=True), gr.Image(data.preview(data.read(wanted[0], recipe), recipe), visible=True)
 
     @shown
     def begun(
@@ -223,10 +359,15 @@ class Page:
         leave_out: list[str],
         *fields: Any,
     ) -> Iterator[list[Any]]:
-        """Train was pressed: check everything, start the run, show it."""
+        """Train was pressed: say what is missing, or check everything, start the run, show it."""
         self.access.check(profile, request)
-        yield _change(go=gr.Button(interactive=False), status=gr.HTML(W.text("checking", request), visible=True))
-        idle = {"go": gr.Button(interactive=True), "status": gr.HTML(visible=False)}
+        place, word = begin.missing(wanted, name, licence)
+        if place:
+            gr.Warning(begin.W.text(word, request))
+            yield _change(focus=focus.to(place))
+            return
+        yield _change(status=gr.HTML(_told(W.text("checking", request)), visible=True))
+        idle = {"status": gr.HTML(visible=False)}
         try:
             named = licence_named(licence or "")
             recipe = begin.recipe(wanted, leave_out, fields, request, licence=named, data=Path(wanted[0]).stem)
@@ -235,14 +376,26 @@ class Page:
             yield _change(**idle)
             raise
         now = _name(wanted)
-        yield _change(**idle, panel={"run": run.name}, setup=gr.Accordion(open=False), name=now, suggested=now)
+        yield _change(
+            **idle,
+            panel={"run": run.name},
+            setup=gr.Accordion(open=False),
+            name=now,
+            suggested=now,
+            focus=focus.to("watch-run"),
+        )
 
     @shown
     def opened(self, profile: gr.OAuthProfile | None, request: gr.Request, value: object) -> Any:
         """A model was asked for in its own tab: that tab, and for each of `pickers` what it shows."""
         self.access.check(profile, request)
         name = watch.find(value).name
-        task = next((card.task for card in genrestore.models() if card.name == name), "")
+        card = next((card for card in genrestore.models() if card.name == name), None)
+        if card and not picker.ripe(card):
+            raise TrainingError(
+                f"{name} has only begun to learn; its pictures mean something from step {picker.RIPE:,} on."
+            )
+        task = card.task if card else ""
         if task not in self.pickers:
             raise TrainingError(f"{name} has no weight yet; wait for its first checkpoint.")
         return gr.Tabs(selected=task), *(
@@ -258,6 +411,41 @@ def _change(**named: Any) -> list[Any]:
 def _name(wanted: begin.Wanted) -> str:
     """A free name for a model of these pictures."""
     return runs.free_name("-".join(part for part in (wanted[1], Path(wanted[0]).stem) if part))
+
+
+def _told(text: str) -> str:
+    """A line that a screen reader reads out when it changes."""
+    return f"<p role='status'>{text}</p>"
+
+
+def _unhurried(recipe: TrainRecipe) -> str:
+    """What of a recipe decides how long a step takes."""
+    return json.dumps(dataclasses.replace(recipe, steps=settings.USUAL.steps, stop=0, minutes=0.0, seed=0).to_json())
+
+
+def _takes(recipe: TrainRecipe, pace: Pace, request: gr.Request | None) -> str:
+    key, each = pace
+    if key != _unhurried(recipe):
+        return W.text("stale", request)
+    steps = f"{recipe.last:,}"
+    if recipe.minutes and recipe.minutes * 60 < recipe.last * each:
+        done = f"{max(1, int(recipe.minutes * 60 / each)):,}"
+        return W.text("takes_part", request, time=_time(recipe.minutes * 60, request), done=done, steps=steps)
+    return W.text("takes", request, time=_time(recipe.last * each, request), steps=steps, each=_time(each, request))
+
+
+def _time(seconds: float, request: gr.Request | None) -> str:
+    """In two units at most."""
+    if seconds < 1:
+        return W.text("ms", request, n=round(1000 * seconds))
+    if seconds < 59.5:
+        return W.text("seconds", request, n=f"{seconds:.1f}".removesuffix(".0"))
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return W.text("minutes", request, n=minutes)
+    if minutes < 48 * 60:
+        return W.text("hours", request, h=minutes // 60, n=minutes % 60)
+    return W.text("days", request, d=round(minutes / 60) // 24, h=round(minutes / 60) % 24)
 
 
 def presets(_: dict[str, Any]) -> dict[str, Any]:
@@ -297,14 +485,15 @@ def build(access: Access, tabs: gr.Tabs, pickers: Mapping[str, Any]) -> None:
     if access.owner:
         gr.LoginButton(elem_id="train-sign-in")
     page = Page(access, pickers)
+    keeper = focus.keep()
     with gr.Column(visible=access.anyone) as everything:
-        setup = _lay(page, tabs)
+        setup = _lay(page, tabs, keeper)
     gr.on(None, page.entered, [], [everything, setup], show_progress="hidden", api_visibility="private")
 
 
-def _lay(page: Page, tabs: gr.Tabs) -> gr.Accordion:
+def _lay(page: Page, tabs: gr.Tabs, keeper: gr.HTML) -> gr.Accordion:
     """All that a visitor sees who may train; returns the place for a new training."""
-    wanted, last = gr.State(("", "")), gr.State("")
+    wanted, last, ready, pace = gr.State(("", "")), gr.State(""), gr.State(False), gr.State(UNKNOWN)
     with gr.Accordion(W("new"), elem_id="train-new") as setup:
         with gr.Row():
             with gr.Column(min_width=320):
@@ -326,11 +515,11 @@ def _lay(page: Page, tabs: gr.Tabs) -> gr.Accordion:
         gr.Markdown(f"#### {W('step_name')}")
         with gr.Row():
             name = gr.Textbox(label=W("name"), info=W("name_hint"), max_length=64, min_width=280, elem_id="train-name")
+            kinds = [(W(one) if one in W.pairs else one, one) for one in sorted(LICENCES, key=lambda one: one != OWN)]
             licence = gr.Dropdown(
-                list(LICENCES), value=None, allow_custom_value=True, label=W("licence"), info=W("licence_hint"),
+                kinds, value=OWN, allow_custom_value=True, label=W("licence"), info=W("licence_hint"),
                 min_width=280, elem_id="train-licence",
             )  # fmt: skip
-        with gr.Row():
             fields = {key: settings.field(key) for key in settings.MAIN}
         with gr.Accordion(W("advanced"), open=False, elem_id="train-advanced"):
             for heading, names in settings.ADVANCED.items():
@@ -338,27 +527,36 @@ def _lay(page: Page, tabs: gr.Tabs) -> gr.Accordion:
                 with gr.Row():
                     fields |= {key: settings.field(key) for key in names}
             look = gr.Button(W("preview"), elem_id="train-look")
-            gr.Markdown(W("preview_hint"))
+            hint = gr.Markdown(W("preview_hint"), visible=False)
             preview = gr.Image(
                 show_label=False, container=False, visible=False, interactive=False, buttons=[], elem_id="train-preview"
             )
-        go = gr.Button(W("go"), variant="primary", elem_id="train-go")
+        time = gr.HTML(css_template=_beside("train.css"), apply_default_css=False, elem_id="train-time")
+        with gr.Row():
+            go = gr.Button(W("go"), variant="primary", min_width=240, scale=3, elem_id="train-go")
+            measure = gr.Button(W("measure"), min_width=240, scale=1, elem_id="train-measure")
         status = gr.HTML(visible=False, elem_id="train-status")
     panel = watch.build(page.access)
 
     filled = [fields[key] for key in settings.NAMES]
-    outputs = [go, status, panel, setup, name, last]  # in the order of OUTPUTS
+    outputs = [status, panel, setup, name, last, keeper]  # in the order of OUTPUTS
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    examining = wanted.change(page.examined, wanted, [report, leave_out, cancel], **quiet)
+    found = [report, leave_out, cancel, ready]
+    examining = wanted.change(page.examined, wanted, found, **quiet)
+    timing = ready.change(page.timed, [ready, wanted, leave_out, *filled], [time, pace], **quiet)
+    measuring = measure.click(page.measured, [wanted, leave_out, *filled], [time, pace], cancels=[timing], **quiet)
+    stale: dict[str, Any] = {"cancels": [examining, timing, measuring], **quiet}
+    changes = [part.change for part in (*filled, leave_out, pace)]  # settings may change while the pace is measured
+    gr.on(changes, page.retimed, [pace, wanted, leave_out, *filled], time, trigger_mode="always_last", **quiet)
     wanted.change(page.suggested, [wanted, name, last], [name, last], **quiet)
-    pictures.upload(page.taken, [pictures, wanted], wanted, cancels=[examining], **quiet)
-    preset.input(page.prefilled, [preset, wanted], [wanted, *filled], cancels=[examining], **quiet)
+    pictures.upload(page.taken, [pictures, wanted, licence], [wanted, licence], **stale)
+    preset.input(page.prefilled, [preset, wanted], [wanted, *filled], **stale)
     if folder is not None:
-        folder.submit(page.named, [folder, wanted], wanted, cancels=[examining], **quiet)
-    cancel.click(_cancelled, None, [report, leave_out, cancel], cancels=[examining], queue=False, **quiet)
-    leave_out.input(page.judged, [wanted, leave_out], report, trigger_mode="always_last", **quiet)
-    look.click(page.previewed, [wanted, leave_out, *filled], preview, api_visibility="private")
-    go.click(page.begun, [wanted, name, licence, leave_out, *filled], outputs, **quiet)
+        folder.submit(page.named, [folder, wanted, licence], [wanted, licence], **stale)
+    cancel.click(_cancelled, None, found, cancels=[examining], queue=False, **quiet)
+    leave_out.input(page.judged, [wanted, leave_out], [report, ready], trigger_mode="always_last", **quiet)
+    look.click(page.previewed, [wanted, leave_out, *filled], [hint, preview], api_visibility="private")
+    go.click(page.begun, [wanted, name, licence, leave_out, *filled], outputs, cancels=[timing, measuring], **quiet)
     panel.open(page.opened, panel, [tabs, *page.pickers.values()], **quiet)
     return setup
 
@@ -373,7 +571,7 @@ def _folder() -> gr.Textbox:
 
 def _cancelled() -> tuple[Any, ...]:
     """Cancel was pressed while the pictures were examined."""
-    return "", gr.CheckboxGroup(visible=False), gr.Button(visible=False)
+    return "", gr.CheckboxGroup(visible=False), gr.Button(visible=False), False
 
 
 def limit(access: Access) -> int:

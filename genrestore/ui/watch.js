@@ -306,12 +306,13 @@ function showRun() {
     pause: run.state !== "paused" && live && !pending,
     resume: run.state === "paused" || ["stopped", "failed", "lost"].includes(run.state),
     stop: live && pending !== "stopping",
-    open: run.task in words,
+    open: run.task in words && !run.unripe,
     weight: run.task !== "",
     delete: !live,
   };
   for (const [name, there] of Object.entries(orders)) put(find(`[data-do=${name}]`), "hidden", !there);
   if (orders.open) put(find("[data-do=open]"), "textContent", say("open", { tab: words[run.task] }));
+  showHow(live);
   layCharts();
   showSamples();
   showNearest();
@@ -319,6 +320,20 @@ function showRun() {
   put(find(".events"), "hidden", events.length === 0);
   const items = events.map(({ step, event }) => make("li", {}, make("span", {}, say("samples_at", { step: count(step) })), event));
   if (find("ul").textContent !== items.map((item) => item.textContent).join("")) find("ul").replaceChildren(...items);
+}
+
+// Whether it goes well, in a sentence; once it has ended too early to say, there is none.
+function showHow(live) {
+  const { code, mood, values } = run.how;
+  const written = Object.entries(values).map(([name, value]) => [name, name === "name" ? words[`of_${value}`] ?? value : quantity(name, value)]);
+  put(find(".how"), "textContent", live || code !== "early" ? say(`how_${code}`, Object.fromEntries(written)) : "");
+  put(find(".how").dataset, "mood", mood);
+  put(find(".unripe"), "textContent", run.unripe ? say("unripe", { steps: count(run.unripe) }) : "");
+}
+
+function quantity(name, value) {
+  if (name === "share") return `${Math.round(100 * value)} %`;
+  return ["step", "steps"].includes(name) ? count(Math.round(value)) : short(value);
 }
 
 function showSamples() {

@@ -4,20 +4,25 @@ A run is addressed by its name among this user's runs, never by a path. Every qu
 """
 
 import base64
+import dataclasses
 import math
 import shutil
+import threading
 from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 import gradio as gr
 
 import genrestore
-from genrestore import errors, runs
+from genrestore import errors, judge, runs
 from genrestore.card import Card, home
 from genrestore.errors import GenrestoreError, ModelError, TrainingError
+from genrestore.recipe import TrainRecipe
 from genrestore.runs import Run, Status
-from genrestore.ui import about
+from genrestore.ui import about, picker
 from genrestore.ui.access import Access
 from genrestore.ui.words import Words
 
@@ -30,9 +35,9 @@ W = Words(
         "runs": ("Trainings", "训练列表"),
         "empty": ("Nothing has been trained here yet.", "这里还没有训练过模型。"),
         "empty_hint": (
-            "Drop a folder of pictures above, choose what it shall become, name the licence and press Train. "
+            "Drop a folder of pictures above, choose what it shall become and press Train. "
             "You may close this page meanwhile: the training goes on, and you find it here again.",
-            "将图片文件夹拖到上方，选择要训练的模型，注明许可，再点“开始训练”。期间可关闭页面：训练会继续，回来仍可在此查看。",
+            "将图片文件夹拖到上方，选择要训练的模型，再点“开始训练”。期间可关闭页面：训练会继续，回来仍可在此查看。",
         ),
         "preparing": ("preparing", "准备中"),
         "training": ("training", "训练中"),
@@ -89,6 +94,57 @@ W = Words(
             "0 % is good. Above: the most suspicious ones, below: the training picture nearest to each.",
             "在 {n} 张生成图片中，有 {percent}% 在照抄训练图片：与最近一张的距离不到与次近一张的三分之一。0% 为佳。"
             "上排：最可疑的生成图片，下排：各自最接近的训练图片。",
+        ),
+        # how it goes: the codes of `judge`
+        "how_early": (
+            "Too early to say how it goes: {steps} steps are done.",
+            "现在判断还为时过早：已完成 {steps} 步。",
+        ),
+        "how_copying": (
+            "It learns by heart: {share} of what it draws copies a training picture. Stop it, or give it more pictures.",
+            "它在死记硬背：生成的图片中有 {share} 在照抄训练图片。请停止，或增加图片。",
+        ),
+        "how_critic-ahead": (
+            "The critic is far ahead (its loss is only {critic}), so that the generator learns little. "
+            "Begin anew with R1 at 1, or with a lower learning rate.",
+            "判别器遥遥领先（损失仅 {critic}），生成器学不到多少。请将 R1 设为 1 或降低学习率后重新开始。",
+        ),
+        "how_rising": (
+            "The loss rises, from {before} to {now}. If it goes on, begin anew with a lower learning rate.",
+            "损失在上升：从 {before} 到 {now}。若持续如此，请降低学习率后重新开始。",
+        ),
+        "how_overfitting": (
+            "It gets better only on what it has seen: on the pictures kept aside, {name} was best at step {step} "
+            "({best}, now {now}). Stop it, or give it more pictures.",
+            "它只在见过的图片上变好：在留出的图片上，{name} 于第 {step} 步最佳（{best}，现为 {now}）。请停止，或增加图片。",
+        ),
+        "how_improving": (
+            "It goes well: on the pictures kept aside, {name} went from {first} to {now}.",
+            "进展良好：在留出的图片上，{name} 从 {first} 变为 {now}。",
+        ),
+        "how_falling": (
+            "It goes well: the loss still falls, from {first} to {now} so far.",
+            "进展良好：损失仍在下降，目前从 {first} 降到 {now}。",
+        ),
+        "how_settled": (
+            "It hardly changes any more: on the pictures kept aside, {name} was best at step {step} ({best}, now {now}).",
+            "已基本不再变化：在留出的图片上，{name} 于第 {step} 步最佳（{best}，现为 {now}）。",
+        ),
+        "how_flat": (
+            "The loss falls no longer; it stays at {now}. More steps will change little.",
+            "损失不再下降，停在 {now}。继续训练变化不大。",
+        ),
+        "how_balanced": (
+            "Generator and critic hold each other, as they should. How good it is, its pictures tell, not these numbers.",
+            "生成器与判别器势均力敌，这是应有的状态。好坏要看图片，而不是这些数字。",
+        ),
+        "of_loss": ("the loss", "损失"),
+        "of_psnr": ("PSNR", "PSNR"),
+        "of_ssim": ("SSIM", "SSIM"),
+        "of_swd": ("the distance (SWD)", "距离（SWD）"),
+        "unripe": (
+            "The other tabs offer it from step {steps} on; until then its pictures mean nothing.",
+            "从第 {steps} 步起才会出现在其他标签页；在那之前，它的图片还没有意义。",
         ),
         "events": ("What happened", "事件"),
         "no_answer": ("No answer from the server; trying again.", "服务器没有响应，正在重试。"),
@@ -221,7 +277,8 @@ def _full(run: Run, status: Status, start: int) -> dict[str, Any]:
         **_finite(facts),
         "name": run.name,
         "asked": run.asked(),
-        "task": _task(run),
+        "how": _judged(run.folder, (run.folder / "recipe.json").stat().st_mtime_ns).now(),
+        **_model(run),
         "lines": _finite(_thinned(lines)),
         "from": end,
         "anew": begin == 0,  # the lines are all that there are
@@ -230,17 +287,60 @@ def _full(run: Run, status: Status, start: int) -> dict[str, Any]:
     }
 
 
-def _task(run: Run) -> str:
-    """What the run's model is for, once it has a weight; else nothing."""
-    try:
+class _Judged:
+    """The verdict on a run, made anew where its log has grown. A long log is read once, and thinly remembered."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.lock = threading.Lock()
+        self.end = -1  # of the log as it was judged
+        self.steps: list[dict[str, Any]] = []  # every `stride`-th line of losses
+        self.others: list[dict[str, Any]] = []
+        self.stride = 1
+        self.count = 0  # of all lines of losses
+        self.verdict: dict[str, Any] = {}
+
+    def now(self) -> dict[str, Any]:
+        with self.lock:
+            lines, begin, end = self.run.log_from(max(0, self.end))
+            if begin == 0:
+                self.steps, self.others, self.stride, self.count = [], [], 1, 0
+            if end != self.end:
+                self._remember(lines)
+                self.verdict = dataclasses.asdict(judge.judge([*self.steps, *self.others], self._recipe()))
+            self.end = end
+            return self.verdict
+
+    def _remember(self, lines: list[dict[str, Any]]) -> None:
+        for line in lines:
+            if "losses" not in line:
+                self.others.append(line)
+                continue
+            if self.count % self.stride == 0:
+                self.steps.append(line)
+            self.count += 1
+            if len(self.steps) > POINTS:
+                self.steps, self.stride = self.steps[::2], 2 * self.stride
+
+    def _recipe(self) -> TrainRecipe | None:
+        with suppress(TrainingError):
+            return self.run.recipe()[0]
+        return None  # what was asked is no longer known
+
+
+@lru_cache(maxsize=32)
+def _judged(folder: Path, begun: int) -> _Judged:
+    """Of the run in `folder` that was begun then; another one of its name is another run."""
+    return _Judged(Run(folder))
+
+
+def _model(run: Run) -> dict[str, Any]:
+    """What the run's model is for, once it has a weight, else nothing; and the step from which the page offers it, if later."""
+    with suppress(ModelError):
         card = Card.read(run.folder)
-    except ModelError:
-        return ""
-    return (
-        card.task
-        if card.weights.is_file() and card.name in [other.name for other in genrestore.models(card.task)]
-        else ""
-    )
+        if card.weights.is_file() and card.name in [other.name for other in genrestore.models(card.task)]:
+            return {"task": card.task, "unripe": 0 if picker.ripe(card) else picker.RIPE}
+    return {"task": "", "unripe": 0}
 
 
 def _thinned(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
