@@ -120,7 +120,7 @@ def test_no_weight_is_offered_before_its_pictures_mean_something(
     """A picker that lists it at step 0 shows noise. What ends is left as it is, for that was asked for."""
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 1e9)
-    distances = itertools.chain([100.0, 95.0, 82.0, 110.0, 79.0], itertools.repeat(100.0))
+    distances = itertools.chain([100.0, 95.0, 86.0, 110.0, 79.0], itertools.repeat(100.0))
     monkeypatch.setattr(loop.Watcher, "distance", lambda self, net: next(distances))
     listed: list[int] = []
 
