@@ -119,7 +119,7 @@ class Card:
         data = dataclasses.asdict(self)
         del data["folder"]
         partial = folder / ".card.json.part"
-        partial.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        partial.write_text(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
         partial.replace(folder / "card.json")
 
     @property

@@ -80,7 +80,9 @@ def inpaint(
     source: Annotated[Path, typer.Argument(help="Picture to repair.")],
     mask: Annotated[Path, typer.Argument(help="Picture of the same size: white where it is to be filled.")],
     model: Model = "auto",
-    strategy: Annotated[str, typer.Option(help="crop: work round each hole; whole: the picture at once.")] = "crop",
+    strategy: Annotated[
+        str, typer.Option(help="crop: work round each hole; whole: all of it, at most 768 pixels at once.")
+    ] = "crop",
     seed: Annotated[int, typer.Option(help="Where the randomness starts, for nets that draw it.")] = 0,
     out: Out = None,
     force: Force = False,
@@ -238,6 +240,26 @@ def models(
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@app.command()
+def cache(
+    empty: Annotated[
+        bool, typer.Option("--empty", help="Remove them all but those that a training is reading.")
+    ] = False,
+) -> None:
+    """Tell where training keeps the pictures it has decoded and how much they take, or remove them: they can be made again.
+
+    Example: genrestore cache --empty
+    """
+    from genrestore import decoded
+
+    freed = decoded.empty() if empty else 0
+    removed = f"{freed / 1e9:.2f} GB were removed; " if empty else ""
+    print(
+        f"{decoded.cache()}: {removed}{decoded.taken() / 1e9:.2f} GB are taken, {decoded.cache_limit() / 1e9:g} GB at most "
+        "(GENRESTORE_CACHE_GB)."
+    )
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

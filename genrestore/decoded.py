@@ -106,6 +106,11 @@ def empty(keep: int = 0) -> int:
     return before - left
 
 
+def taken() -> int:
+    """Bytes that decoded pictures take now."""
+    return sum(_size(shapes.parent) for shapes in cache().glob("*/shapes.npy"))
+
+
 def _last_use(folder: Path) -> float:
     """When a set was last used, in seconds since 1970; sets of earlier versions do not tell, and were used long ago."""
     with suppress(OSError):

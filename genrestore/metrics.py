@@ -61,12 +61,15 @@ def ssim(image: Tensor, reference: Tensor, mask: Tensor | None = None) -> Tensor
     return (values * weight).sum((1, 2, 3)) / weight.sum((1, 2, 3))
 
 
-def sliced_wasserstein(pictures: Tensor, reference: Tensor, seed: int = 0) -> float:
+def sliced_wasserstein(
+    pictures: Tensor, reference: Tensor, seed: int = 0, *, patches: int = 64, directions: int = 512
+) -> float:
     """How far two sets of pictures lie apart, ×1000: small is near; equal sets give 0. No trained net judges.
 
     Karras, Aila, Laine & Lehtinen, "Progressive growing of GANs", ICLR 2018, section 5, arXiv:1710.10196: 7×7 patches from
-    the levels of a Laplacian pyramid down to 16 pixels, each channel normalised over its set, 512 random projections; the
-    mean over the levels. Here 64 patches a picture. Both (N, C, H, W) of one size, N equal, SWD_SIDE pixels a side at least.
+    the levels of a Laplacian pyramid down to 16 pixels, each channel normalised over its set, `directions` random projections;
+    the mean over the levels. Here `patches` of each picture. Both (N, C, H, W) of one size, SWD_SIDE pixels a side at least,
+    N equal. The fewer patches, the farther apart equal sets seem.
 
     Raises:
         ValueError: the pictures are smaller.
@@ -83,18 +86,18 @@ def sliced_wasserstein(pictures: Tensor, reference: Tensor, seed: int = 0) -> fl
             for full, half in ((pictures, small), (reference, small_reference))
         ]
         count, channels, height, width = pictures.shape
-        y = torch.randint(height - 6, (count * 64,), generator=generator)
-        x = torch.randint(width - 6, (count * 64,), generator=generator)
-        owner = torch.arange(count).repeat_interleave(64)
+        y = torch.randint(height - 6, (count * patches,), generator=generator)
+        x = torch.randint(width - 6, (count * patches,), generator=generator)
+        owner = torch.arange(count).repeat_interleave(patches)
         window = torch.arange(7)
         rows, columns = y[:, None, None] + window[:, None], x[:, None, None] + window
-        axes = torch.randn(channels * 49, 512, generator=generator)
+        axes = torch.randn(channels * 49, directions, generator=generator)
         axes = axes / axes.norm(dim=0)
         sorted_sets: list[Tensor] = []
         for level in levels:
-            patches = level[owner[:, None, None], :, rows, columns]  # (patches, 7, 7, C)
-            patches = (patches - patches.mean((0, 1, 2))) / patches.std((0, 1, 2)).clamp(min=1e-8)
-            sorted_sets.append((patches.permute(0, 3, 1, 2).flatten(1) @ axes).sort(0).values)
+            cut = level[owner[:, None, None], :, rows, columns]  # (count · patches, 7, 7, C)
+            cut = (cut - cut.mean((0, 1, 2))) / cut.std((0, 1, 2)).clamp(min=1e-8)
+            sorted_sets.append((cut.permute(0, 3, 1, 2).flatten(1) @ axes).sort(0).values)
         distances.append((sorted_sets[0] - sorted_sets[1]).abs().mean())
         pictures, reference = small, small_reference
     return 1000 * torch.stack(distances).mean().item()

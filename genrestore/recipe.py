@@ -22,7 +22,7 @@ LICENCES = (
     "CC0-1.0", "CC-BY-4.0", "CC-BY-3.0", "CC-BY-SA-4.0", "CC-BY-SA-3.0", "CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", "CC-BY-ND-4.0",
     "MIT", "Apache-2.0", "GPL-2.0-or-later", "GPL-3.0-or-later", "OFL-1.1", "Unlicense", "own", "public-domain", "unknown",
 )  # fmt: skip
-SEEDS = 1 << 32  # seeds that there are
+SEEDS = range(-(1 << 31), 1 << 32)  # from which the seed of every step still fits the 64 bits that torch takes
 OTHER = "other: "  # leads a licence in words
 
 
@@ -116,8 +116,8 @@ class TrainRecipe:
                 raise TrainingError(f"{name} must lie in (0, 1], not {getattr(self, name)}.")
         if len(self.betas) != 2 or any(not 0 <= beta < 1 for beta in self.betas):
             raise TrainingError(f"betas must be two numbers in [0, 1), not {self.betas}.")
-        if not 0 <= self.seed < SEEDS:
-            raise TrainingError(f"seed must lie between 0 and {SEEDS - 1}, not {self.seed}.")
+        if self.seed not in SEEDS:
+            raise TrainingError(f"seed must lie between {SEEDS[0]} and {SEEDS[-1]}, not {self.seed}.")
         if unknown := sorted(set(self.leave_out) - set(FLAWS)):
             raise TrainingError(f"leave_out takes {', '.join(FLAWS)}, not {unknown[0]!r}.")
         if self.folds == 1 or self.folds < 0 or not 0 <= self.fold < max(self.folds, 1):

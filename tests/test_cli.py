@@ -21,7 +21,7 @@ from genrestore import __main__ as command  # which adds the command that opens 
 from genrestore import cli
 from genrestore.errors import Cancelled
 
-COMMANDS = ("sample", "inpaint", "upscale", "train", "models", "app")
+COMMANDS = ("sample", "inpaint", "upscale", "train", "models", "cache", "app")
 
 
 @pytest.fixture
@@ -88,6 +88,21 @@ def test_quick_commands_load_neither_torch_nor_gradio(arguments: list[str]) -> N
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+
+
+def test_the_cache_is_told_and_emptied(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from genrestore import data
+    from genrestore.recipe import TrainRecipe
+
+    monkeypatch.setenv("GENRESTORE_HOME", str(tmp_path))
+    monkeypatch.setenv("GENRESTORE_CACHE_GB", "3")
+    np.save(tmp_path / "set.npy", np.zeros((40, 200, 300, 3), np.uint8))
+    data.read(tmp_path / "set.npy", TrainRecipe(size=200, degrade="holes:box"))
+    assert run("cache")[1] == f"{tmp_path / 'decoded'}: 0.01 GB are taken, 3 GB at most (GENRESTORE_CACHE_GB).\n"
+    assert "0.01 GB were removed; 0.00 GB are taken" in run("cache", "--empty")[1]
+    assert not list((tmp_path / "decoded").glob("set-*"))
 
 
 def test_version_is_the_package_s(run: Callable[..., tuple[int, str, str]]) -> None:

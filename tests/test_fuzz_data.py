@@ -12,6 +12,7 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,7 +92,7 @@ def a_recipe() -> bytes:
 
 
 def a_log() -> bytes:
-    lines = [{"step": 50 * k, "lr": 1e-3, "losses": {"net": 1 / (k + 1)}} for k in range(40)]
+    lines: list[dict[str, Any]] = [{"step": 50 * k, "lr": 1e-3, "losses": {"net": 1 / (k + 1)}} for k in range(40)]
     lines[20:20] = [
         {"step": 1000, "holdout": {"psnr": 20.0}, "better": {"psnr": "higher"}},
         {"step": 1000, "event": "x"},

@@ -29,3 +29,12 @@ def test_lines_become_sentences(capsys: pytest.CaptureFixture[str]) -> None:
     assert "50% of what it draws copies a training picture" in told and "runs/x/samples" in told
     assert f"net {BLOCKS[7]}{BLOCKS[0]} 0.25" in told
     assert "step 10: Stopped." in told and "shares" not in told
+
+
+def test_how_it_goes_is_said_when_it_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Terminal(tmp_path, TrainRecipe(steps=20_000), quiet=True) as view:
+        for k in range(400):
+            loss = 2 - 0.01 * k if k < 150 else 0.5
+            view.line({"step": 50 * k, "lr": 1e-3, "speed": 10.0, "losses": {"net": loss + 0.001 * (k % 7)}})
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(": ")[2][:17] for line in said] == ["It goes well: the", "The loss falls no"]

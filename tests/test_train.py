@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import functools
 import io
+import itertools
 import json
 import multiprocessing
 import os
@@ -23,7 +24,7 @@ import torch
 
 from genrestore import losses as formulas
 from genrestore import runtime, weights
-from genrestore.card import Card
+from genrestore.card import Card, home
 from genrestore.errors import Cancelled, TrainingError
 from genrestore.judge import Score
 from genrestore.models import find
@@ -113,9 +114,27 @@ def test_the_card_names_all_hardware_that_trained(
     assert Card.read(run).hardware == "a GPU, then two GPUs"
 
 
-def test_a_trained_run_is_found_by_name(pictures: Path) -> None:
-    from genrestore.card import home
+def test_no_weight_is_offered_before_its_pictures_mean_something(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picker that lists it at step 0 shows noise. What ends is left as it is, for that was asked for."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 1e9)
+    distances = itertools.chain([100.0, 95.0, 86.0, 110.0, 79.0], itertools.repeat(100.0))
+    monkeypatch.setattr(loop.Watcher, "distance", lambda self, net: next(distances))
+    listed: list[int] = []
 
+    def look(step: int, numbers: dict[str, float]) -> None:
+        if "mine" in [card.name for card in weights.models("sample")]:
+            listed.append(step)
+
+    run = train(TINY, pictures, home() / "runs" / "mine", config=CONFIG, on_step=look)
+    assert listed and listed[0] >= 4 and state(run)["progress"]["untrained"] == 100.0
+    other = train(dataclasses.replace(TINY, steps=2), pictures, home() / "runs" / "other", config=CONFIG)
+    assert Card.read(other).recipe["steps"] == 2
+
+
+def test_a_trained_run_is_found_by_name(pictures: Path) -> None:
     train(TINY, pictures, home() / "runs" / "mine", config=CONFIG)
     assert "mine" in [card.name for card in weights.models("sample")]
 

@@ -202,6 +202,57 @@ def test_what_small_pictures_do_not_allow_is_not_measured(tmp_path: Path, side: 
     Watcher("restore", *kept, patient).check(drawer.phases(recipe))
 
 
+def test_what_a_generator_draws_means_something_or_not(tmp_path: Path) -> None:
+    """Soft pictures like those it learnt from do; grey, noise and the mean of all do not."""
+    rng = np.random.default_rng(4)
+    soft = np.stack(
+        [
+            np.asarray(
+                Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)).resize(
+                    (32, 32), Image.Resampling.BICUBIC
+                )
+            )
+            for _ in range(120)
+        ]
+    )
+    np.savez(tmp_path / "made.npz", images=soft[:60])
+    recipe = dataclasses.replace(find("dcgan-cifar10").recipe, licence="own")
+    watcher = Watcher("sample", data.read(tmp_path / "made.npz", recipe), None, recipe)
+    noise = rng.integers(0, 256, soft.shape, dtype=np.uint8)
+    grey = (noise // 64 + 126).astype(np.uint8)
+    untrained = watcher.distance(Drawer(grey))
+    for drawn, meaning in ((soft[60:], True), (noise, False), (np.full_like(soft, soft.mean()) + grey // 64, False)):
+        assert watcher.means(watcher.distance(Drawer(drawn)), untrained) == meaning
+    small = dataclasses.replace(recipe, size=8)
+    assert Watcher("sample", data.read(tmp_path / "made.npz", small), None, small).distance(Drawer(grey)) == 0.0
+
+
+def test_what_other_nets_make_means_something_once_it_is_nearer_than_what_they_were_given(tmp_path: Path) -> None:
+    """Where they are given the picture itself, nearer than a flat one; and inside the holes, where there are any."""
+    path, _ = pictures(tmp_path, 32, 20)
+    recipe = TrainRecipe(batch=4, size=32, degrade="noise:40-40", licence="own")
+    noisy = Watcher("restore", data.read(path, recipe), None, recipe)
+    recipe = dataclasses.replace(recipe, degrade="none")
+    clean = Watcher("restore", data.read(path, recipe), None, recipe)
+    net = Mender()
+    net.weight.data.fill_(1.0)
+    assert noisy.distance(net) == pytest.approx(1) and not noisy.means(noisy.distance(net), 1.0)
+    assert clean.distance(net) == 0 and clean.means(0.0, 1.0)
+    net.weight.data.fill_(0.0)
+    assert not noisy.means(noisy.distance(net), 1.0) and not clean.means(clean.distance(net), 1.0)
+    preset = find("residual-fill")
+    recipe = dataclasses.replace(preset.recipe, size=32, licence="own")
+    holes = Watcher("inpaint", data.read(path, recipe), None, recipe)
+    assert holes.distance(preset.net(preset.config).eval()) > 0
+    assert holes.distance(lambda_net(lambda image, mask: image)) == 0
+
+
+def lambda_net(function: Any) -> torch.nn.Module:
+    net = Mender()
+    net.forward = function
+    return net
+
+
 def test_metrics_say_what_they_cannot_measure() -> None:
     small = torch.rand(2, 3, 10, 40)
     with pytest.raises(ValueError, match="SSIM needs 11 pixels"):

@@ -39,7 +39,8 @@ def inpaint(
     Args:
         image: a Picture, a PIL image, a path, or the bytes of a file; any size, 8 or 16 bits.
         mask: white = fill; any mode, of the picture's size or proportions.
-        strategy: "crop" works on a crop round each hole and costs what the holes cost; "whole" shows the net all.
+        strategy: "crop" works on a crop round each hole and costs what the holes cost; "whole" shows the net all of the
+            picture, LARGEST pixels a side at once: a larger one in pieces of that size, which see no further.
         prompt: for models that read text; none of the present ones does.
         seed: for models that draw at random; the present ones do not, so it has no influence.
 

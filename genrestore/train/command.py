@@ -237,15 +237,17 @@ def _cross_validate(recipe: TrainRecipe, source: str, out: Path, folds: int, res
         _shown(dataclasses.replace(recipe, fold=fold), source, part, begun)
         if Run(part).status().state == "stopped":
             raise Cancelled(f"The cross-validation was stopped in part {fold + 1}; go on with --resume.")
-        rows.append([line["holdout"] for line in Run(part).log() if "holdout" in line][-1])
-    runs.replace(out / "folds.json", json.dumps(rows, indent=2))
+        rows.append(next((line["holdout"] for line in reversed(Run(part).log()) if "holdout" in line), {}))
+    runs.replace(out / "folds.json", json.dumps(rows, indent=2, allow_nan=False))
     print(table(rows))
     return out
 
 
 def table(rows: list[dict[str, float]]) -> str:
     """The scores of a cross-validation, one line a fold, and mean ± standard deviation (n − 1) over them."""
-    columns = list(rows[0])
+    columns = [name for name in rows[0] if all(name in row for row in rows)]
+    if not columns:
+        return "These pictures are too small to be measured."
     lines = [["fold", *columns]]
     lines += [[str(k), *(f"{row[name]:.4g}" for name in columns)] for k, row in enumerate(rows, 1)]
     spread = {name: [row[name] for row in rows] for name in columns}

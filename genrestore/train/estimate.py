@@ -96,16 +96,20 @@ def _seconds(training: Training, cancel: threading.Event | None) -> tuple[float,
     try:
         begun = now()
         warm = 0
-        while warm < WARM_STEPS and (warm < 1 or now() - begun < WARM_SECONDS) and step(warm * period):
+        # both kinds of steps: with all turns, and with those of every step
+        while warm < WARM_STEPS and (warm < 2 or now() - begun < WARM_SECONDS) and step(min(warm, 1)):
             warm += 1
         warmed = now()
         rare = 0.0
-        if period > 1 and step(warm * period):  # the turns that are not taken on each step
-            rare, warmed = now() - warmed, now()
-        counted, last = 0, warmed
-        while counted < COUNTED_STEPS and (counted < 2 or last - warmed < COUNTED_SECONDS) and step(1):
-            counted, last = counted + 1, now() if device.type == "cpu" or counted % 10 == 9 else last
-        usual = (now() - warmed) / counted if counted else (warmed - begun) / max(1, warm)
+        if period > 1 and step(period):  # with the turns that are not taken on each step
+            rare = now() - warmed
+        counted, from_here = 0, now()
+        last = from_here
+        while counted < COUNTED_STEPS and (counted < 2 or last - from_here < COUNTED_SECONDS) and step(1):
+            counted += 1
+            if device.type == "cpu" or counted % 10 == 0:  # to ask a GPU makes it wait
+                last = now()
+        usual = (now() - from_here) / counted if counted else (warmed - begun) / max(1, warm)
     finally:
         batches.close()
     each = usual + max(0.0, rare - usual) / period if rare else usual

@@ -1,7 +1,6 @@
 """The one training loop, and all that a run leaves on the disk."""
 
 import dataclasses
-import json
 import math
 import os
 import platform
@@ -247,8 +246,9 @@ class Training:
                 raise NotFinite
             begun = time.monotonic()
             self.progress.seconds = self._seconds()
+            means = self._means()
             self.checkpoint.write(self.run.folder, self.recipe, self.config)
-            if not self.recipe.patience:
+            if means and not self.recipe.patience:
                 self._export()
             self.clock.saved(time.monotonic() - begun)
         self._draw()
@@ -259,8 +259,9 @@ class Training:
         if self.watcher.kept is not None and self.progress.step % self.recipe.check:
             self._measure(self.progress.step - 1)
         self.save()
-        if self.recipe.patience and not (self.run.folder / "model.safetensors").exists():
-            self._export()
+        exported = (self.run.folder / "model.safetensors").exists() if self.recipe.patience else self.progress.means
+        if not exported:
+            self._export()  # whatever it is worth, it is what was asked for
         total = self._seconds() - self.earlier
         shares = {name: round(seconds / total, 5) for name, seconds in self.spent.items()} if total else {}
         self._write({"shares": shares}, self.progress.step - 1)
@@ -307,7 +308,7 @@ class Training:
                 score, pairs = self.watcher.memorised(net)
                 _save(pairs, self.run.folder / "nearest.webp")
                 report = {"step": step, "score": round(score, 4), "n": JUDGED}
-                runs.replace(self.run.folder / "nearest.json", json.dumps(report))
+                runs.replace(self.run.folder / "nearest.json", runs.strict(report))
                 self._write({"memorised": round(score, 4)}, step - 1)
 
     def _export(self) -> None:
@@ -322,6 +323,16 @@ class Training:
         )  # fmt: skip
         with checkpoint.disk(self.run.folder):
             weights.save(self.players.average.net, card, self.run.folder)
+
+    def _means(self) -> bool:
+        """Whether the weight is worth to be tried by others while it is trained: before, it draws noise."""
+        progress = self.progress
+        if not progress.means:
+            distance = self.watcher.distance(self.players.average.net)
+            if progress.untrained is None and progress.step == 0:
+                progress.untrained = distance
+            progress.means = progress.untrained is None or self.watcher.means(distance, progress.untrained)
+        return progress.means
 
     def _metrics(self) -> Iterator[Metric]:
         if self.watcher.kept is None:
@@ -379,7 +390,7 @@ class Training:
     def _write(self, content: dict[str, Any], step: int) -> None:
         line = {"step": step, "seconds": round(self._seconds(), 1), **content}
         with checkpoint.disk(self.run.folder), self.log.open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
+            log.write(runs.strict(line) + "\n")
         self.clock.every("line", 0)
         if self.board:
             self.board.line(line)
@@ -587,7 +598,7 @@ def _forget(log: Path, step: int) -> None:
     """Leave out the lines of steps that a resumed run will do again."""
     lines = [line for line in Run(log.parent).log() if line["step"] < step]
     with checkpoint.disk(log.parent):
-        runs.replace(log, "".join(json.dumps(line) + "\n" for line in lines))
+        runs.replace(log, "".join(runs.strict(line) + "\n" for line in lines))
 
 
 def _save(picture: Image.Image, path: Path) -> None:

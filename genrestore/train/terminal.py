@@ -6,10 +6,12 @@ from typing import Any
 
 from tqdm import tqdm
 
+from genrestore.judge import judge
 from genrestore.recipe import TrainRecipe
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 COLUMNS = 40  # of a curve
+LINES = 50  # of the log after which it is judged, at least
 
 
 class Terminal:
@@ -24,6 +26,8 @@ class Terminal:
     def __init__(self, folder: Path, recipe: TrainRecipe, quiet: bool = False) -> None:
         self.folder, self.recipe, self.quiet = folder, recipe, quiet
         self.curves: dict[str, list[float]] = {}
+        self.lines: list[dict[str, Any]] = []
+        self.judged = "early"
 
     def __enter__(self) -> "Terminal":
         self.bar = tqdm(
@@ -59,6 +63,16 @@ class Terminal:
                 self._say(f"  {name:>10} {curve(values)} {values[-1]:.4g}")
         elif "event" in line:
             self._say(f"step {line['step'] + 1:,}: {line['event']}")
+        self._judge(line)
+
+    def _judge(self, line: dict[str, Any]) -> None:
+        """Say how it goes, when that has changed."""
+        self.lines.append(line)
+        if "holdout" in line or "memorised" in line or len(self.lines) % LINES == 0:
+            verdict = judge(self.lines, self.recipe)
+            if verdict.code not in ("early", self.judged):
+                self.judged = verdict.code
+                self._say(f"step {line['step'] + 1:,}: {verdict.text}")
 
     def _say(self, text: str) -> None:
         tqdm.write(text)
