@@ -10,6 +10,7 @@ import gradio as gr
 
 import genrestore
 from genrestore.card import TASKS, Card, DataSource, Metric
+from genrestore.ui.said import in_both
 from genrestore.ui.words import Words
 
 HERE = Path(__file__).parent
@@ -46,6 +47,7 @@ W = Words(
         "license": ("Licence", "许可"),
         "time": ("Trained for", "训练用时"),
         "hours": ("h", "小时"),
+        "minutes": ("min", "分钟"),
         "paper": ("Paper", "论文"),
         "scores": ("Scores", "评测"),
         "set": ("Set", "数据集"),
@@ -87,7 +89,17 @@ def build() -> None:
 
 def say(key: str) -> str:
     """The word in both languages; page.css shows the visitor's. (Gradio translates one word in an HTML, not many.)"""
-    return "".join(f"<span lang='{language}'>{escape(words[key])}</span>" for language, words in W.both().items())
+    return _either({language: words[key] for language, words in W.both().items()})
+
+
+def told(text: str) -> str:
+    """What a card says, in both languages where it is known in both."""
+    both = in_both(text)
+    return _either(both) if len(set(both.values())) > 1 else escape(text)
+
+
+def _either(texts: dict[str, str]) -> str:
+    return "".join(f"<span lang='{language}'>{escape(text)}</span>" for language, text in texts.items())
 
 
 def models(cards: Iterable[Card]) -> str:
@@ -99,14 +111,14 @@ def models(cards: Iterable[Card]) -> str:
 def article(card: Card) -> str:
     """One card as HTML. Everything a card says is text: a downloaded one may hold anything."""
     picture = sample_picture(card)
-    hours = f"{card.hours:g} {say('hours')}, {escape(card.hardware)}" if card.hours else escape(card.hardware)
+    hours = ", ".join(part for part in (_time(card.hours), told(card.hardware)) if part)
     facts = [
-        ("intended", escape(card.intended)),
-        ("limits", escape(card.limits)),
+        ("intended", told(card.intended)),
+        ("limits", told(card.limits)),
         ("data", "<br>".join(map(_source, card.data))),
         ("parameters", f"{card.parameters:,}"),
         ("size", f"{card.weights.stat().st_size / 1e6:.1f} MB" if card.weights.exists() else ""),
-        ("license", escape(card.license)),
+        ("license", told(card.license)),
         ("time", hours),
         ("paper", _paper(card.paper)),
     ]
@@ -114,7 +126,7 @@ def article(card: Card) -> str:
     commands = "\n".join(dict.fromkeys(metric.command for metric in card.metrics if metric.command))
     recipe = json.dumps(card.recipe, indent=2, ensure_ascii=False)
     return (
-        f"<article><header><h3>{escape(card.title or card.name)}</h3>"
+        f"<article><header><h3>{told(card.title or card.name)}</h3>"
         + f"<p>{say(card.task)} · <code>{escape(card.name)}</code></p></header>"
         + (f"<img src='{address(picture)}' alt='' loading='lazy'>" if picture else "")
         + f"<dl>{rows}</dl>"
@@ -143,6 +155,12 @@ def address(path: Path) -> str:
     return f"gradio_api/file={quote(path.resolve().as_posix())}"
 
 
+def _time(hours: float) -> str:
+    if hours <= 0:
+        return ""
+    return f"{hours:.1f} {say('hours')}" if hours >= 1 else f"{max(1, round(60 * hours))} {say('minutes')}"
+
+
 def _source(source: DataSource) -> str:
     licence = f" · {escape(source.licence)}" if source.licence else ""
     return f"{escape(source.name)}: {source.count:,} {say('pictures')}{licence}"
@@ -156,8 +174,8 @@ def _paper(reference: str) -> str:
 
 def _scores(metrics: Iterable[Metric]) -> str:
     rows = "".join(
-        f"<tr><td>{escape(m.set)}</td><td>{escape(m.protocol)}</td>"
-        f"<td>{escape(m.name)} {m.value:g}</td><td>{m.n:,}</td></tr>"
+        f"<tr><td>{escape(m.set)}</td><td>{told(m.protocol)}</td>"
+        f"<td>{told(m.name)} {m.value:g}</td><td>{m.n:,}</td></tr>"
         for m in metrics
     )
     if not rows:

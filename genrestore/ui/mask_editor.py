@@ -19,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from genrestore import image
 from genrestore.errors import GenrestoreError, ImageError, MaskError
 from genrestore.ui import words
+from genrestore.ui.said import said
 
 PREVIEW = 1600  # pixels a side of what the browser gets of a picture that it cannot draw itself
 MASK_BYTES = 24 * 2**20  # of the PNG; one bit a pixel, as the editor writes it, needs 12 MB for 100 megapixels of noise
@@ -177,7 +178,7 @@ def inspect(file: object) -> dict[str, Any]:
     try:
         picture = image.load(_uploaded(file))
     except GenrestoreError as problem:
-        return {"problem": str(problem)}
+        return {"problem": said(problem)}
     return {"width": picture.width, "height": picture.height}
 
 
@@ -186,7 +187,7 @@ def preview(file: object) -> dict[str, Any]:
     try:
         picture = image.load(_uploaded(file))
     except GenrestoreError as problem:
-        return {"problem": str(problem)}
+        return {"problem": said(problem)}
     small = Image.fromarray(picture.rgb8())
     small.thumbnail((PREVIEW, PREVIEW), Image.Resampling.LANCZOS, reducing_gap=2.0)
     data = io.BytesIO()

@@ -1,10 +1,13 @@
 """The list from which a tab takes its model. It is read anew when its tab is opened: one may have been trained since."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 import genrestore
+from genrestore.card import Card
+from genrestore.ui.said import label, said
 from genrestore.ui.words import Words
 
 AUTO = "auto"
@@ -12,15 +15,19 @@ AUTO = "auto"
 W = Words("picker", {"model": ("Model", "模型"), "auto": ("Best available", "自动选择")})
 
 
-def choices(task: str) -> list[tuple[str, str]]:
-    """(what is shown, name) of the models to `task`; a title that two of them share is told apart by their names."""
+def titles(cards: Sequence[Card]) -> list[Any]:
+    """What to call each of the models in a list: by its title; those that share one are told apart by their names."""
+    plain = [card.title or card.name for card in cards]
+    return [
+        label(title) if plain.count(title) == 1 or title == card.name else f"{said(title)} ({card.name})"
+        for title, card in zip(plain, cards, strict=True)
+    ]
+
+
+def choices(task: str) -> list[tuple[Any, str]]:
+    """(what is shown, name) of the models to `task`."""
     cards = genrestore.models(task)
-    titles = [card.title or card.name for card in cards]
-    named = (
-        title if titles.count(title) == 1 else f"{title} ({card.name})"
-        for title, card in zip(titles, cards, strict=True)
-    )
-    return [(W("auto"), AUTO), *zip(named, (card.name for card in cards), strict=True)]
+    return [(W("auto"), AUTO), *zip(titles(cards), (card.name for card in cards), strict=True)]
 
 
 def picker(task: str) -> gr.Dropdown:

@@ -13,6 +13,7 @@ from gradio.context import LocalContext
 
 from genrestore.errors import Cancelled, GenrestoreError
 from genrestore.ui import words
+from genrestore.ui.said import said
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def _told() -> Generator[None, None, None]:
     except Cancelled:
         gr.Info(W.text("cancelled", _visitor()))
     except GenrestoreError as problem:
-        gr.Warning(escape(str(problem)))  # a toast takes HTML, and the sentence may quote a file name
+        gr.Warning(escape(said(problem)))  # a toast takes HTML, and the sentence may quote a file name
     except Exception:
         log.exception("A handler of the page failed")
         gr.Warning(W.text("fault", _visitor()))

@@ -20,6 +20,7 @@ from genrestore.ui import begin, findings, picker, settings, watch
 from genrestore.ui import job as jobs
 from genrestore.ui.access import Access
 from genrestore.ui.mask_editor import MaskEditor
+from genrestore.ui.said import said
 from genrestore.ui.shown import shown
 from genrestore.ui.words import Words
 
@@ -268,8 +269,8 @@ def presets(_: dict[str, Any]) -> dict[str, Any]:
         {
             "name": one.name,
             "task": one.task,
-            "title": one.title,
-            "intended": one.intended,
+            "title": said(one.title),
+            "intended": said(one.intended),
             "size": one.recipe.size,
             "steps": one.recipe.steps,
         }

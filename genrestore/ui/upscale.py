@@ -22,27 +22,6 @@ from genrestore.ui.words import Words
 SCALES = (2, 3, 4)
 SCALE = 4
 
-STATUS = """
-.html-container:has(> &) { padding: 0; }
-min-height: 2.8em;
-font-size: var(--text-sm);
-color: var(--body-text-color-subdued);
-progress {
-  display: block;
-  width: 100%;
-  height: 6px;
-  margin-bottom: 6px;
-  overflow: hidden;
-  appearance: none;
-  border: 0;
-  border-radius: 3px;
-  background: var(--border-color-primary);
-}
-progress::-webkit-progress-bar { background: none; }
-progress::-webkit-progress-value { background: var(--color-accent); transition: width 0.2s; }
-progress::-moz-progress-bar { background: var(--color-accent); }
-"""
-
 W = Words(
     "upscale",
     {
@@ -300,7 +279,7 @@ def build() -> gr.Dropdown:
             quote = gr.Markdown(W("none"), elem_id="upscale-quote")
             go = gr.Button(W("go"), variant="primary", elem_id="upscale-go")
             stop = gr.Button(W("stop"), visible=False, elem_id="upscale-stop")
-            status = gr.HTML(css_template=STATUS, elem_id="upscale-status")
+            status = gr.HTML(elem_id="upscale-status", padding=False)
         with gr.Column(scale=3, min_width=320):
             stage = Compare(label=W("result"), elem_id="upscale-result")
             download = gr.DownloadButton(visible=False, elem_id="upscale-download")

@@ -19,6 +19,7 @@ from genrestore.errors import GenrestoreError, ModelError, TrainingError
 from genrestore.runs import Run, Status
 from genrestore.ui import about
 from genrestore.ui.access import Access
+from genrestore.ui.said import said
 from genrestore.ui.words import Words
 
 POINTS = 1500  # of one curve that are sent at once
@@ -118,7 +119,7 @@ def guarded(access: Access, question: Callable[[dict[str, Any]], dict[str, Any]]
             access.check(profile, request)
             return question(cast("dict[str, Any]", data) if isinstance(data, dict) else {})
         except GenrestoreError as problem:
-            return {"problem": str(problem)}
+            return {"problem": said(problem)}
 
     answer.__name__ = question.__name__
     return answer
