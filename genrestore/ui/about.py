@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import gradio as gr
+from PIL import Image
 
 import genrestore
 from genrestore.card import TASKS, Card, DataSource, Metric
@@ -128,7 +129,7 @@ def article(card: Card) -> str:
     return (
         f"<article><header><h3>{told(card.title or card.name)}</h3>"
         + f"<p>{say(card.task)} · <code>{escape(card.name)}</code></p></header>"
-        + (f"<img src='{address(picture)}' alt='' loading='lazy'>" if picture else "")
+        + (f"<img src='{address(picture)}' {_room(picture)} alt='' loading='lazy'>" if picture else "")
         + f"<dl>{rows}</dl>"
         + f"<h4>{say('scores')}</h4>{_scores(card.metrics)}"
         + f"<details><summary>{say('recipe')}</summary>"
@@ -140,7 +141,8 @@ def article(card: Card) -> str:
 def photo(path: Path) -> str:
     """One example photograph with its name as HTML."""
     return (
-        f"<figure><img src='{address(path)}' alt='' loading='lazy'><figcaption>{say(path.stem)}</figcaption></figure>"
+        f"<figure><img src='{address(path)}' {_room(path)} alt='' loading='lazy'>"
+        f"<figcaption>{say(path.stem)}</figcaption></figure>"
     )
 
 
@@ -153,6 +155,15 @@ def sample_picture(card: Card) -> Path | None:
 def address(path: Path) -> str:
     """Where the page finds a file that is served as it is; relative, so that the page may live below a sub-path."""
     return f"gradio_api/file={quote(path.resolve().as_posix())}"
+
+
+def _room(path: Path) -> str:
+    """The attributes that keep a picture's place until it is there."""
+    try:
+        with Image.open(path) as picture:
+            return f"width='{picture.width}' height='{picture.height}'"
+    except (OSError, ValueError, SyntaxError):  # one's own weight may bring anything; the rest of the page is good
+        return ""
 
 
 def _time(hours: float) -> str:
