@@ -78,9 +78,11 @@ def upscale(
 
     started = monotonic()
     enlarged = source
+    work = [source.width * source.height * card.config["scale"] ** (2 * k + 2) for k in range(passes)]
+    pixels = sum(work)
     for k in range(passes):
-        enlarged = _once(chosen, enlarged, k, passes, progress, cancel)
-    pixels = sum(source.width * source.height * card.config["scale"] ** (2 * k + 2) for k in range(passes))
+        span = sum(work[:k]) / pixels, work[k] / pixels
+        enlarged = _once(chosen, enlarged, span, progress, cancel)
     if pixels >= 250_000:  # less says more about the start than about the speed
         _measured[card.sha256] = pixels / (monotonic() - started)
     if (enlarged.width, enlarged.height) != target:
@@ -153,12 +155,11 @@ def _passes(card: Card, width: int, height: int, target: tuple[int, int]) -> int
 def _once(
     chosen: runtime.Model,
     source: Picture,
-    k: int,
-    passes: int,
+    span: tuple[float, float],
     progress: runtime.Progress | None,
     cancel: threading.Event | None,
 ) -> Picture:
-    """One run of the net over the whole picture."""
+    """One run of the net over the whole picture: from `span[0]` of all the work on, a share of `span[1]`."""
     scale: int = chosen.card.config["scale"]
     largest = np.iinfo(source.pixels.dtype).max
     colour = pictures.to_tensor(source.with_pixels(source.colour))
@@ -167,7 +168,7 @@ def _once(
 
     def report(done: float, text: str) -> None:
         if progress is not None:
-            progress((k + done) / passes, text)
+            progress(span[0] + span[1] * done, text)
 
     y = 0
     for band in runtime.rows(chosen, rgb, progress=report, cancel=cancel):

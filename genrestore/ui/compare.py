@@ -1,12 +1,13 @@
 """Before/after slider for two pictures, with zoom and pan: drawn by compare.js and compare.css."""
 
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio import processing_utils, utils
-from PIL import Image
+from PIL import ExifTags, Image
 
 from genrestore import image
 from genrestore.ui import words
@@ -14,7 +15,18 @@ from genrestore.ui import words
 PREVIEW = 2048  # pixels a side of what is shown at first
 FULL = 12.0  # megapixels up to which the whole picture is there to zoom into
 WEBP_SIDE = 16383  # pixels, the format's limit
-BROWSER_FORMATS = ("JPEG", "PNG", "WEBP")  # files that every browser draws as they are
+BROWSER_FORMATS = ("JPEG", "PNG", "WEBP")  # that every browser draws
+BROWSER_MODES = (
+    "1",
+    "L",
+    "LA",
+    "P",
+    "PA",
+    "RGB",
+    "RGBA",
+    "I;16",
+)  # not CMYK: browsers have colours of their own for it
+TURNED = re.compile(rb"tiff:Orientation\W{1,3}[2-8]")  # in XMP
 
 W = words.Words(
     "compare",
@@ -62,7 +74,8 @@ class Compare:
     def value(before: image.Source, after: image.Source | None = None) -> dict[str, Any]:
         """What the slider shows: both pictures in one box, or `before` alone while there is no `after`.
 
-        A path is shown as it is where browsers can; everything else is written into Gradio's cache.
+        A path is shown as it is where every browser draws it as the server reads it; of all else a copy goes into Gradio's
+        cache.
 
         Raises:
             ImageError: a path that is not a picture.
@@ -79,7 +92,7 @@ def _view(source: image.Source) -> dict[str, Any]:
     picture = image.load(source)
     full = None
     if picture.width * picture.height <= FULL * 1e6 and max(picture.width, picture.height) <= WEBP_SIDE:
-        if isinstance(source, str | Path) and picture.format in BROWSER_FORMATS:
+        if isinstance(source, str | Path) and _drawn_alike(Path(source)):
             full = processing_utils.save_file_to_cache(source, _cache())
         else:
             full = _save(_drawn(picture))
@@ -94,6 +107,17 @@ def _view(source: image.Source) -> dict[str, Any]:
         "preview": gr.FileData(path=preview).model_dump(),
         "full": gr.FileData(path=full).model_dump() if full else None,
     }
+
+
+def _drawn_alike(path: Path) -> bool:
+    """Whether every browser draws the file as the server reads it. WebP and PNG are turned upright by some alone."""
+    try:
+        with Image.open(path, formats=BROWSER_FORMATS) as file:
+            turned = file.getexif().get(ExifTags.Base.Orientation, 1) != 1 or TURNED.search(file.info.get("xmp") or b"")
+            alone = getattr(file, "n_frames", 1) == 1 or file.format == "MPO"  # of an MPO browsers draw the first
+            return file.mode in BROWSER_MODES and alone and not turned
+    except Exception:  # metadata that only the server gets along with
+        return False
 
 
 def _drawn(picture: image.Picture) -> Image.Image:
