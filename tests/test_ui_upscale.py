@@ -104,7 +104,10 @@ def test_the_format_can_be_chosen(monkeypatch: pytest.MonkeyPatch, kind: str, su
 
 @pytest.mark.parametrize(
     ("kind", "width", "sentence"),
-    [("jpeg", 0, "JPEG holds no transparency; choose PNG or WebP."), ("webp", 16_400, "WEBP holds 16383 pixels a side")],
+    [
+        ("jpeg", 0, "JPEG holds no transparency; choose PNG or WebP."),
+        ("webp", 16_400, "WEBP holds 16383 pixels a side"),
+    ],
 )
 def test_what_the_format_cannot_hold_is_refused_before_the_work(
     monkeypatch: pytest.MonkeyPatch, kind: str, width: int, sentence: str

@@ -1,6 +1,6 @@
 """The list from which a tab takes its model. It is read anew when its tab is opened: one may have been trained since."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -15,11 +15,11 @@ AUTO = "auto"
 W = Words("picker", {"model": ("Model", "模型"), "auto": ("Best available", "自动选择")})
 
 
-def titles(cards: Sequence[Card]) -> list[Any]:
-    """What to call each of the models in a list: by its title; those that share one are told apart by their names."""
+def titles(cards: Sequence[Card], say: Callable[[str], Any] = said) -> list[Any]:
+    """What to call each of the models in a list, as `say` says it: by its title, and by its name where two share one."""
     plain = [card.title or card.name for card in cards]
     return [
-        label(title) if plain.count(title) == 1 or title == card.name else f"{said(title)} ({card.name})"
+        say(title) if plain.count(title) == 1 or title == card.name else f"{said(title)} ({card.name})"
         for title, card in zip(plain, cards, strict=True)
     ]
 
@@ -27,7 +27,7 @@ def titles(cards: Sequence[Card]) -> list[Any]:
 def choices(task: str) -> list[tuple[Any, str]]:
     """(what is shown, name) of the models to `task`."""
     cards = genrestore.models(task)
-    return [(W("auto"), AUTO), *zip(titles(cards), (card.name for card in cards), strict=True)]
+    return [(W("auto"), AUTO), *zip(titles(cards, label), (card.name for card in cards), strict=True)]
 
 
 def picker(task: str) -> gr.Dropdown:
