@@ -81,16 +81,6 @@ def test_pil_in_gives_pil_out_and_picture_keeps_metadata(dog: Picture, tmp_path:
     assert result.icc == b"profile" and result.dpi == (300.0, 300.0) and result.format == marked.format
 
 
-def test_progress_counts_the_work_and_not_the_runs_of_the_net(dog: Picture) -> None:
-    """×16 takes two runs, of which the second makes sixteen times the pixels; half and half would let the time left climb."""
-    told: list[float] = []
-    small = dog.with_pixels(np.ascontiguousarray(dog.pixels[:16, :16]))
-    genrestore.upscale(small, 16, progress=lambda fraction, _: told.append(fraction))
-    assert told == sorted(told)
-    assert told[0] == pytest.approx(1 / 17)
-    assert told[-1] == pytest.approx(1)
-
-
 def test_cancel_before_and_during(dog: Picture) -> None:
     cancel = threading.Event()
     cancel.set()

@@ -78,11 +78,9 @@ def upscale(
 
     started = monotonic()
     enlarged = source
-    work = [source.width * source.height * card.config["scale"] ** (2 * k + 2) for k in range(passes)]
-    pixels = sum(work)
     for k in range(passes):
-        span = sum(work[:k]) / pixels, work[k] / pixels
-        enlarged = _once(chosen, enlarged, span, progress, cancel)
+        enlarged = _once(chosen, enlarged, k, passes, progress, cancel)
+    pixels = sum(source.width * source.height * card.config["scale"] ** (2 * k + 2) for k in range(passes))
     if pixels >= 250_000:  # less says more about the start than about the speed
         _measured[card.sha256] = pixels / (monotonic() - started)
     if (enlarged.width, enlarged.height) != target:
@@ -155,11 +153,12 @@ def _passes(card: Card, width: int, height: int, target: tuple[int, int]) -> int
 def _once(
     chosen: runtime.Model,
     source: Picture,
-    span: tuple[float, float],
+    k: int,
+    passes: int,
     progress: runtime.Progress | None,
     cancel: threading.Event | None,
 ) -> Picture:
-    """One run of the net over the whole picture: from `span[0]` of all the work on, a share of `span[1]`."""
+    """One run of the net over the whole picture."""
     scale: int = chosen.card.config["scale"]
     largest = np.iinfo(source.pixels.dtype).max
     colour = pictures.to_tensor(source.with_pixels(source.colour))
@@ -168,7 +167,7 @@ def _once(
 
     def report(done: float, text: str) -> None:
         if progress is not None:
-            progress(span[0] + span[1] * done, text)
+            progress((k + done) / passes, text)
 
     y = 0
     for band in runtime.rows(chosen, rgb, progress=report, cancel=cancel):

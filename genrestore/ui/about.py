@@ -21,18 +21,18 @@ W = Words(
     "about",
     {
         "privacy": (
-            "Your pictures go to the computer that runs this page and to no other. "
-            "There is no telemetry, no account and no outside service; uploads are deleted after some hours.",
-            "您的图片只会发送到运行本页面的计算机，不会发往别处。没有遥测、账户或外部服务；上传的文件会在数小时后删除。",
+            "Your pictures go to the computer that runs this page and nowhere else. "
+            "No telemetry, no account, no outside service; uploads are deleted after some hours.",
+            "您的图片只会发送到运行本页面的电脑，不会发往别处。没有遥测，无需账户，也不使用外部服务；上传的文件会在数小时后删除。",
         ),
-        "models": ("The nets", "模型"),
+        "models": ("The models", "模型"),
         "models_hint": (
-            "Each was trained with this program, on the data named here, and can be trained again with its recipe.",
-            "每个模型都由本程序用下列数据训练，并可按其配方重新训练。",
+            "Each was trained by this program on the data named here, and its recipe trains it again.",
+            "每个模型都由本程序用所列数据训练，按其配方即可重新训练。",
         ),
         "none": (
-            "No weight is installed yet; `genrestore train` makes one.",
-            "尚未安装权重，可用 genrestore train 训练。",
+            "No model is installed yet; train one in the Train tab.",
+            "尚未安装模型，请先在“训练”页训练一个。",
         ),
         "sample": ("Sample", "生成"),
         "inpaint": ("Inpaint", "修复"),
@@ -40,7 +40,7 @@ W = Words(
         "restore": ("Restore", "复原"),
         "compress": ("Compress", "压缩"),
         "intended": ("Good for", "适用于"),
-        "limits": ("Cannot do", "局限"),
+        "limits": ("Limits", "局限"),
         "data": ("Trained on", "训练数据"),
         "pictures": ("pictures", "张图片"),
         "parameters": ("Parameters", "参数量"),
@@ -60,7 +60,7 @@ W = Words(
         "photos": ("The example photographs", "示例照片"),
         "photos_hint": (
             "From the GB82 image set, given to the public domain (CC0 1.0) by its photographer.",
-            "取自 GB82 图像集，由摄影者以 CC0 1.0 释出至公有领域。",
+            "取自 GB82 图像集，摄影者已以 CC0 1.0 将其贡献给公有领域。",
         ),
         "program": ("The program", "程序"),
         "dog": ("Dog", "狗"),

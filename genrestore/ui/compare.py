@@ -1,32 +1,22 @@
 """Before/after slider for two pictures, with zoom and pan: drawn by compare.js and compare.css."""
 
-import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio import processing_utils, utils
-from PIL import ExifTags, Image
+from PIL import Image
 
 from genrestore import image
-from genrestore.ui import words
+from genrestore.ui import upright, words
 
 PREVIEW = 2048  # pixels a side of what is shown at first
 FULL = 12.0  # megapixels up to which the whole picture is there to zoom into
 WEBP_SIDE = 16383  # pixels, the format's limit
-BROWSER_FORMATS = ("JPEG", "PNG", "WEBP")  # that every browser draws
-BROWSER_MODES = (
-    "1",
-    "L",
-    "LA",
-    "P",
-    "PA",
-    "RGB",
-    "RGBA",
-    "I;16",
-)  # not CMYK: browsers have colours of their own for it
-TURNED = re.compile(rb"tiff:Orientation\W{1,3}[2-8]")  # in XMP
+# What all browsers draw alike; of BMP they do not show every kind, and for CMYK they have colours of their own.
+BROWSER_FORMATS = ("JPEG", "MPO", "PNG", "WEBP")
+BROWSER_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16")
 
 W = words.Words(
     "compare",
@@ -110,14 +100,11 @@ def _view(source: image.Source) -> dict[str, Any]:
 
 
 def _drawn_alike(path: Path) -> bool:
-    """Whether every browser draws the file as the server reads it. WebP and PNG are turned upright by some alone."""
-    try:
-        with Image.open(path, formats=BROWSER_FORMATS) as file:
-            turned = file.getexif().get(ExifTags.Base.Orientation, 1) != 1 or TURNED.search(file.info.get("xmp") or b"")
-            alone = getattr(file, "n_frames", 1) == 1 or file.format == "MPO"  # of an MPO browsers draw the first
-            return file.mode in BROWSER_MODES and alone and not turned
-    except Exception:  # metadata that only the server gets along with
+    """Whether every browser draws the file as the server reads it: upright, and in the same colours."""
+    if not upright.alike(path):
         return False
+    with Image.open(path, formats=upright.DRAWN) as file:
+        return file.format in BROWSER_FORMATS and file.mode in BROWSER_MODES
 
 
 def _drawn(picture: image.Picture) -> Image.Image:
