@@ -370,9 +370,7 @@ def test_the_address_holds_the_picture(live: Live, visit: Callable[..., Any]):
     live.press("Seed 23")
     live.slider("Direction 2").press("End")
     live.slider("Variety").press("PageDown")
-    live.page.wait_for_url(
-        lambda url: all(part in url for part in ("tab=sample", "seed=23", "a=0%2C4", "truncation="))
-    )
+    live.page.wait_for_url(lambda url: all(part in url for part in ("tab=sample", "seed=23", "a=0%2C4", "truncation=")))
     again = Live(visit(live.page.url[live.page.url.index("/?") :]))
     assert again.state() == live.state()
     assert again.picture() == live.picture()

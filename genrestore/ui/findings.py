@@ -62,7 +62,7 @@ def _sizes(report: "Report", request: gr.Request | None) -> list[str]:
         f"<span>{escape(label)}</span><i style='width: {100 * count / most:.1f}%'></i><b>{count:,}</b>"
         for label, count in report.sizes
     )
-    return [f"<div><h4>{W.text('sizes', request)}</h4><div class='bars'>{bars}</div></div>"]
+    return [f"<div><h3>{W.text('sizes', request)}</h3><div class='bars'>{bars}</div></div>"]
 
 
 def _facts(report: "Report", request: gr.Request | None) -> str:

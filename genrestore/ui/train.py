@@ -309,7 +309,7 @@ def _lay(page: Page, tabs: gr.Tabs) -> gr.Accordion:
     with gr.Accordion(W("new"), elem_id="train-new") as setup:
         with gr.Row():
             with gr.Column(min_width=320):
-                gr.Markdown(f"#### {W('step_pictures')}")
+                gr.Markdown(f"## {W('step_pictures')}")
                 pictures = _html(
                     "pictures", suffixes=sorted(SUFFIXES), limit=limit(page.access), elem_id="train-pictures"
                 )
@@ -320,11 +320,11 @@ def _lay(page: Page, tabs: gr.Tabs) -> gr.Accordion:
                     label=W("leave_out"), info=W("leave_out_hint"), visible=False, elem_id="train-leave-out"
                 )
             with gr.Column(min_width=320):
-                gr.Markdown(f"#### {W('step_model')}")
+                gr.Markdown(f"## {W('step_model')}")
                 preset = _html(
                     "presets", server_functions=[watch.guarded(page.access, presets)], elem_id="train-presets"
                 )
-        gr.Markdown(f"#### {W('step_name')}")
+        gr.Markdown(f"## {W('step_name')}")
         with gr.Row():
             name = gr.Textbox(label=W("name"), info=W("name_hint"), max_length=64, min_width=280, elem_id="train-name")
             licence = gr.Dropdown(
@@ -335,7 +335,7 @@ def _lay(page: Page, tabs: gr.Tabs) -> gr.Accordion:
             fields = {key: settings.field(key) for key in settings.MAIN}
         with gr.Accordion(W("advanced"), open=False, elem_id="train-advanced"):
             for heading, names in settings.ADVANCED.items():
-                gr.Markdown(f"#### {settings.W(heading)}")
+                gr.Markdown(f"### {settings.W(heading)}")
                 with gr.Row():
                     fields |= {key: settings.field(key) for key in names}
             look = gr.Button(W("preview"), elem_id="train-look")
