@@ -333,6 +333,44 @@ CONTRAST = """() => {
 HEADINGS = "[...document.querySelectorAll('h1, h2, h3, h4, h5, h6')].filter((n) => n.checkVisibility()).map((n) => +n.tagName[1])"
 
 
+FOCUSED = "() => { const f = document.activeElement; return f.id || f.getAttribute('aria-label') || f.title || f.textContent; }"
+
+
+def test_the_keyboard_keeps_its_place(page: Any) -> None:
+    """What was pressed goes away or is switched off: the focus goes to what lies next to it, never to the page's top."""
+    page.locator("#inpaint-editor .examples button").nth(1).focus()
+    page.keyboard.press("Enter")
+    page.locator("#inpaint-editor [data-state=start]").wait_for(state="detached")
+    page.wait_for_function("document.activeElement !== document.body")
+    assert page.evaluate("document.activeElement.closest('#inpaint-editor') !== null"), page.evaluate(FOCUSED)
+
+    open_tab(page, "Upscale")
+    example = page.locator("#upscale-source .examples button").nth(2)
+    example.focus()
+    page.keyboard.press("Enter")
+    page.locator("#upscale-result [data-state=single]").wait_for()
+    assert example.evaluate("node => node === document.activeElement")
+    page.locator("#upscale-go").focus()
+    page.keyboard.press("Enter")
+    page.locator("#upscale-stop").wait_for()
+    page.wait_for_function("document.activeElement.id === 'upscale-stop'")
+    page.keyboard.press("Enter")
+    page.locator("#upscale-go").wait_for()
+    page.wait_for_function("document.activeElement.id === 'upscale-go'")
+
+    open_tab(page, "Sample")
+    page.locator("#live canvas.picture[data-state]").wait_for()
+    page.locator("#live .number").fill("1")
+    previous = page.get_by_role("button", name="Previous seed", exact=True)
+    previous.focus()
+    page.keyboard.press("Enter")
+    page.locator("#live [data-do=previous]:disabled").wait_for()
+    page.wait_for_function("document.activeElement.closest('#live .seed') !== null")
+    page.mouse.click(5, 5)  # who leaves a control of his own will is not brought back
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.activeElement === document.body")
+
+
 # --- words ----------------------------------------------------------------------------------------------------------
 
 
