@@ -544,7 +544,7 @@ def test_a_training_from_the_folder_to_the_other_tab(
     tab.panel.locator("figure .curve").first.wait_for()
     tab.panel.locator(".samples img[src^=data]").wait_for()
     with page.expect_download() as waiting:
-        tab.press("Download the weight")
+        tab.press("Download the model")
     assert waiting.value.suggested_filename == "pets.safetensors"
     weight = place / "home" / "runs" / "pets" / "model.safetensors"
     assert Path(waiting.value.path()).read_bytes() == weight.read_bytes()

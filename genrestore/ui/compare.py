@@ -25,19 +25,19 @@ W = words.Words(
         "after": ("After", "处理后"),
         "handle": ("Border between before and after", "前后对比分界线"),
         "stage": (
-            "Picture. Plus and minus zoom, 0 fits, 1 shows single pixels, arrow keys move, B shows before.",
+            "Picture. Plus and minus zoom, 0 fits, 1 shows single pixels, arrow keys move, B shows it before.",
             "图片。加减号缩放，0 适应窗口，1 显示原始像素，方向键移动，B 键查看处理前。",
         ),
         "tools": ("Zoom and compare", "缩放与对比"),
         "in": ("Zoom in", "放大视图"),
         "out": ("Zoom out", "缩小视图"),
         "fit": ("Fit", "适应"),
-        "actual": ("100 %", "100 %"),
+        "actual": ("100 %", "100%"),
         "hold": ("Hold to see before", "按住查看处理前"),
         "fullscreen": ("Full screen", "全屏"),
-        "reduced": ("Reduced view, the download has every pixel", "缩小预览，下载文件为完整尺寸"),
+        "reduced": ("Reduced view; the download has every pixel", "此为缩小的预览，下载的文件为完整尺寸"),
         "empty": ("The result appears here", "结果将显示在这里"),
-        "lost": ("The pictures are no longer on the server; run it again", "图片已不在服务器上，请重新运行"),
+        "lost": ("The pictures are no longer on the server; run it again", "图片已不在服务器上，请重新处理"),
     },
 )
 

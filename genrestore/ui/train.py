@@ -33,7 +33,7 @@ W = Words(
     {
         "new": ("New training", "新的训练"),
         "step_pictures": ("1 · Pictures", "1 · 图片"),
-        "step_model": ("2 · What they shall become", "2 · 训练什么"),
+        "step_model": ("2 · What to train", "2 · 训练什么"),
         "step_name": ("3 · Name, licence, limits", "3 · 名称、许可与限度"),
         # the drop area
         "drop": ("Drop a folder of pictures here", "将图片文件夹拖到这里"),
@@ -41,7 +41,7 @@ W = Words(
             "or many files, a .zip, .npz or .npy; sub-folders become classes",
             "也可拖入多个文件、.zip、.npz 或 .npy；子文件夹即类别",
         ),
-        "change": ("Drop or choose others to change them", "拖放或选择其他文件以更换"),
+        "change": ("Drop or choose others to replace them", "拖放或选择其他文件以更换"),
         "folder": ("Choose a folder", "选择文件夹"),
         "files": ("Choose files", "选择文件"),
         "reading": ("Looking through the folder …", "正在查看文件夹…"),
@@ -76,8 +76,8 @@ W = Words(
         ),
         "examining": ("Examining the pictures …", "正在检查图片…"),
         "cancel": ("Cancel", "取消"),
-        "leave_out": ("Leave out", "不采用"),
-        "leave_out_hint": ("Pictures that the training shall not see.", "不参与训练的图片。"),
+        "leave_out": ("Leave out", "排除"),
+        "leave_out_hint": ("Pictures that the model is not trained on.", "不参与训练的图片。"),
         # the presets
         "loading": ("Loading …", "正在加载…"),
         "facts": ("{name} · {size} px · {steps} steps", "{name} · {size} 像素 · {steps} 步"),
@@ -88,15 +88,15 @@ W = Words(
         "compress": ("To compress pictures", "压缩图片"),
         # the rest
         "name": ("Name of the model", "模型名称"),
-        "name_hint": ("Under which you find it in the other tabs.", "在其他标签页中以此名称显示。"),
+        "name_hint": ("You find it under this name in the other tabs.", "在其他标签页中以此名称显示。"),
         "licence": ("Licence of the pictures", "图片的许可"),
         "licence_hint": (
             "As their owner states it, own if they are yours; anything else as “other: its words”. The model's card tells it.",
             "按图片所有者的声明填写，自己的图片选 own；其他写作“other: 内容”。会写入模型卡。",
         ),
         "advanced": ("Advanced", "高级设置"),
-        "preview": ("Preview what the net will see", "预览训练所见"),
-        "preview_hint": ("Left: your pictures; beside each: as they are trained on.", "左列为原图，右侧为训练时的样子。"),
+        "preview": ("Preview what the model will see", "预览模型看到的图片"),
+        "preview_hint": ("Left: your pictures; right of each: as the model sees it.", "左侧为原图，右侧为模型看到的样子。"),
         "go": ("Train", "开始训练"),
         "checking": ("Checking …", "正在检查…"),
     },
