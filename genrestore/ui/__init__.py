@@ -64,6 +64,7 @@ def theme() -> gr.themes.Base:
         link_text_color_visited_dark="*secondary_400",
         link_text_color_hover_dark="*secondary_300",
         link_text_color_active_dark="*secondary_400",
+        error_text_color_dark="#fca5a5",  # Gradio's own is nearly white: no error in a line of text
         button_primary_background_fill="*primary_600",  # white text on it: 5.2 : 1
         button_primary_background_fill_hover="*primary_700",
         block_shadow="none",

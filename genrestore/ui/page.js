@@ -72,6 +72,7 @@
   let settling = 0;
   const settle = () => document.documentElement.classList.remove("settling");
   function moved() {
+    if (!document.documentElement.classList.contains("settling")) return;
     clearTimeout(settling);
     settling = setTimeout(settle, STILL);
   }
@@ -92,7 +93,7 @@
       moved();
     }
     soon();
-  }).observe(document.documentElement, { subtree: true, childList: true, attributeFilter: ["aria-selected", "disabled", "hidden", "class", "style", "data-state"] });
+  }).observe(document.documentElement, { subtree: true, childList: true, attributeFilter: ["aria-selected", "disabled", "hidden", "class", "data-state"] });
   addEventListener("popstate", follow);
   addEventListener("focusin", remember);
   addEventListener("focusout", soon);
