@@ -37,7 +37,7 @@ W = Words(
     "settings",
     {
         "steps": ("Steps", "步数"),
-        "steps_hint": ("Batches to learn from; more is better, and takes longer.", "训练的批次数，越多越好，也越久。"),
+        "steps_hint": ("Batches to learn from; more is better, and longer.", "训练的批次数，越多越好，也越久。"),
         "minutes": ("Minutes", "分钟"),
         "minutes_hint": ("Longest time to train; 0 is no limit.", "最长训练时间，0 为不限。"),
         "batch": ("Batch", "批大小"),
