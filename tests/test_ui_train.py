@@ -550,7 +550,7 @@ def test_a_training_from_the_folder_to_the_other_tab(
     assert Path(waiting.value.path()).read_bytes() == weight.read_bytes()
 
     tab.press("Open in Sample")
-    page.wait_for_function("() => document.querySelector('#live .model').value === 'pets'")
+    page.wait_for_function("() => document.querySelector('#live .model')?.value === 'pets'")
     page.locator("#live canvas.picture[data-state*='\"pets\"']").wait_for(timeout=SLOW)
 
     again = Tab(visit(address=address))

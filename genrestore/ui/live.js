@@ -537,11 +537,18 @@ function openAddress() {
   changed();
 }
 
+// The model that another tab asks for; that may be what opens this one for the first time.
+function obey() {
+  const wish = props.value?.model;
+  if (wish !== state.model && known(wish)) choose(wish);
+}
+
 async function start() {
   connect();
   layGrid();
   showValues();
   await readCatalogue();
+  obey();
   // Back and Forward bring an address of this tab again.
   addEventListener("popstate", () => new URLSearchParams(location.search).get("tab") === "sample" && catalogue.length && openAddress());
   // A model may be trained or deleted while another tab is open.
@@ -554,8 +561,7 @@ async function start() {
   }).observe(element);
   watch("value", async () => {
     await readCatalogue();
-    const wish = props.value?.model;
-    if (wish !== state.model && catalogue.some(({ name }) => name === wish)) choose(wish);
+    obey();
   });
 }
 
