@@ -133,7 +133,7 @@ def photograph(home: str) -> None:
                 executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
             )
             page = browser.new_page(viewport={"width": 1280, "height": 860})
-            page.goto(f"http://127.0.0.1:{PORT}/")
+            page.goto(f"http://127.0.0.1:{PORT}/?tab=sample")
             page.wait_for_selector("#live canvas[data-state]", timeout=60_000)
             page.wait_for_timeout(3000)
             shoot(page, "sample")
@@ -166,6 +166,8 @@ def repair_scene(page: Any) -> None:
 
 def upscale_scene(page: Any) -> None:
     """The first example, enlarged."""
+    page.locator("#upscale-source .examples button").first.click()
+    page.locator("#upscale-result [data-state=single]").wait_for()
     page.locator("#upscale-go").click()
     page.locator("#upscale-download").wait_for(timeout=60_000)
     page.wait_for_timeout(2000)

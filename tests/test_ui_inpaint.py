@@ -161,7 +161,7 @@ def test_the_original_file_reaches_the_server(page: Any, tmp_path: Path) -> None
         assert result.getexif()[0x010F] == "Camera maker"
         assert result.getexif().get(0x0112, 1) == 1
     line = page.locator("#inpaint-line").inner_text()
-    assert "by writing JPEG anew, 0 by the repair" in line
+    assert "saving as JPEG changed" in line and "and the repair 0." in line
     assert page.problems == []
 
 

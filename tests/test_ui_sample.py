@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import PHONE
 from PIL import Image
 
 import genrestore
@@ -127,6 +128,28 @@ def test_the_download_says_how_to_make_it_again():
 
 
 @pytest.mark.usefixtures("net")
+@pytest.mark.parametrize(
+    "data",
+    [None, [], {}, {"state": {"model": "one"}}, {"state": None, "times": 2}, {"state": {"model": "x"}, "times": 2}]
+    + [{"state": {"model": "one"}, "times": times} for times in (0, -1, 1.5, True, "2", None, 10**9, tab.LARGEST)],
+)
+def test_what_cannot_be_enlarged_gets_a_sentence(data: Any):
+    assert list(answer := tab.enlarged(data)) == ["problem"]
+    assert answer["problem"][-1] in ".?" and len(answer["problem"]) < 200
+
+
+@pytest.mark.usefixtures("net")
+def test_the_known_models_come_first_and_each_is_named_once(monkeypatch: pytest.MonkeyPatch):
+    cards = [SimpleNamespace(name=name, title=title, intended="") for name, title in
+             [("aa", "aa"), ("vae-clothing", "VAE"), ("cats", "cats · VAE"), ("dcgan-cifar10", "DCGAN")]]  # fmt: skip
+    monkeypatch.setattr(genrestore, "models", lambda task=None: cards)
+    models = tab.catalogue("all")["models"]
+    assert [(model["title"], model["seed"]) for model in models] == [
+        ("DCGAN", 20), ("VAE", 81), ("aa", 0), ("cats · VAE", 0),
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("net")
 def test_a_large_picture_comes_packed_and_is_the_same(monkeypatch: pytest.MonkeyPatch):
     bare = tab.picture({"model": "one", "seed": 3})
     monkeypatch.setattr(tab, "BARE", 0)
@@ -187,6 +210,10 @@ class Live:
     def slider(self, name: str) -> Any:
         return self.root.get_by_role("slider", name=name, exact=True)
 
+    def start(self) -> int:
+        """The seed that the first model begins with."""
+        return tab.FIRST[self.state()["model"]]
+
     def press(self, name: str) -> None:
         self.root.get_by_role("button", name=name, exact=True).click()
 
@@ -200,8 +227,8 @@ class Live:
 
 
 @pytest.fixture
-def live(page: Any) -> Live:
-    return Live(page)
+def live(visit: Callable[..., Any]) -> Live:
+    return Live(visit("/?tab=sample"))
 
 
 def test_the_picture_follows_a_drag_and_ends_right(live: Live):
@@ -242,11 +269,11 @@ def test_a_picture_that_comes_packed_is_drawn_too(live: Live):
         route.fulfill(response=answer, json=content)
 
     live.press("Random")
-    live.until(lambda state: state["seed"] != 0)
+    live.until(lambda state: state["seed"] != live.start())
     assert live.picture() != before
     live.page.route("**/component_server/", pack)
     live.press("Reset")
-    live.until(lambda state: state["seed"] == 0)
+    live.until(lambda state: state["seed"] == live.start())
     assert live.picture() == before
     assert packed and live.page.problems == []
 
@@ -267,7 +294,7 @@ def test_reset_brings_back_exactly_the_first_picture(live: Live):
     before, start = live.picture(), live.state()
     live.press("Random")
     live.until(lambda state: state["seed"] != start["seed"])
-    for name, key in (("Direction 3", "End"), ("Truncation", "PageDown")):
+    for name, key in (("Direction 3", "End"), ("Variety", "PageDown")):
         live.slider(name).focus()
         live.page.keyboard.press(key)
     live.until(lambda state: state["a"] == [0, 0, 4] and state["truncation"] < 1)
@@ -294,13 +321,20 @@ def test_seeds_by_number_by_arrows_and_from_the_grid(live: Live):
 
 
 def test_another_model_keeps_the_seed_but_not_the_sliders(live: Live):
-    live.press("Seed 5")
+    live.press("Seed 22")
     live.slider("Direction 1").press("End")
-    live.until(lambda state: (state["seed"], state["a"]) == (5, [4]))
+    live.until(lambda state: (state["seed"], state["a"]) == (22, [4]))
     before = live.picture()
     live.choose_other_model()
-    assert (live.state()["seed"], live.state()["a"]) == (5, [])
+    assert (live.state()["seed"], live.state()["a"]) == (22, [])
     assert live.picture() != before
+
+
+def test_the_best_picture_of_each_model_comes_first(live: Live):
+    assert (live.state()["model"], live.state()["seed"]) == next(iter(tab.FIRST.items()))
+    other = live.choose_other_model()
+    assert live.state()["seed"] == tab.FIRST[other]
+    live.page.wait_for_url("**model=*")
 
 
 def test_raw_dimensions_are_found_by_index_held_and_released(live: Live):
@@ -333,26 +367,80 @@ def test_more_directions_are_there_on_demand(live: Live):
 
 
 def test_the_address_holds_the_picture(live: Live, visit: Callable[..., Any]):
-    live.press("Seed 7")
+    live.press("Seed 23")
     live.slider("Direction 2").press("End")
-    live.slider("Truncation").press("PageDown")
-    live.page.wait_for_url(lambda url: all(part in url for part in ("seed=7", "a=0%2C4", "truncation=")))
+    live.slider("Variety").press("PageDown")
+    live.page.wait_for_url(lambda url: all(part in url for part in ("tab=sample", "seed=23", "a=0%2C4", "truncation=")))
     again = Live(visit(live.page.url[live.page.url.index("/?") :]))
     assert again.state() == live.state()
     assert again.picture() == live.picture()
     strange = Live(visit("/?model=../x&seed=-9e99&truncation=NaN&a=1,x,99&raw=0:7,-1:2,y:1&__theme=dark"))
-    assert strange.state() | {"model": ""} == {"model": "", "seed": 0, "truncation": 1, "a": [1, 0, 4], "raw": {"0": 4}}
+    assert strange.state() | {"model": ""} == {
+        "model": "", "seed": strange.start(), "truncation": 1, "a": [1, 0, 4], "raw": {"0": 4},
+    }  # fmt: skip
+    strange.root.get_by_text("-9e99 is no seed").wait_for()
 
 
-def test_the_download_is_a_png_at_the_nets_own_size(live: Live):
-    live.press("Seed 3")
-    live.until(lambda state: state["seed"] == 3)
+def test_back_brings_the_picture_of_its_address_back(live: Live):
+    live.press("Seed 22")
+    live.page.wait_for_url("**seed=22*")
+    live.page.get_by_role("tab", name="Upscale").click()
+    live.page.locator("#upscale-go").wait_for()
+    live.page.get_by_role("tab", name="Sample").click()
+    live.press("Seed 25")
+    live.page.wait_for_url("**seed=25*")
+    live.page.go_back()
+    live.page.locator("#upscale-go").wait_for()
+    live.page.go_back()
+    live.until(lambda state: state["seed"] == 22)
+    assert live.root.is_visible()
+
+
+@pytest.mark.parametrize("given", ["-5", "1.5", "100000000000000000000"])
+def test_what_is_no_seed_gets_a_word(live: Live, given: str):
+    field = live.root.get_by_role("spinbutton", name="Seed", exact=True)
+    field.fill(given)
+    live.root.get_by_text(f"{given} is no seed: take a whole number from 0 to 2147483647.").wait_for()
+    assert field.get_attribute("aria-invalid") == "true"
+    assert live.state()["seed"] == live.start()
+    field.blur()
+    assert field.input_value() == str(live.start())
+    field.fill("12")
+    live.until(lambda state: state["seed"] == 12)
+    assert live.root.locator(".wrong").inner_text() == ""
+
+
+def test_the_downloads_are_pngs_of_the_net_s_size_and_of_the_shown_one(live: Live):
+    live.press("Seed 22")
+    live.until(lambda state: state["seed"] == 22)
+    name = f"{live.state()['model']}-22"
     with live.page.expect_download() as waiting:
-        live.press("Download")
-    assert waiting.value.suggested_filename == f"{live.state()['model']}-3.png"
+        live.press("Download 32 × 32")
+    assert waiting.value.suggested_filename == f"{name}.png"
     with Image.open(waiting.value.path()) as image:
         assert image.format == "PNG"
-        assert np.asarray(image.convert("RGBA")).ravel().tolist() == live.picture()
+        own = np.asarray(image.convert("RGBA"))
+        assert own.ravel().tolist() == live.picture()
+    live.root.get_by_label("Smooth").uncheck()
+    with live.page.expect_download() as waiting:
+        live.press("Download 448 × 448")  # what a page of 1280 shows
+    assert waiting.value.suggested_filename == f"{name}-x14.png"
+    with Image.open(waiting.value.path()) as image:
+        assert np.array_equal(np.asarray(image.convert("RGBA")), own.repeat(14, axis=0).repeat(14, axis=1))
+        assert json.loads(image.info["genrestore"])["seed"] == 22
+
+
+def test_a_slow_network_is_told(live: Live):
+    held: list[Any] = []
+    slow = True
+    live.page.route("**/component_server/", lambda route: held.append(route) if slow else route.continue_())
+    live.press("Seed 22")
+    live.root.get_by_text("Waiting for the server").wait_for()
+    slow = False
+    for route in held:
+        route.continue_()
+    live.root.get_by_text("Waiting for the server").wait_for(state="hidden")
+    live.until(lambda state: state["seed"] == 22)
 
 
 def test_a_lost_call_is_made_again_with_the_newest_state(live: Live):
@@ -377,7 +465,8 @@ def test_a_second_try_does_not_bring_back_an_older_state(live: Live):
     assert live.state()["a"] == [-4]
 
 
-def test_a_phone_shows_all_and_keeps_the_picture_in_view(phone: Any):
+def test_a_phone_shows_all_and_keeps_the_picture_in_view(visit: Callable[..., Any]):
+    phone = visit("/?tab=sample", **PHONE)
     live = Live(phone)
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
     slider = live.slider("Direction 8")
@@ -390,7 +479,7 @@ def test_a_phone_shows_all_and_keeps_the_picture_in_view(phone: Any):
 
 
 def test_the_page_speaks_chinese(visit: Callable[..., Any]):
-    live = Live(visit(locale="zh-CN"))
+    live = Live(visit("/?tab=sample", locale="zh-CN"))
     assert live.root.get_by_role("button", name="随机", exact=True).is_visible()
     live.slider("方向 1").press("End")
     live.until(lambda state: state["a"] == [4])

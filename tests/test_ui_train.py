@@ -689,7 +689,7 @@ def test_a_training_from_the_folder_to_the_other_tab(
     tab.panel.locator("figure .curve").first.wait_for()
     tab.panel.locator(".samples img[src^=data]").wait_for()
     with page.expect_download() as waiting:
-        tab.press("Download the weight")
+        tab.press("Download the model")
     assert waiting.value.suggested_filename == "pets.safetensors"
     weight = place / "home" / "runs" / "pets" / "model.safetensors"
     assert Path(waiting.value.path()).read_bytes() == weight.read_bytes()
@@ -698,7 +698,7 @@ def test_a_training_from_the_folder_to_the_other_tab(
     tab.panel.get_by_text("from step 1,000 on").wait_for()
     Run(weight.parent).tell(Status("done", step=picker.RIPE, steps=picker.RIPE))
     tab.press("Open in Sample")
-    page.wait_for_function("() => document.querySelector('#live .model').value === 'pets'")
+    page.wait_for_function("() => document.querySelector('#live .model')?.value === 'pets'")
     page.locator("#live canvas.picture[data-state*='\"pets\"']").wait_for(timeout=SLOW)
 
     again = Tab(visit(address=address))

@@ -28,7 +28,7 @@ from genrestore.ui import picker, serve, train, uploads, visitors, words
 from genrestore.ui.access import Access
 from genrestore.ui.guard import UPLOAD, Guard, Setting
 
-TABS = ("sample", "inpaint", "upscale", "train", "about")
+TABS = ("inpaint", "upscale", "sample", "train", "about")  # the first is open where the address names none
 HOUR = 3600  # seconds
 FILES_KEPT = 12 * HOUR  # how long uploads and results stay on the disk
 TIDY = 5.0  # seconds between two looks at what nobody listens to any more
@@ -38,7 +38,7 @@ HERE = Path(__file__).parent
 W = words.Words(
     "page",
     {
-        "tagline": ("Generate, repair and enlarge pictures.", "生成、修复、放大图片。"),
+        "tagline": ("Repair, enlarge and generate pictures.", "修复、放大、生成图片。"),
         "sample": ("Sample", "生成"),
         "inpaint": ("Inpaint", "修复"),
         "upscale": ("Upscale", "放大"),
@@ -66,6 +66,12 @@ def theme() -> gr.themes.Base:
     )
     return plain.set(
         body_text_color_subdued="*neutral_500",  # contrast 4.8 : 1; Gradio's own grey has 2.6 : 1
+        color_accent="*primary_600",  # as text on white 5.2 : 1; in the dark page.css takes a lighter one
+        link_text_color_dark="*secondary_400",
+        link_text_color_visited_dark="*secondary_400",
+        link_text_color_hover_dark="*secondary_300",
+        link_text_color_active_dark="*secondary_400",
+        error_text_color_dark="#fca5a5",  # Gradio's own is nearly white: no error in a line of text
         button_primary_background_fill="*primary_600",  # white text on it: 5.2 : 1
         button_primary_background_fill_hover="*primary_700",
         block_shadow="none",
@@ -161,6 +167,7 @@ def serving(access: Access, folder: Path, published: str = "") -> tuple[Guard, a
         i18n=words.translations(),
         theme=theme(),
         css_paths=HERE / "page.css",
+        head=f"<script>{HERE.joinpath('page.js').read_text('utf-8')}</script>",
     )
     page.has_launched = True  # without it Gradio takes any file of this computer for an upload
     guard = Guard(host, page, Setting.of(published))

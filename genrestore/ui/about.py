@@ -7,9 +7,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import gradio as gr
+from PIL import Image
 
 import genrestore
 from genrestore.card import TASKS, Card, DataSource, Metric
+from genrestore.ui.said import in_both
 from genrestore.ui.words import Words
 
 HERE = Path(__file__).parent
@@ -19,18 +21,18 @@ W = Words(
     "about",
     {
         "privacy": (
-            "Your pictures go to the computer that runs this page and to no other. "
-            "There is no telemetry, no account and no outside service; uploads are deleted after some hours.",
-            "您的图片只会发送到运行本页面的计算机，不会发往别处。没有遥测、账户或外部服务；上传的文件会在数小时后删除。",
+            "Your pictures go to the computer that runs this page and nowhere else. "
+            "No telemetry, no account, no outside service; uploads are deleted after some hours.",
+            "您的图片只会发送到运行本页面的电脑，不会发往别处。没有遥测，无需账户，也不使用外部服务；上传的文件会在数小时后删除。",
         ),
-        "models": ("The nets", "模型"),
+        "models": ("The models", "模型"),
         "models_hint": (
-            "Each was trained with this program, on the data named here, and can be trained again with its recipe.",
-            "每个模型都由本程序用下列数据训练，并可按其配方重新训练。",
+            "Each was trained by this program on the data named here, and its recipe trains it again.",
+            "每个模型都由本程序用所列数据训练，按其配方即可重新训练。",
         ),
         "none": (
-            "No weight is installed yet; `genrestore train` makes one.",
-            "尚未安装权重，可用 genrestore train 训练。",
+            "No model is installed yet; train one in the Train tab.",
+            "尚未安装模型，请先在“训练”页训练一个。",
         ),
         "sample": ("Sample", "生成"),
         "inpaint": ("Inpaint", "修复"),
@@ -38,7 +40,7 @@ W = Words(
         "restore": ("Restore", "复原"),
         "compress": ("Compress", "压缩"),
         "intended": ("Good for", "适用于"),
-        "limits": ("Cannot do", "局限"),
+        "limits": ("Limits", "局限"),
         "data": ("Trained on", "训练数据"),
         "pictures": ("pictures", "张图片"),
         "parameters": ("Parameters", "参数量"),
@@ -46,6 +48,7 @@ W = Words(
         "license": ("Licence", "许可"),
         "time": ("Trained for", "训练用时"),
         "hours": ("h", "小时"),
+        "minutes": ("min", "分钟"),
         "paper": ("Paper", "论文"),
         "scores": ("Scores", "评测"),
         "set": ("Set", "数据集"),
@@ -57,7 +60,7 @@ W = Words(
         "photos": ("The example photographs", "示例照片"),
         "photos_hint": (
             "From the GB82 image set, given to the public domain (CC0 1.0) by its photographer.",
-            "取自 GB82 图像集，由摄影者以 CC0 1.0 释出至公有领域。",
+            "取自 GB82 图像集，摄影者已以 CC0 1.0 将其贡献给公有领域。",
         ),
         "program": ("The program", "程序"),
         "dog": ("Dog", "狗"),
@@ -87,7 +90,17 @@ def build() -> None:
 
 def say(key: str) -> str:
     """The word in both languages; page.css shows the visitor's. (Gradio translates one word in an HTML, not many.)"""
-    return "".join(f"<span lang='{language}'>{escape(words[key])}</span>" for language, words in W.both().items())
+    return _either({language: words[key] for language, words in W.both().items()})
+
+
+def told(text: str) -> str:
+    """What a card says, in both languages where it is known in both."""
+    both = in_both(text)
+    return _either(both) if len(set(both.values())) > 1 else escape(text)
+
+
+def _either(texts: dict[str, str]) -> str:
+    return "".join(f"<span lang='{language}'>{escape(text)}</span>" for language, text in texts.items())
 
 
 def models(cards: Iterable[Card]) -> str:
@@ -99,14 +112,14 @@ def models(cards: Iterable[Card]) -> str:
 def article(card: Card) -> str:
     """One card as HTML. Everything a card says is text: a downloaded one may hold anything."""
     picture = sample_picture(card)
-    hours = f"{card.hours:g} {say('hours')}, {escape(card.hardware)}" if card.hours else escape(card.hardware)
+    hours = ", ".join(part for part in (_time(card.hours), told(card.hardware)) if part)
     facts = [
-        ("intended", escape(card.intended)),
-        ("limits", escape(card.limits)),
+        ("intended", told(card.intended)),
+        ("limits", told(card.limits)),
         ("data", "<br>".join(map(_source, card.data))),
         ("parameters", f"{card.parameters:,}"),
         ("size", f"{card.weights.stat().st_size / 1e6:.1f} MB" if card.weights.exists() else ""),
-        ("license", escape(card.license)),
+        ("license", told(card.license)),
         ("time", hours),
         ("paper", _paper(card.paper)),
     ]
@@ -114,9 +127,9 @@ def article(card: Card) -> str:
     commands = "\n".join(dict.fromkeys(metric.command for metric in card.metrics if metric.command))
     recipe = json.dumps(card.recipe, indent=2, ensure_ascii=False)
     return (
-        f"<article><header><h3>{escape(card.title or card.name)}</h3>"
+        f"<article><header><h3>{told(card.title or card.name)}</h3>"
         + f"<p>{say(card.task)} · <code>{escape(card.name)}</code></p></header>"
-        + (f"<img src='{address(picture)}' alt='' loading='lazy'>" if picture else "")
+        + (f"<img src='{address(picture)}' {_room(picture)} alt='' loading='lazy'>" if picture else "")
         + f"<dl>{rows}</dl>"
         + f"<h4>{say('scores')}</h4>{_scores(card.metrics)}"
         + f"<details><summary>{say('recipe')}</summary>"
@@ -128,7 +141,8 @@ def article(card: Card) -> str:
 def photo(path: Path) -> str:
     """One example photograph with its name as HTML."""
     return (
-        f"<figure><img src='{address(path)}' alt='' loading='lazy'><figcaption>{say(path.stem)}</figcaption></figure>"
+        f"<figure><img src='{address(path)}' {_room(path)} alt='' loading='lazy'>"
+        f"<figcaption>{say(path.stem)}</figcaption></figure>"
     )
 
 
@@ -141,6 +155,21 @@ def sample_picture(card: Card) -> Path | None:
 def address(path: Path) -> str:
     """Where the page finds a file that is served as it is; relative, so that the page may live below a sub-path."""
     return f"gradio_api/file={quote(path.resolve().as_posix())}"
+
+
+def _room(path: Path) -> str:
+    """The attributes that keep a picture's place until it is there."""
+    try:
+        with Image.open(path) as picture:
+            return f"width='{picture.width}' height='{picture.height}'"
+    except (OSError, ValueError, SyntaxError):  # one's own weight may bring anything; the rest of the page is good
+        return ""
+
+
+def _time(hours: float) -> str:
+    if hours <= 0:
+        return ""
+    return f"{hours:.1f} {say('hours')}" if hours >= 1 else f"{max(1, round(60 * hours))} {say('minutes')}"
 
 
 def _source(source: DataSource) -> str:
@@ -156,8 +185,8 @@ def _paper(reference: str) -> str:
 
 def _scores(metrics: Iterable[Metric]) -> str:
     rows = "".join(
-        f"<tr><td>{escape(m.set)}</td><td>{escape(m.protocol)}</td>"
-        f"<td>{escape(m.name)} {m.value:g}</td><td>{m.n:,}</td></tr>"
+        f"<tr><td>{escape(m.set)}</td><td>{told(m.protocol)}</td>"
+        f"<td>{told(m.name)} {m.value:g}</td><td>{m.n:,}</td></tr>"
         for m in metrics
     )
     if not rows:

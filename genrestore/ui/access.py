@@ -99,7 +99,7 @@ class Access:
             key: "".join(f"<span lang='{language}'>{texts[key]}</span>" for language, texts in W.both().items())
             for key in W.pairs
         }
-        text = f"<h3>{said['off']}</h3><p>{said['off_hint']}</p><pre>{COMMAND}</pre>"
+        text = f"<h2>{said['off']}</h2><p>{said['off_hint']}</p><pre>{COMMAND}</pre>"
         return gr.HTML(
             f"<section>{said['owner'] if self.owner else text}</section>",
             css_template=Path(__file__).with_suffix(".css").read_text("utf-8"),

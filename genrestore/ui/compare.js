@@ -10,6 +10,7 @@ const NOTCH = 1.25; // zoom of one press of a button
 const CLOSEST = 16; // screen pixels for one pixel of the picture
 const BLOCKS = 2; // from here on pixels are drawn as squares
 const MARGIN = 12; // between a tag and the picture's edge
+const LOW = 120; // a picture of less height would hide behind the handle
 const TAP = 6; // pixels a finger may stray before it is a drag
 
 const find = (query) => element.querySelector(query);
@@ -62,6 +63,7 @@ async function show(value) {
     root.dataset.state = second ? "pair" : "single";
     root.classList.toggle("transparent", /\.(png|webp)$/i.test(fresh.preview.path));
     stage.style.aspectRatio = `${fresh.width} / ${fresh.height}`;
+    stage.style.setProperty("--tall", `${Math.ceil(fresh.height / dots()) + 2 * MARGIN}px`);
     stage.tabIndex = 0;
     if (!same || !second) view = { zoom: 1, x: 0, y: 0 };
     draw();
@@ -75,6 +77,7 @@ function empty(state, text) {
   root.dataset.state = state;
   root.classList.remove("zoomed");
   stage.style.aspectRatio = "";
+  stage.style.removeProperty("--tall");
   stage.tabIndex = -1;
   status.textContent = text;
 }
@@ -101,14 +104,19 @@ async function sharpen(image, picture) {
 
 // ---- geometry ----
 
+// Where the page or a part of it is zoomed by CSS, a pixel of its own is not one of the window.
+const magnified = () => stage.getBoundingClientRect().width / stage.offsetWidth || 1;
+const dots = () => devicePixelRatio * magnified(); // screen pixels for one CSS pixel
+
+// The frame at zoom 1: as large as the stage allows, but no picture is enlarged by itself.
 function fitted() {
   const { width, height } = reference();
-  const scale = Math.min(stage.clientWidth / width, stage.clientHeight / height);
+  const scale = Math.min(stage.clientWidth / width, stage.clientHeight / height, 1 / dots());
   return { width: width * scale, height: height * scale };
 }
 
-// Screen pixels for one pixel of the picture at zoom 1; on a dense screen several of them make a CSS pixel.
-const density = () => (fitted().width * devicePixelRatio) / reference().width;
+// Screen pixels for one pixel of the picture at zoom 1.
+const density = () => (fitted().width * dots()) / reference().width;
 const closest = () => Math.max(1, CLOSEST / density());
 
 function box() {
@@ -166,6 +174,7 @@ function draw() {
   before.style.clipPath = pair ? `inset(0 ${100 - share}% 0 0)` : "";
   after.style.clipPath = `inset(0 0 0 ${share}%)`;
   divider.style.left = `${border}px`;
+  handle.style.top = height < LOW ? "calc(100% - 26px)" : ""; // below a picture that it would cover
   const end = start + length;
   tags.left.style.left = `${start + MARGIN}px`;
   tags.right.style.right = `${stage.clientWidth - end + MARGIN}px`;
@@ -175,13 +184,12 @@ function draw() {
   handle.setAttribute("aria-valuenow", percent);
   handle.setAttribute("aria-valuetext", `${percent} % ${words.before}`);
 
-  // A picture that the box enlarges stays smooth: its squares would be the box's doing, not its own pixels.
   const pixels = view.zoom * density();
   const reduced = !reference().full;
   const ownSize = shown.before.width === reference().width;
-  after.style.imageRendering = pixels > BLOCKS && view.zoom > 1 && !reduced ? "pixelated" : "auto";
+  after.style.imageRendering = pixels > BLOCKS && !reduced ? "pixelated" : "auto";
   before.style.imageRendering = ownSize ? after.style.imageRendering : "auto";
-  if (width * devicePixelRatio > 2048) {
+  if (width * dots() > 2048) {
     sharpen(before, shown.before);
     sharpen(after, shown.after);
   }
@@ -247,7 +255,8 @@ let drag = null; // what the one finger or the mouse does: {kind: "split" | "pan
 
 function place(event) {
   const { left, top } = stage.getBoundingClientRect();
-  return { x: event.clientX - left - stage.clientLeft, y: event.clientY - top - stage.clientTop };
+  const inside = (client, edge) => (client - edge) / magnified();
+  return { x: inside(event.clientX, left) - stage.clientLeft, y: inside(event.clientY, top) - stage.clientTop };
 }
 
 function splitAt(x) {

@@ -9,12 +9,14 @@ from gradio import processing_utils, utils
 from PIL import Image
 
 from genrestore import image
-from genrestore.ui import words
+from genrestore.ui import upright, words
 
 PREVIEW = 2048  # pixels a side of what is shown at first
 FULL = 12.0  # megapixels up to which the whole picture is there to zoom into
 WEBP_SIDE = 16383  # pixels, the format's limit
-BROWSER_FORMATS = ("JPEG", "PNG", "WEBP")  # files that every browser draws as they are
+# What all browsers draw alike; of BMP they do not show every kind, and for CMYK they have colours of their own.
+BROWSER_FORMATS = ("JPEG", "MPO", "PNG", "WEBP")
+BROWSER_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16")
 
 W = words.Words(
     "compare",
@@ -23,19 +25,19 @@ W = words.Words(
         "after": ("After", "处理后"),
         "handle": ("Border between before and after", "前后对比分界线"),
         "stage": (
-            "Picture. Plus and minus zoom, 0 fits, 1 shows single pixels, arrow keys move, B shows before.",
+            "Picture. Plus and minus zoom, 0 fits, 1 shows single pixels, arrow keys move, B shows it before.",
             "图片。加减号缩放，0 适应窗口，1 显示原始像素，方向键移动，B 键查看处理前。",
         ),
         "tools": ("Zoom and compare", "缩放与对比"),
         "in": ("Zoom in", "放大视图"),
         "out": ("Zoom out", "缩小视图"),
         "fit": ("Fit", "适应"),
-        "actual": ("100 %", "100 %"),
+        "actual": ("100 %", "100%"),
         "hold": ("Hold to see before", "按住查看处理前"),
         "fullscreen": ("Full screen", "全屏"),
-        "reduced": ("Reduced view, the download has every pixel", "缩小预览，下载文件为完整尺寸"),
+        "reduced": ("Reduced view; the download has every pixel", "此为缩小的预览，下载的文件为完整尺寸"),
         "empty": ("The result appears here", "结果将显示在这里"),
-        "lost": ("The pictures are no longer on the server; run it again", "图片已不在服务器上，请重新运行"),
+        "lost": ("The pictures are no longer on the server; run it again", "图片已不在服务器上，请重新处理"),
     },
 )
 
@@ -62,7 +64,8 @@ class Compare:
     def value(before: image.Source, after: image.Source | None = None) -> dict[str, Any]:
         """What the slider shows: both pictures in one box, or `before` alone while there is no `after`.
 
-        A path is shown as it is where browsers can; everything else is written into Gradio's cache.
+        A path is shown as it is where every browser draws it as the server reads it; of all else a copy goes into Gradio's
+        cache.
 
         Raises:
             ImageError: a path that is not a picture.
@@ -79,7 +82,7 @@ def _view(source: image.Source) -> dict[str, Any]:
     picture = image.load(source)
     full = None
     if picture.width * picture.height <= FULL * 1e6 and max(picture.width, picture.height) <= WEBP_SIDE:
-        if isinstance(source, str | Path) and picture.format in BROWSER_FORMATS:
+        if isinstance(source, str | Path) and _drawn_alike(Path(source)):
             full = processing_utils.save_file_to_cache(source, _cache())
         else:
             full = _save(_drawn(picture))
@@ -94,6 +97,14 @@ def _view(source: image.Source) -> dict[str, Any]:
         "preview": gr.FileData(path=preview).model_dump(),
         "full": gr.FileData(path=full).model_dump() if full else None,
     }
+
+
+def _drawn_alike(path: Path) -> bool:
+    """Whether every browser draws the file as the server reads it: upright, and in the same colours."""
+    if not upright.alike(path):
+        return False
+    with Image.open(path, formats=upright.DRAWN) as file:
+        return file.format in BROWSER_FORMATS and file.mode in BROWSER_MODES
 
 
 def _drawn(picture: image.Picture) -> Image.Image:

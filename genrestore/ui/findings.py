@@ -19,16 +19,16 @@ W = Words(
         "pictures": ("{count} pictures", "{count} 张图片"),
         "ready": ("Ready to train.", "可以开始训练。"),
         "few": (
-            "Enough to begin, but few: a good result takes about {enough}.",
+            "Enough to begin, but few: a good result needs about {enough}.",
             "可以开始，但图片偏少：效果良好约需 {enough} 张。",
         ),
-        "more": ("and {n} more", "等 {n} 个"),
+        "more": ("and {n} more", "以及另外 {n} 个"),
         "broken": ("Broken", "已损坏"),
         "tiny": ("Tiny", "过小"),
         "duplicate": ("Duplicates", "重复"),
         "grey": ("Near-grey", "近灰色"),
         "sizes": ("Shorter side, pixels", "短边像素"),
-        "modes": ("Kinds", "类型"),
+        "modes": ("Colour modes", "色彩模式"),
         "classes": ("Classes", "类别"),
         "captions": ("Captions", "文字说明"),
         "flawless": ("No flaw found.", "未发现问题。"),
@@ -62,7 +62,7 @@ def _sizes(report: "Report", request: gr.Request | None) -> list[str]:
         f"<span>{escape(label)}</span><i style='width: {100 * count / most:.1f}%'></i><b>{count:,}</b>"
         for label, count in report.sizes
     )
-    return [f"<div><h4>{W.text('sizes', request)}</h4><div class='bars'>{bars}</div></div>"]
+    return [f"<div><h3>{W.text('sizes', request)}</h3><div class='bars'>{bars}</div></div>"]
 
 
 def _facts(report: "Report", request: gr.Request | None) -> str:

@@ -1,4 +1,4 @@
-"""The keyboard's place in a tab: when what has the focus goes, what stands nearest gets it, and never the page as a whole."""
+"""Moving the keyboard's place: a handler's answer can name the component that gets the focus."""
 
 import itertools
 from pathlib import Path
@@ -9,14 +9,14 @@ import gradio as gr
 _number = itertools.count(1)
 
 
-def keep() -> gr.HTML:
-    """Keep the focus within the gr.Tab that is open; drawn by focus.js, seen by nobody. Takes what `to` gives as its value."""
+def mover() -> gr.HTML:
+    """What moves the focus, seen by nobody: an output that takes what `to` gives."""
     return gr.HTML(
         html_template="<span hidden></span>",
         css_template=".html-container:has(> &) { padding: 0; }",
         js_on_load=Path(__file__).with_suffix(".js").read_text("utf-8"),
         apply_default_css=False,
-        elem_classes="keeps-focus",
+        elem_classes="moves-focus",
     )
 
 

@@ -13,8 +13,8 @@ import numpy as np
 import genrestore
 from genrestore import image
 from genrestore.errors import SettingError
-from genrestore.ui import focus, picker
 from genrestore.ui import job as jobs
+from genrestore.ui import picker
 from genrestore.ui.compare import Compare
 from genrestore.ui.mask_editor import MaskEditor
 from genrestore.ui.shown import shown
@@ -30,13 +30,13 @@ W = Words(
     {
         "editor": ("Picture and mask", "图片与遮罩"),
         "settings": ("Settings", "设置"),
-        "strategy": ("What the model sees", "模型的视野"),
-        "crop": ("Surroundings of each hole", "各处缺损的周边"),
+        "strategy": ("What the model looks at", "模型参考的范围"),
+        "crop": ("The surroundings of each mark", "每处标记的周围"),
         "whole": ("The whole picture", "整张图片"),
         "format": ("Save as", "保存格式"),
         "format_hint": (
-            "JPEG rewrites every pixel a little; PNG, lossless WebP and TIFF keep them.",
-            "JPEG 会轻微改变所有像素；PNG、无损 WebP 和 TIFF 则完全保留。",
+            "JPEG changes every pixel a little; PNG, lossless WebP and TIFF keep them exactly.",
+            "JPEG 会轻微改变所有像素；PNG、无损 WebP 和 TIFF 则原样保留。",
         ),
         "input": ("As opened", "与原图相同"),
         "png": ("PNG", "PNG"),
@@ -46,7 +46,7 @@ W = Words(
         "stop": ("Cancel", "取消"),
         "result": ("Before and after", "前后对比"),
         "download": ("Download {name}", "下载 {name}"),
-        "onward": ("Continue with this result", "在此结果上继续"),
+        "onward": ("Continue with this result", "继续处理此结果"),
         "no_picture": (
             "There is no picture yet: choose a photo or an example first.",
             "还没有图片：请先选择照片或示例。",
@@ -61,21 +61,21 @@ W = Words(
             "已标记图片的 {share}%，这些区域都会重新生成。若确实如此，请再点一次“修复”；若要去除的是其余部分，请点“反选”。",
         ),
         "starting": ("Starting …", "正在开始…"),
-        "running": ("{percent} %", "{percent} %"),
+        "running": ("{percent} %", "{percent}%"),
         "writing": ("Writing the file …", "正在写入文件…"),
         "kept": (
             "{changed} of {all} samples changed outside the mask.",
-            "遮罩外 {all} 个采样中有 {changed} 个改变。",
+            "遮罩外的 {all} 个采样值中有 {changed} 个发生了改变。",
         ),
         "encoded": (
-            "{changed} of {all} samples changed outside the mask by writing {format} anew, {repair} by the repair. "
-            "To keep them all, save as PNG in the settings.",
-            "遮罩外 {all} 个采样中，重新写入 {format} 改变了 {changed} 个，修复本身改变了 {repair} 个。"
+            "Outside the mask, saving as {format} changed {changed} of {all} samples, and the repair {repair}. "
+            "To keep them all, choose PNG in the settings.",
+            "遮罩外的 {all} 个采样值中，保存为 {format} 改变了 {changed} 个，修复本身改变了 {repair} 个。"
             "如需全部保留，请在设置中选择 PNG。",
         ),
         "unlike": (
-            "The repair changed {repair} of {all} samples outside the mask; {format} holds them in another depth.",
-            "修复改变了遮罩外 {all} 个采样中的 {repair} 个；{format} 以不同的位深保存。",
+            "The repair changed {repair} of {all} samples outside the mask; {format} stores them in another bit depth.",
+            "修复改变了遮罩外 {all} 个采样值中的 {repair} 个；{format} 以不同的位深保存。",
         ),
         "took": (" {seconds} s.", "用时 {seconds} 秒。"),
     },
@@ -237,7 +237,6 @@ def _line(job: Job, seconds: float, request: gr.Request) -> str:
 
 def build() -> gr.Dropdown:
     """Lay out the tab inside the gr.Tab that is open; returns its list of models."""
-    focus.keep()
     editor = MaskEditor(elem_id=EDITOR, label=W("editor"), examples=jobs.EXAMPLES)
     with gr.Row(equal_height=True):
         go = gr.Button(W("go"), variant="primary", elem_id="inpaint-go")

@@ -11,6 +11,8 @@ const PAGE = 16; // raw dimensions, and seeds, on one page
 const SEEDS = props.seeds; // first seed that does not exist
 const RANDOM = 1_000_000; // random seeds stay below this, so that they can be remembered
 const QUIET = 250; // ms without a change before the small pictures and the address follow
+const SLOW = 400; // ms without an answer before the page says that it waits
+const LARGEST = props.largest; // pixels a side of an enlarged download
 
 const find = (query) => element.querySelector(query);
 const words = props.words[/^zh/i.test(navigator.language) ? "zh-CN" : "en"];
@@ -20,6 +22,7 @@ const picture = find(".picture");
 const rows = { directions: [], dimensions: [] };
 let catalogue = [];
 let state = { model: "", seed: 0, truncation: 1, a: [], raw: {} };
+let waits = 0; // questions that have been on their way for long
 let z = []; // the latent of the drawn picture, from the server
 let shown = FEW; // directions on the page
 let rawFirst = 0; // first raw dimension on the page
@@ -28,6 +31,23 @@ let seedFirst = 0; // first seed in the grid
 // ---- asking the server ----
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+// A question to the server; while its answer is long in coming, the picture says so.
+const patient = (question) => async (wish) => {
+  let long = 0;
+  const timer = setTimeout(() => {
+    long = 1;
+    waits += 1;
+    find(".wait").hidden = false;
+  }, SLOW);
+  try {
+    return await question(wish);
+  } finally {
+    clearTimeout(timer);
+    waits -= long;
+    find(".wait").hidden = waits === 0;
+  }
+};
 
 // Calls `ask` with the newest wish, at most `lanes` calls at a time, and draws the answers in the order of the wishes: nothing
 // piles up, an answer that a newer one overtook is dropped, and the last wish is always the one that stays. When the server
@@ -99,11 +119,11 @@ function tell(problem) {
 const copy = (changes = {}) => structuredClone({ ...state, ...changes });
 
 const live = follow(
-  async (wish) => {
+  patient(async (wish) => {
     const start = performance.now();
     const answer = await server.picture(wish);
     return answer && { ...answer, ms: performance.now() - start };
-  },
+  }),
   decoded,
   ({ problem, image, ...answer }, wish) => {
     if (problem) return tell(problem);
@@ -118,6 +138,7 @@ const live = follow(
     z = answer.z.split(",").map(Number);
     tell("");
     find(".measured").textContent = `${image.width} × ${image.height} · ${Math.round(answer.ms)} ms`;
+    showSizes();
     showValues();
   },
   2, // while one answer is on its way to the screen, the server already draws the next
@@ -185,6 +206,7 @@ function moved(place, value) {
 function keepAddress() {
   const url = new URL(location.href);
   const start = { ...first(), model: catalogue[0].name };
+  if (url.searchParams.has("tab") && url.searchParams.get("tab") !== "sample") return; // another tab has been opened
   const put = (key, text, plain) => (text === plain ? url.searchParams.delete(key) : url.searchParams.set(key, text));
   put("model", state.model, start.model);
   put("seed", String(state.seed), String(start.seed));
@@ -201,9 +223,10 @@ function readAddress() {
     return Number.isFinite(value) ? clamp(value, low, high) : otherwise;
   };
   const list = (key) => (query.get(key) ?? "").split(",").filter(Boolean);
-  state = first();
-  if (catalogue.some((model) => model.name === query.get("model"))) state.model = query.get("model");
-  state.seed = Math.floor(number(query.get("seed"), 0, SEEDS - 1, state.seed));
+  state = first(known(query.get("model")) ? query.get("model") : catalogue[0].name);
+  const seed = query.get("seed");
+  if (isSeed(seed)) state.seed = Number(seed);
+  wrongSeed(seed === null || isSeed(seed) ? "" : seed);
   state.truncation = number(query.get("truncation"), 0, props.widest, 1);
   state.a = list("a").slice(0, MANY).map((text) => number(text, -REACH, REACH, 0));
   if (state.a.length > FEW) shown = MANY;
@@ -212,9 +235,18 @@ function readAddress() {
   }
 }
 
-const first = () => ({ model: state.model || catalogue[0].name, seed: props.seed, truncation: 1, a: [], raw: {} });
+const known = (name) => catalogue.find((model) => model.name === name);
+const first = (model = state.model) => ({ model, seed: known(model)?.seed ?? 0, truncation: 1, a: [], raw: {} });
+const isSeed = (text) => text !== null && /^\d+$/.test(text) && Number(text) < SEEDS;
+
+// Says what a seed is where `given` is none.
+function wrongSeed(given) {
+  find(".wrong").textContent = given && say("seed_wrong", { given: given.slice(0, 40), last: SEEDS - 1 });
+  find(".number").ariaInvalid = String(given !== "");
+}
 
 function setSeed(seed) {
+  wrongSeed("");
   state.seed = clamp(Math.floor(seed), 0, SEEDS - 1);
   seedFirst = state.seed - (state.seed % PAGE);
   changed();
@@ -342,8 +374,10 @@ function showValues() {
   if (find(".raw").open && z.length && !rows.dimensions.length) layDimensions();
 
   put(find(".model"), "value", state.model);
-  put(find(".about"), "textContent", catalogue.find((model) => model.name === state.model)?.about ?? "");
-  if (document.activeElement !== find(".number") || find(".number").value !== "") put(find(".number"), "value", String(state.seed));
+  put(find(".about"), "textContent", known(state.model)?.about ?? "");
+  const number = find(".number");
+  const typed = document.activeElement === number && !(number.value && number.validity.valid);
+  if (!typed) put(number, "value", String(state.seed));
   put(find("[data-do=previous]"), "disabled", state.seed === 0);
   put(find("[data-do=next]"), "disabled", state.seed === SEEDS - 1);
   truncation.show(state.truncation);
@@ -374,11 +408,29 @@ function showValues() {
 
 // ---- what the buttons do ----
 
-async function download() {
-  const answer = await server.download(copy());
+const fetched = async (question, wish) => {
+  const answer = await patient(question)(wish);
   if (!answer) return tell(words.lost);
   if (answer.problem) return tell(answer.problem);
   make("a", { href: answer.url, download: answer.name }).click();
+};
+
+// How many screen pixels one of the picture's has, as a whole number, so that its squares stay squares.
+function times() {
+  const side = Math.max(picture.width, picture.height);
+  const across = (picture.clientWidth * devicePixelRatio) / side;
+  return clamp(Math.round(across), 1, Math.floor(LARGEST / side));
+}
+
+// What the two downloads are called: by their sizes.
+function showSizes() {
+  for (const [name, by] of [["download", 1], ["enlarged", times()]]) {
+    const button = find(`[data-do=${name}]`);
+    const size = `${picture.width * by} × ${picture.height * by}`;
+    put(button, "textContent", size);
+    put(button, "ariaLabel", say("download_size", { size }));
+    put(button, "hidden", !z.length || (name === "enlarged" && by === 1));
+  }
 }
 
 function turnSeeds(by) {
@@ -401,7 +453,8 @@ const actions = {
     state = first();
     setSeed(state.seed);
   },
-  download,
+  download: () => fetched(server.download, copy()),
+  enlarged: () => fetched(server.enlarged, { state: copy(), times: times(), smooth: find(".smooth input").checked }),
   centre: () => {
     state.a = [];
     changed();
@@ -428,8 +481,9 @@ function connect() {
   for (const node of element.querySelectorAll("[data-do]")) node.addEventListener("click", actions[node.dataset.do]);
   find(".truncation").replaceChildren(truncation.row);
   find(".number").max = SEEDS - 1;
-  find(".number").addEventListener("input", (event) => {
-    if (event.target.value !== "" && event.target.validity.valid) setSeed(Number(event.target.value));
+  find(".number").addEventListener("input", ({ target }) => {
+    if (target.value !== "" && target.validity.valid) setSeed(Number(target.value));
+    else wrongSeed(target.value);
   });
   find(".number").addEventListener("blur", showValues);
   find(".smooth input").addEventListener("change", (event) => element.firstElementChild.classList.toggle("smoothed", event.target.checked));
@@ -449,24 +503,25 @@ function connect() {
 }
 
 function choose(model) {
-  // Directions and dimensions of one net mean nothing in another; the seed and the truncation do.
-  Object.assign(state, { model, a: [], raw: {} });
+  // Directions and dimensions of one net mean nothing in another; the seed and the truncation do, once a visitor chose them.
+  const untouched = state.seed === known(state.model)?.seed;
+  Object.assign(state, { model, a: [], raw: {}, ...(untouched && { seed: known(model).seed }) });
+  seedFirst = state.seed - (state.seed % PAGE);
   z = [];
   rows.dimensions = [];
   changed();
 }
 
-const readCatalogue = () => follow(server.catalogue, async (answer) => answer, layModels)("all");
+const readCatalogue = () => follow(patient(server.catalogue), async (answer) => answer, layModels)("all");
 
 function layModels({ models }) {
   const begins = !catalogue.length;
   catalogue = models;
   find(".live").inert = !models.length;
   if (!models.length) return tell(words.none);
-  find(".model").replaceChildren(...models.map(({ name, title }) => make("option", { value: name }, `${title} (${name})`)));
+  find(".model").replaceChildren(...models.map(({ name, title }) => make("option", { value: name }, title)));
   if (begins) {
-    readAddress();
-    setSeed(state.seed);
+    openAddress();
   } else if (models.some(({ name }) => name === state.model)) {
     showValues();
   } else {
@@ -474,22 +529,39 @@ function layModels({ models }) {
   }
 }
 
+function openAddress() {
+  readAddress();
+  z = [];
+  rows.dimensions = [];
+  seedFirst = state.seed - (state.seed % PAGE);
+  changed();
+}
+
+// The model that another tab asks for; that may be what opens this one for the first time.
+function obey() {
+  const wish = props.value?.model;
+  if (wish !== state.model && known(wish)) choose(wish);
+}
+
 async function start() {
   connect();
   layGrid();
   showValues();
   await readCatalogue();
+  obey();
+  // Back and Forward bring an address of this tab again.
+  addEventListener("popstate", () => new URLSearchParams(location.search).get("tab") === "sample" && catalogue.length && openAddress());
   // A model may be trained or deleted while another tab is open.
   let open = true;
   new ResizeObserver(() => {
+    showSizes();
     const opened = element.offsetParent !== null;
     if (opened && !open) readCatalogue();
     open = opened;
   }).observe(element);
   watch("value", async () => {
     await readCatalogue();
-    const wish = props.value?.model;
-    if (wish !== state.model && catalogue.some(({ name }) => name === wish)) choose(wish);
+    obey();
   });
 }
 

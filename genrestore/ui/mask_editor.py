@@ -19,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from genrestore import image
 from genrestore.errors import GenrestoreError, ImageError, MaskError
 from genrestore.ui import upright, words
+from genrestore.ui.said import said
 
 PREVIEW = 1600  # pixels a side of what the browser gets of a picture that it cannot draw itself
 MASK_BYTES = 24 * 2**20  # of the PNG; one bit a pixel, as the editor writes it, needs 12 MB for 100 megapixels of noise
@@ -41,10 +42,10 @@ W = words.Words(
         "close": ("Close", "关闭"),
         "other": ("Other photo", "换一张"),
         "stage": (
-            "Picture to paint on. Arrow keys move the crosshair, Enter puts down or lifts the pen, ? shows all keys.",
+            "Picture to paint on. Arrow keys move the crosshair, Enter puts the pen down or lifts it, ? shows all keys.",
             "绘制区域。方向键移动十字光标，Enter 键落笔或抬笔，问号键查看帮助。",
         ),
-        "lead": ("Choose a photo, then paint over what should go", "选择一张照片，涂抹要去除的部分"),
+        "lead": ("Choose a photo, then paint over what should go", "选择一张照片，再涂抹要去除的部分"),
         "choose": ("Choose a photo", "选择照片"),
         "camera": ("Camera", "拍照"),
         "back": ("Back to the picture", "返回图片"),
@@ -57,14 +58,14 @@ W = words.Words(
         "clear": ("Clear", "清除"),
         "invert": ("Invert", "反选"),
         "grow": ("Grow", "扩大"),
-        "shrink": ("Shrink", "缩小"),
-        "by": ("Pixels to grow or shrink by", "扩大或缩小的像素数"),
+        "shrink": ("Shrink", "收缩"),
+        "by": ("Pixels to grow or shrink by", "扩大或收缩的像素数"),
         "load": ("Load mask", "载入遮罩"),
         "save": ("Save mask", "保存遮罩"),
         "in": ("Zoom in", "放大"),
         "out": ("Zoom out", "缩小"),
         "fit": ("Fit", "适应"),
-        "note": ("{name} · {w} × {h} · {share} % marked", "{name} · {w} × {h} · 已标记 {share} %"),
+        "note": ("{name} · {w} × {h} · {share} % marked", "{name} · {w} × {h} · 已标记 {share}%"),
         "note_empty": ("{name} · {w} × {h} · nothing marked yet", "{name} · {w} × {h} · 尚未标记"),
         "opening": ("Opening …", "正在打开…"),
         "sending": ("Sending the file …", "正在上传…"),
@@ -76,7 +77,7 @@ W = words.Words(
         "cleared": ("Cleared", "已清除"),
         "inverted": ("Inverted", "已反选"),
         "grown": ("Grown", "已扩大"),
-        "shrunk": ("Shrunk", "已缩小"),
+        "shrunk": ("Shrunk", "已收缩"),
         "mask_loaded": ("Mask loaded", "已载入遮罩"),
         "not_sent": (
             "The file did not reach the server; it may be too large, or the connection broke.",
@@ -93,14 +94,14 @@ W = words.Words(
             "浏览器仅允许 https 或本机页面使用相机，请选择文件。",
         ),
         "help_tools": ("Brush, eraser, rectangle, lasso, move", "画笔、橡皮、矩形、套索、移动"),
-        "help_size": ("Smaller or larger brush", "缩小或放大画笔"),
+        "help_size": ("Smaller or larger brush", "减小或增大画笔"),
         "help_zoom": ("Zoom in, out, fit, single pixels", "放大、缩小、适应、原始像素"),
         "help_arrows": ("Move the crosshair", "移动十字光标"),
         "help_fine": ("Move it by one pixel", "移动一个像素"),
         "help_pen": ("Pen down, pen up; so does Space at the crosshair", "落笔或抬笔，十字光标处也可用空格键"),
         "help_escape": ("Drop an unfinished stroke", "放弃未完成的笔画"),
         "help_paste": ("Open a picture from the clipboard", "打开剪贴板中的图片"),
-        "help_right": ("Right button or Alt erases", "右键或按住 Alt 擦除"),
+        "help_right": ("Right mouse button or Alt erases", "右键或按住 Alt 擦除"),
         "help_space": ("Hold Space and drag to move, wheel to zoom", "按住空格拖动可移动，滚轮缩放"),
         "help_fingers": (
             "One finger paints, two move and zoom; beside a pen they only move",
@@ -174,7 +175,7 @@ def inspect(file: object) -> dict[str, Any]:
         path = _uploaded(file)
         picture = image.load(path)
     except GenrestoreError as problem:
-        return {"problem": str(problem)}
+        return {"problem": said(problem)}
     return {"width": picture.width, "height": picture.height, "alike": upright.alike(path)}
 
 
@@ -183,7 +184,7 @@ def preview(file: object) -> dict[str, Any]:
     try:
         picture = image.load(_uploaded(file))
     except GenrestoreError as problem:
-        return {"problem": str(problem)}
+        return {"problem": said(problem)}
     small = Image.fromarray(picture.rgb8())
     small.thumbnail((PREVIEW, PREVIEW), Image.Resampling.LANCZOS, reducing_gap=2.0)
     data = io.BytesIO()
@@ -198,7 +199,7 @@ def mask(files: object) -> dict[str, Any]:
         picture = image.load(_uploaded(entries.get("picture")))
         marked = image.load_mask(_uploaded(entries.get("mask")), (picture.width, picture.height))
     except GenrestoreError as problem:
-        return {"problem": str(problem)}
+        return {"problem": said(problem)}
     data = io.BytesIO()
     Image.fromarray(marked).save(data, "PNG")
     return {"url": HEADER + base64.b64encode(data.getvalue()).decode("ascii")}

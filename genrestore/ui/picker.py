@@ -1,5 +1,6 @@
 """The list from which a tab takes its model. It is read anew when its tab is opened: one may have been trained since."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -7,6 +8,7 @@ import gradio as gr
 import genrestore
 from genrestore.card import Card, home
 from genrestore.runs import Run
+from genrestore.ui.said import label, said
 from genrestore.ui.words import Words
 
 AUTO = "auto"
@@ -28,15 +30,19 @@ def offered(task: str) -> list[Card]:
     return [card for card in genrestore.models(task) if ripe(card)]
 
 
-def choices(task: str) -> list[tuple[str, str]]:
-    """(what is shown, name) of the models to `task`; a title that two of them share is told apart by their names."""
+def titles(cards: Sequence[Card], say: Callable[[str], Any] = said) -> list[Any]:
+    """What to call each of the models in a list, as `say` says it: by its title, and by its name where two share one."""
+    plain = [card.title or card.name for card in cards]
+    return [
+        say(title) if plain.count(title) == 1 or title == card.name else f"{said(title)} ({card.name})"
+        for title, card in zip(plain, cards, strict=True)
+    ]
+
+
+def choices(task: str) -> list[tuple[Any, str]]:
+    """(what is shown, name) of the models to `task`."""
     cards = offered(task)
-    titles = [card.title or card.name for card in cards]
-    named = (
-        title if titles.count(title) == 1 else f"{title} ({card.name})"
-        for title, card in zip(titles, cards, strict=True)
-    )
-    return [(W("auto"), AUTO), *zip(named, (card.name for card in cards), strict=True)]
+    return [(W("auto"), AUTO), *zip(titles(cards, label), (card.name for card in cards), strict=True)]
 
 
 def picker(task: str) -> gr.Dropdown:

@@ -26,13 +26,18 @@ from genrestore import errors
 from genrestore.errors import GenrestoreError, SettingError
 from genrestore.recipe import RunRecipe
 from genrestore.ui import picker
+from genrestore.ui.said import said
 from genrestore.ui.words import Words
 
 SEEDS = 2**31  # first seed that does not exist
-SEED = 0  # of the first picture
+SEED = 0  # where none is given
+# The models that are offered first, each with the seed of its first picture, chosen by eye among the first 160: a horse and
+# the clearest of the T-shirts. All others come after them and begin with SEED.
+FIRST = {"dcgan-cifar10": 20, "vae-clothing": 81}
 WIDEST = 2.0  # largest truncation
 REACH = 4.0  # how far a slider goes to each side, in standard deviations of the latent
 DIRECTIONS = 16  # principal directions that have a slider
+LARGEST = 4096  # pixels a side of an enlarged download
 HELD = 4096  # components of z that one state may hold
 BARE = 128 * 128  # pixels up to which a picture travels unpacked: 64 KB of text
 STRIP = 32  # pictures in one strip
@@ -46,49 +51,57 @@ W = Words(
         "seed": ("Seed", "种子"),
         "previous": ("Previous seed", "上一个种子"),
         "next": ("Next seed", "下一个种子"),
-        "truncation": ("Truncation", "截断"),
-        "truncation_hint": ("low: typical · high: varied", "低：典型 · 高：多样"),
+        "seed_wrong": (
+            "{given} is no seed: take a whole number from 0 to {last}.",
+            "{given} 不是有效的种子，请填写 0 到 {last} 之间的整数。",
+        ),
+        "truncation": ("Variety", "多样性"),
+        "truncation_hint": ("truncation · low: typical, high: unusual", "截断值 · 低：典型，高：少见"),
         "random": ("Random", "随机"),
         "reset": ("Reset", "重置"),
         "reset_hint": ("Back to the first picture of this model", "回到该模型的第一张图"),
         "download": ("Download", "下载"),
+        "download_size": ("Download {size}", "下载 {size}"),
+        "download_hint": ("As the model drew it", "模型生成的原始尺寸"),
+        "enlarged_hint": ("As large as it is shown", "与显示的大小相同"),
         "smooth": ("Smooth", "平滑"),
         "directions": ("Directions", "主方向"),
         "directions_hint": (
-            "The strongest ways to change this picture. Drag, use the arrow keys, or press a small picture.",
-            "改变这张图最明显的方向。可拖动、用方向键，或点击两端的小图。",
+            "What changes this picture most. Drag, use the arrow keys, or click a small picture.",
+            "最能改变这张图的方向。可拖动滑块、按方向键，或点击两端的小图。",
         ),
         "direction": ("Direction {number}", "方向 {number}"),
-        "centre": ("Centre all", "全部归零"),
-        "rest": ("Double-click or press 0 to put it back", "双击或按 0 复原"),
+        "centre": ("Back to 0", "全部归零"),
+        "rest": ("Double-click, or press 0, to put it back", "双击或按 0 键复原"),
         "more": ("More directions", "更多方向"),
         "fewer": ("Fewer directions", "更少方向"),
-        "raw": ("Raw dimensions", "原始维度"),
+        "raw": ("Single dimensions", "逐维调节"),
         "raw_hint": (
-            "The latent vector itself. A moved dimension stays where you put it until released.",
-            "潜向量本身。移动过的维度会固定，直到松开。",
+            "The numbers that the model starts from. One that you move stays there until you release it.",
+            "模型作画所依据的潜向量。移动过的维度会固定不变，直到点击“全部释放”。",
         ),
         "raw_back": ("Previous dimensions", "上一页维度"),
         "raw_on": ("Next dimensions", "下一页维度"),
-        "index": ("Go to", "转到"),
+        "index": ("Go to", "跳至"),
         "dimension": ("Dimension {number}", "维度 {number}"),
         "range": ("{first} – {last} of {all}", "{first} – {last}，共 {all}"),
         "held": ("({count} of {all} held)", "（已固定 {count} / {all}）"),
-        "release": ("Release all", "全部松开"),
+        "release": ("Release all", "全部释放"),
         "seeds": ("Seeds", "种子"),
         "seeds_hint": (
-            "The same settings from other seeds. Press one to go on from it.",
-            "相同设置下的其他种子。点击即可选用。",
+            "The same settings with other seeds. Click one to go on with it.",
+            "相同设置下其他种子的图片，点击即可选用。",
         ),
         "seeds_back": ("Previous seeds", "上一组种子"),
         "seeds_on": ("Next seeds", "下一组种子"),
         "seed_number": ("Seed {seed}", "种子 {seed}"),
-        "picture": ("Picture of {model} from seed {seed}", "{model} 由种子 {seed} 生成的图片"),
+        "picture": ("Picture by {model}, seed {seed}", "{model} 用种子 {seed} 生成的图片"),
+        "waiting": ("Waiting for the server …", "正在等待服务器…"),
         "lost": ("No answer from the server; trying again.", "服务器没有响应，正在重试。"),
         "busy": ("The server is busy; trying again.", "服务器繁忙，正在重试。"),
         "none": (
-            "There is no model to sample from yet. Train one: genrestore train vae-clothing",
-            "还没有可用的生成模型。请先训练：genrestore train vae-clothing",
+            "There is no model that generates pictures yet; train one in the Train tab.",
+            "还没有可用的生成模型，请先在“训练”页训练一个。",
         ),
     },
 )
@@ -207,9 +220,9 @@ def _answered(question: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict
         try:
             return question(data)
         except GenrestoreError as problem:
-            return {"problem": str(problem)}
+            return {"problem": said(problem)}
         except TimeoutError:
-            return {"problem": "The server is busy; try again in a moment.", "busy": True}
+            return {"problem": said("The server is busy; try again in a moment."), "busy": True}
 
     return answer
 
@@ -243,9 +256,16 @@ def _url(image: Image.Image, kind: str, **options: Any) -> str:
 
 @_answered
 def catalogue(_: Any) -> dict[str, Any]:
-    """The models one can sample from."""
-    cards = picker.offered("sample")
-    return {"models": [{"name": card.name, "title": card.title or card.name, "about": card.intended} for card in cards]}
+    """The models one can sample from, the best first."""
+    order = [*FIRST, ""]
+    cards = sorted(picker.offered("sample"), key=lambda card: order.index(card.name if card.name in FIRST else ""))
+    facts = zip(cards, picker.titles(cards), strict=True)
+    return {
+        "models": [
+            {"name": card.name, "title": title, "about": said(card.intended), "seed": FIRST.get(card.name, SEED)}
+            for card, title in facts
+        ]
+    }
 
 
 @_answered
@@ -280,14 +300,36 @@ def strip(data: Any) -> dict[str, Any]:
 @_answered
 def download(data: Any) -> dict[str, Any]:
     """The PNG of a state at the net's own size; its text chunk `genrestore` says how to make it again."""
-    state = State.from_json(data)
+    return _file(State.from_json(data), 1, smooth=False)
+
+
+@_answered
+def enlarged(data: Any) -> dict[str, Any]:
+    """The same for `data["state"]`, `data["times"]` as large: in squares, or smoothed where `data["smooth"]` is true."""
+    if not isinstance(data, dict):
+        raise SettingError("Send one JSON object with state, times and smooth.")
+    given = cast(dict[str, Any], data)
+    times = given.get("times")
+    if isinstance(times, bool) or not isinstance(times, int) or not 1 <= times <= LARGEST:
+        raise SettingError(f"times must be a whole number from 1 to {LARGEST}, not {_short(times)}.")
+    return _file(State.from_json(given.get("state")), times, smooth=given.get("smooth") is True)
+
+
+def _file(state: State, times: int, *, smooth: bool) -> dict[str, Any]:
+    """{"name", "url"} of a PNG."""
     image, z = _paint(state)
+    size = image.width * times, image.height * times
+    if max(size) > LARGEST:
+        raise SettingError(f"{size[0]}×{size[1]} is too large; at most {LARGEST} pixels a side are made here.")
+    if times > 1:
+        image = image.resize(size, Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST)
     card = next(card for card in genrestore.models("sample") if card.name == state.model)
     settings = {"truncation": state.truncation, "a": state.a, "raw": dict(state.raw), "latent": z.tolist()}
     recipe = RunRecipe("sample", state.model, card.sha256, settings, state.seed, "", genrestore.__version__)
     text = PngImagePlugin.PngInfo()
     text.add_text("genrestore", json.dumps(recipe.to_json()))
-    return {"name": f"{state.model}-{state.seed}.png", "url": _url(image, "PNG", pnginfo=text)}
+    label = f"-x{times}" if times > 1 else ""
+    return {"name": f"{state.model}-{state.seed}{label}.png", "url": _url(image, "PNG", pnginfo=text)}
 
 
 def sample(
@@ -308,12 +350,12 @@ def build() -> gr.HTML:
         html_template=here.with_name("live.html").read_text("utf-8"),
         css_template=here.with_name("live.css").read_text("utf-8"),
         js_on_load=here.with_name("live.js").read_text("utf-8"),
-        server_functions=[catalogue, picture, strip, download],
+        server_functions=[catalogue, picture, strip, download, enlarged],
         apply_default_css=False,
         elem_id="live",
         words=W.both(),
-        seed=SEED,
         seeds=SEEDS,
+        largest=LARGEST,
         widest=WIDEST,
         reach=REACH,
         directions=DIRECTIONS,

@@ -13,6 +13,7 @@ from gradio.context import LocalContext
 
 from genrestore.errors import Cancelled, GenrestoreError
 from genrestore.ui import uploads, words
+from genrestore.ui.said import said
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ def _told() -> Generator[None, None, None]:
     except Cancelled:
         gr.Info(W.text("cancelled", _visitor()))
     except GenrestoreError as problem:
-        gr.Warning(escape(str(problem)))  # a toast takes HTML, and the sentence may quote a file name
+        gr.Warning(escape(said(problem)))  # a toast takes HTML, and the sentence may quote a file name
     except Exception as problem:
         if isinstance(problem, OSError) and problem.errno in uploads.FULL:
             gr.Warning(uploads.W.text("disk_full", _visitor()))

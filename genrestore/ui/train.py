@@ -22,6 +22,7 @@ from genrestore.ui import begin, findings, focus, picker, settings, watch
 from genrestore.ui import job as jobs
 from genrestore.ui.access import Access
 from genrestore.ui.mask_editor import MaskEditor
+from genrestore.ui.said import said
 from genrestore.ui.shown import shown
 from genrestore.ui.words import Words
 
@@ -35,7 +36,7 @@ W = Words(
     {
         "new": ("New training", "新的训练"),
         "step_pictures": ("1 · Pictures", "1 · 图片"),
-        "step_model": ("2 · What they shall become", "2 · 训练什么"),
+        "step_model": ("2 · What to train", "2 · 训练什么"),
         "step_name": ("3 · Name, licence, time", "3 · 名称、许可与时间"),
         # the drop area
         "drop": ("Drop a folder of pictures here", "将图片文件夹拖到这里"),
@@ -43,7 +44,7 @@ W = Words(
             "or many files, a .zip, .npz or .npy; sub-folders become classes",
             "也可拖入多个文件、.zip、.npz 或 .npy；子文件夹即类别",
         ),
-        "change": ("Drop or choose others to change them", "拖放或选择其他文件以更换"),
+        "change": ("Drop or choose others to replace them", "拖放或选择其他文件以更换"),
         "folder": ("Choose a folder", "选择文件夹"),
         "files": ("Choose files", "选择文件"),
         "reading": ("Looking through the folder …", "正在查看文件夹…"),
@@ -78,8 +79,8 @@ W = Words(
         ),
         "examining": ("Examining the pictures …", "正在检查图片…"),
         "cancel": ("Cancel", "取消"),
-        "leave_out": ("Leave out", "不采用"),
-        "leave_out_hint": ("Pictures that the training shall not see.", "不参与训练的图片。"),
+        "leave_out": ("Leave out", "排除"),
+        "leave_out_hint": ("Pictures that the model is not trained on.", "不参与训练的图片。"),
         # the presets
         "loading": ("Loading …", "正在加载…"),
         "facts": ("{name} · {size} px · {steps} steps", "{name} · {size} 像素 · {steps} 步"),
@@ -112,9 +113,14 @@ W = Words(
             "Makes photos like yours four times as wide and as high; it sharpens edges without inventing texture.",
             "把同类照片的宽和高各放大到四倍；边缘更清晰，不凭空添加纹理。",
         ),
+        "made_restore-photo": ("A net that cleans photos like yours", "净化同类照片的模型"),
+        "about_restore-photo": (
+            "Takes noise and JPEG blocks out of photos like yours. Learns from clean ones, which it spoils itself.",
+            "去除同类照片中的噪点和 JPEG 块状痕迹。用干净的照片训练，训练时会自行加入损伤。",
+        ),
         # the rest
         "name": ("Name of the model", "模型名称"),
-        "name_hint": ("Under which you find it in the other tabs.", "在其他标签页中以此名称显示。"),
+        "name_hint": ("You find it under this name in the other tabs.", "在其他标签页中以此名称显示。"),
         "licence": ("Licence of the pictures", "图片的许可"),
         "licence_hint": (
             "As their owner states it; what is not in the list as “other: its words”. The model's card tells it.",
@@ -145,8 +151,8 @@ W = Words(
         "hours": ("{h} h {n} min", "{h} 小时 {n} 分钟"),
         "days": ("{d} days {h} h", "{d} 天 {h} 小时"),
         "advanced": ("Advanced", "高级设置"),
-        "preview": ("Preview what the net will see", "预览训练所见"),
-        "preview_hint": ("Left: your pictures; beside each: as they are trained on.", "左列为原图，右侧为训练时的样子。"),
+        "preview": ("Preview what the model will see", "预览模型看到的图片"),
+        "preview_hint": ("Left: your pictures; right of each: as the model sees it.", "左侧为原图，右侧为模型看到的样子。"),
         "go": ("Train", "开始训练"),
         "checking": ("Checking …", "正在检查…"),
     },
@@ -456,8 +462,8 @@ def presets(_: dict[str, Any]) -> dict[str, Any]:
         {
             "name": one.name,
             "task": one.task,
-            "title": one.title,
-            "intended": one.intended,
+            "title": said(one.title),
+            "intended": said(one.intended),
             "size": one.recipe.size,
             "steps": one.recipe.steps,
         }
@@ -485,19 +491,19 @@ def build(access: Access, tabs: gr.Tabs, pickers: Mapping[str, Any]) -> None:
     if access.owner:
         gr.LoginButton(elem_id="train-sign-in")
     page = Page(access, pickers)
-    keeper = focus.keep()
+    mover = focus.mover()
     with gr.Column(visible=access.anyone) as everything:
-        setup = _lay(page, tabs, keeper)
+        setup = _lay(page, tabs, mover)
     gr.on(None, page.entered, [], [everything, setup], show_progress="hidden", api_visibility="private")
 
 
-def _lay(page: Page, tabs: gr.Tabs, keeper: gr.HTML) -> gr.Accordion:
+def _lay(page: Page, tabs: gr.Tabs, mover: gr.HTML) -> gr.Accordion:
     """All that a visitor sees who may train; returns the place for a new training."""
     wanted, last, ready, pace = gr.State(("", "")), gr.State(""), gr.State(False), gr.State(UNKNOWN)
     with gr.Accordion(W("new"), elem_id="train-new") as setup:
         with gr.Row():
             with gr.Column(min_width=320):
-                gr.Markdown(f"#### {W('step_pictures')}")
+                gr.Markdown(f"## {W('step_pictures')}")
                 pictures = _html(
                     "pictures", suffixes=sorted(SUFFIXES), limit=limit(page.access), elem_id="train-pictures"
                 )
@@ -508,11 +514,11 @@ def _lay(page: Page, tabs: gr.Tabs, keeper: gr.HTML) -> gr.Accordion:
                     label=W("leave_out"), info=W("leave_out_hint"), visible=False, elem_id="train-leave-out"
                 )
             with gr.Column(min_width=320):
-                gr.Markdown(f"#### {W('step_model')}")
+                gr.Markdown(f"## {W('step_model')}")
                 preset = _html(
                     "presets", server_functions=[watch.guarded(page.access, presets)], elem_id="train-presets"
                 )
-        gr.Markdown(f"#### {W('step_name')}")
+        gr.Markdown(f"## {W('step_name')}")
         with gr.Row():
             name = gr.Textbox(label=W("name"), info=W("name_hint"), max_length=64, min_width=280, elem_id="train-name")
             kinds = [(W(one) if one in W.pairs else one, one) for one in sorted(LICENCES, key=lambda one: one != OWN)]
@@ -523,7 +529,7 @@ def _lay(page: Page, tabs: gr.Tabs, keeper: gr.HTML) -> gr.Accordion:
             fields = {key: settings.field(key) for key in settings.MAIN}
         with gr.Accordion(W("advanced"), open=False, elem_id="train-advanced"):
             for heading, names in settings.ADVANCED.items():
-                gr.Markdown(f"#### {settings.W(heading)}")
+                gr.Markdown(f"### {settings.W(heading)}")
                 with gr.Row():
                     fields |= {key: settings.field(key) for key in names}
             look = gr.Button(W("preview"), elem_id="train-look")
@@ -539,7 +545,7 @@ def _lay(page: Page, tabs: gr.Tabs, keeper: gr.HTML) -> gr.Accordion:
     panel = watch.build(page.access)
 
     filled = [fields[key] for key in settings.NAMES]
-    outputs = [status, panel, setup, name, last, keeper]  # in the order of OUTPUTS
+    outputs = [status, panel, setup, name, last, mover]  # in the order of OUTPUTS
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     found = [report, leave_out, cancel, ready]
     examining = wanted.change(page.examined, wanted, found, **quiet)

@@ -1,5 +1,6 @@
 // Where the Upscale tab takes its picture from: chosen, dropped anywhere on the tab, pasted, or an example. The file
-// goes to the server as it is. Gradio runs this once, with `element`, `props`, `trigger`, `upload` and `watch`.
+// goes to the server as it is, and takes the place of the one before once the server has read it. Gradio runs this once, with
+// `element`, `props`, `server`, `trigger`, `upload` and `watch`.
 
 const find = (query) => element.querySelector(query);
 const words = props.words[/^zh/i.test(navigator.language) ? "zh-CN" : "en"];
@@ -31,24 +32,31 @@ function choose(file) {
 async function take(file) {
   if (!file) return;
   const number = ++newest;
-  root.classList.add("busy");
-  find(".lead").textContent = words.sending;
-  find(".problem").textContent = "";
+  busy(words.sending);
   try {
     const { path, url } = await upload(file);
     if (number !== newest) return;
-    choose({ path, url, orig_name: file.name, size: file.size, meta: { _type: "gradio.FileData" } });
-  } catch {
+    const sent = { path, url, orig_name: file.name, size: file.size, meta: { _type: "gradio.FileData" } };
+    busy(words.reading);
+    const { problem } = await server.inspect(sent);
     if (number !== newest) return;
-    draw();
-    find(".problem").textContent = words.not_sent;
+    if (problem) draw(problem);
+    else choose(sent);
+  } catch {
+    if (number === newest) draw(words.not_sent);
   }
 }
 
-function draw() {
+function busy(text) {
+  root.classList.add("busy");
+  find(".lead").textContent = text;
+  find(".problem").textContent = "";
+}
+
+function draw(problem = "") {
   const file = props.value?.file;
   root.classList.remove("busy");
-  find(".problem").textContent = "";
+  find(".problem").textContent = problem;
   find(".lead").textContent = file ? file.orig_name : words.choose;
   find(".hint").textContent = file ? words.change : words.drop;
   examples.forEach(({ path }, index) => find(".examples").children[index].setAttribute("aria-pressed", path === file?.path));
@@ -83,5 +91,5 @@ document.addEventListener("paste", (event) => {
 
 find(".examples").setAttribute("aria-label", words.examples);
 examples.forEach(addExample);
-watch("value", draw);
+watch("value", () => draw());
 draw();

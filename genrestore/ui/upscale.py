@@ -4,44 +4,27 @@ import functools
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
 import genrestore
 from genrestore import image
-from genrestore.errors import GenrestoreError
+from genrestore.errors import GenrestoreError, ImageError, SettingError
 from genrestore.ui import compare, picker
 from genrestore.ui import job as jobs
 from genrestore.ui.compare import Compare
-from genrestore.ui.mask_editor import MaskEditor
+from genrestore.ui.mask_editor import MaskEditor, inspect
+from genrestore.ui.said import said
 from genrestore.ui.shown import shown
 from genrestore.ui.words import Words
 
 SCALES = (2, 3, 4)
 SCALE = 4
-
-STATUS = """
-.html-container:has(> &) { padding: 0; }
-min-height: 2.8em;
-font-size: var(--text-sm);
-color: var(--body-text-color-subdued);
-progress {
-  display: block;
-  width: 100%;
-  height: 6px;
-  margin-bottom: 6px;
-  overflow: hidden;
-  appearance: none;
-  border: 0;
-  border-radius: 3px;
-  background: var(--border-color-primary);
-}
-progress::-webkit-progress-bar { background: none; }
-progress::-webkit-progress-value { background: var(--color-accent); transition: width 0.2s; }
-progress::-moz-progress-bar { background: var(--color-accent); }
-"""
+FORMATS = {"input": None, "png": "PNG", "jpeg": "JPEG", "webp": "WEBP", "tiff": "TIFF"}
 
 W = Words(
     "upscale",
@@ -51,6 +34,7 @@ W = Words(
         "drop": ("or drop or paste one here", "也可拖放或粘贴到此处"),
         "change": ("Click, drop or paste to change it", "点击、拖放或粘贴以更换"),
         "sending": ("Sending the file …", "正在上传…"),
+        "reading": ("Reading the picture …", "正在读取图片…"),
         "not_sent": (
             "The file did not reach the server; it may be too large, or the connection broke.",
             "文件未能上传，可能过大或连接中断。",
@@ -61,24 +45,30 @@ W = Words(
         "width": ("Width in pixels", "宽度（像素）"),
         "height": ("Height in pixels", "高度（像素）"),
         "size_hint": (
-            "Instead of the scale. 0 keeps the proportions, or the scale if both are 0.",
-            "代替倍数。填 0 则保持比例；两者均为 0 时按倍数。",
+            "Fill in one or both to set the size yourself; with one, the proportions stay. 0 means: as the scale says.",
+            "填写其一或两项即可自定尺寸，只填一项时保持比例；0 表示按倍数。",
         ),
+        "format": ("Save as", "保存格式"),
+        "input": ("As opened", "与原图相同"),
+        "png": ("PNG", "PNG"),
+        "jpeg": ("JPEG", "JPEG"),
+        "webp": ("WebP", "WebP"),
+        "tiff": ("TIFF", "TIFF"),
         "go": ("Upscale", "放大"),
         "stop": ("Cancel", "取消"),
         "result": ("Before and after", "前后对比"),
         "download": ("Download {name}", "下载 {name}"),
-        "none": ("Nothing chosen yet: the first example is taken.", "尚未选择：将使用第一张示例。"),
+        "none": ("Choose a picture or an example first.", "请先选择一张图片或示例。"),
         "quote": (
-            "{before} → **{after}**  \n{megapixels} MP, {time}, {memory} of memory",
-            "{before} → **{after}**  \n{megapixels} MP，{time}，内存 {memory}",
+            "{before} → **{after}** ({megapixels} megapixels)  \nTakes {time} and {memory} of memory",
+            "{before} → **{after}**（{tenthousands} 万像素）  \n需{time}，内存 {memory}",
         ),
         "seconds": ("about {n} s", "约 {n} 秒"),
         "minutes": ("about {n} min", "约 {n} 分钟"),
         "waiting": ("Waiting for its turn …", "正在排队…"),
         "starting": ("Starting …", "正在开始…"),
-        "running": ("{percent} %", "{percent} %"),
-        "left": ("{percent} %, {time} left", "{percent} %，剩余{time}"),
+        "running": ("{percent} %", "{percent}%"),
+        "left": ("{percent} %, {time} left", "{percent}%，还需{time}"),
         "writing": ("Writing the file …", "正在写入文件…"),
         "done": ("{size} in {seconds} s, {bytes}", "{size}，用时 {seconds} 秒，{bytes}"),
     },
@@ -90,20 +80,23 @@ OUTPUTS = ("source", "stage", "status", "go", "stop", "download")
 class Job(jobs.Job):
     """One enlargement."""
 
-    def __init__(self, source: Path, cancel: threading.Event, **settings: Any) -> None:
-        super().__init__(cancel)
+    def __init__(self, source: Path, picture: image.Picture, kind: str | None, **settings: Any) -> None:
+        super().__init__(threading.Event())
         self.source = source
+        self.picture = picture
+        self.kind = kind  # format of the file; None is the picture's own
         self.settings = settings
         self.first: tuple[float, float] | None = None  # fraction and moment of the first report; loading came before
+        self.told: float | None = None  # seconds left, as they were last told
         self.view: dict[str, Any] | None = None  # for the slider
         self.size = (0, 0)  # of the result
 
     def work(self) -> None:
-        picture = image.load(self.source)
-        result = genrestore.upscale(picture, **self.settings, progress=self.report, cancel=self.cancel)
+        enlarged = genrestore.upscale(self.picture, **self.settings, progress=self.report, cancel=self.cancel)
+        result = replace(enlarged, format=self.kind) if self.kind else enlarged
         self.fraction = 1.0
         self.size = result.width, result.height
-        self.file = jobs.written(result, _name(self.source, picture, result))
+        self.file = jobs.written(result, _name(self.source, self.picture, result))
         whole = result.width * result.height <= compare.FULL * 1e6  # then the slider shows the file itself
         self.view = Compare.value(self.source, self.file if whole else result)
 
@@ -112,11 +105,13 @@ class Job(jobs.Job):
         super().report(fraction, text)
 
     def left(self) -> float | None:
-        """Seconds until the net is done; None while too little is done to tell."""
+        """Seconds until the net is done, never more than were told before; None while too little is done to tell."""
         if self.first is None or self.fraction <= self.first[0]:
             return None
         fraction, moment = self.first
-        return (time.monotonic() - moment) / (self.fraction - fraction) * (1 - self.fraction)
+        left = (time.monotonic() - moment) / (self.fraction - fraction) * (1 - self.fraction)
+        self.told = left if self.told is None else min(left, self.told)
+        return self.told
 
 
 # ---- handlers: all but `quoted` return or yield one entry for every name in OUTPUTS ----
@@ -138,34 +133,33 @@ def _busy(text: str) -> dict[str, Any]:
 @shown
 def arrived(value: object) -> list[Any]:
     """Another picture was chosen: show it. What was running for the one before is cancelled by the event itself."""
+    gone = {"download": gr.DownloadButton(visible=False), **_idle()}
     try:
-        view = Compare.value(MaskEditor.file(value))
+        return _change(stage=Compare.value(MaskEditor.file(value)), **gone)
     except GenrestoreError as problem:
-        gr.Warning(str(problem), title="")
-        view = None
-    return _change(stage=view, download=gr.DownloadButton(visible=False), **_idle())
+        gr.Warning(escape(said(problem)), title="")
+        return _change(source={}, stage=None, **gone)
 
 
 @shown
 def quoted(
-    value: object, scale: int, width: float | None, height: float | None, model: str, request: gr.Request
+    value: object, scale: int, width: float | None, height: float | None, kind: str, model: str, request: gr.Request
 ) -> str:
     """The picture or the settings changed: the result's size and what it will take, or why it cannot be."""
     if not _is_chosen(value):
         return W.text("none", request)
-    from genrestore.tasks import upscale
-
     try:
-        size = _dimensions(MaskEditor.file(value))
-        cost = upscale.quote(*size, scale, model, to_width=_whole(width), to_height=_whole(height))
+        seen = _seen(MaskEditor.file(value))
+        cost = _cost(seen, scale, width, height, kind, model)
     except GenrestoreError as problem:
-        return str(problem)
+        return escape(said(problem, request))
     return W.text(
         "quote",
         request,
-        before=_size(*size),
+        before=_size(seen.width, seen.height),
         after=_size(cost.width, cost.height),
         megapixels=f"{cost.megapixels:.1f}",
+        tenthousands=f"{100 * cost.megapixels:,.0f}",
         time=_time(cost.seconds, request),
         memory=_bytes(cost.peak_bytes),
     )
@@ -178,18 +172,24 @@ def waiting(request: gr.Request) -> list[Any]:
 
 @shown
 def run(
-    value: object, scale: int, width: float | None, height: float | None, model: str, request: gr.Request
+    value: object, scale: int, width: float | None, height: float | None, kind: str, model: str, request: gr.Request
 ) -> Iterator[list[Any]]:
-    """Enlarge the picture, or the first example if there is none, and tell how far it is.
+    """Enlarge the picture and tell how far it is.
 
     Gradio closes this generator when Cancel is pressed and when the visitor leaves; the job is stopped then.
     """
-    cancel = threading.Event()
+    cancel = None
     try:
-        chosen = value if _is_chosen(value) else {"file": _file(jobs.EXAMPLES[0])}
+        if not _is_chosen(value):
+            gr.Warning(W.text("none", request), title="")
+            yield _change(**_idle())
+            return
+        path = MaskEditor.file(value)
+        _cost(_seen(path), scale, width, height, kind, model)
         size = {"width": _whole(width), "height": _whole(height)}
-        job = Job(MaskEditor.file(chosen), cancel, scale=scale, model=model, **size)
-        yield _change(source=chosen, **_busy(W.text("starting", request)))
+        job = Job(path, image.load(path), FORMATS[kind], scale=scale, model=model, **size)
+        cancel = job.cancel
+        yield _change(**_busy(W.text("starting", request)))
         started = time.monotonic()
         for _ in job.follow():
             yield _change(status=jobs.bar(job.fraction, _stage(job, request)))
@@ -202,7 +202,8 @@ def run(
         yield _change(**_idle())
         raise
     finally:
-        cancel.set()
+        if cancel is not None:
+            cancel.set()
 
 
 def stopped() -> list[Any]:
@@ -218,11 +219,42 @@ def _file(path: Path) -> dict[str, Any]:
     return gr.FileData(path=str(path), orig_name=path.name).model_dump()
 
 
+class Seen(NamedTuple):
+    """What is known of an upload before the work."""
+
+    width: int
+    height: int
+    alpha: bool
+    format: str  # that it is written in unless another is asked for
+
+
 @functools.lru_cache(maxsize=64)
-def _dimensions(path: Path) -> tuple[int, int]:
-    """(width, height) of an upload; its path holds the hash of its content, so it cannot change."""
+def _seen(path: Path) -> Seen:
+    """An upload's path holds the hash of its content, so it cannot change."""
     picture = image.load(path)
-    return picture.width, picture.height
+    written = image.SUFFIXES[image.suffix(picture)]
+    return Seen(picture.width, picture.height, picture.alpha is not None, written)
+
+
+def _cost(seen: Seen, scale: int, width: float | None, height: float | None, kind: str, model: str) -> Any:
+    """The quote of the task.
+
+    Raises:
+        GenrestoreError: what is asked for cannot be, or its format cannot hold it.
+    """
+    from genrestore.tasks import upscale
+
+    if kind not in FORMATS:
+        raise SettingError(f"Save as one of {', '.join(FORMATS)}, not {str(kind)[:40]!r}.")
+    cost = upscale.quote(seen.width, seen.height, scale, model, to_width=_whole(width), to_height=_whole(height))
+    format = FORMATS[kind] or seen.format
+    longest = image.LONGEST.get(format)
+    if longest and max(cost.width, cost.height) > longest:
+        size = f"{cost.width}×{cost.height}"
+        raise ImageError(f"{format} holds {longest} pixels a side, the picture is {size}; choose PNG or TIFF.")
+    if seen.alpha and format in ("JPEG", "BMP"):
+        raise ImageError(f"{format} holds no transparency; choose PNG or WebP.")
+    return cost
 
 
 def _whole(number: float | None) -> int | None:
@@ -282,11 +314,15 @@ def build() -> gr.Dropdown:
                 css_template=_beside("css"),
                 js_on_load=_beside("js"),
                 apply_default_css=False,
+                server_functions=[inspect],
                 elem_id="upscale-source",
                 words=W.both(),
             )
             scales = [(f"{times}×", times) for times in SCALES]
             scale = gr.Radio(scales, value=SCALE, label=W("scale"), elem_id="upscale-scale")
+            kind = gr.Dropdown(
+                [(W(name), name) for name in FORMATS], value="input", label=W("format"), elem_id="upscale-format"
+            )
             with gr.Accordion(W("settings"), open=False):
                 model = picker.picker("upscale")
                 with gr.Row():
@@ -300,13 +336,13 @@ def build() -> gr.Dropdown:
             quote = gr.Markdown(W("none"), elem_id="upscale-quote")
             go = gr.Button(W("go"), variant="primary", elem_id="upscale-go")
             stop = gr.Button(W("stop"), visible=False, elem_id="upscale-stop")
-            status = gr.HTML(css_template=STATUS, elem_id="upscale-status")
+            status = gr.HTML(elem_id="upscale-status", padding=False)
         with gr.Column(scale=3, min_width=320):
             stage = Compare(label=W("result"), elem_id="upscale-result")
             download = gr.DownloadButton(visible=False, elem_id="upscale-download")
 
     outputs = [source, stage, status, go, stop, download]  # in the order of OUTPUTS
-    settings = [source, scale, width, height, model]
+    settings = [source, scale, width, height, kind, model]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     running = go.click(waiting, None, outputs, queue=False, **quiet).then(run, settings, outputs, **quiet)
     running.failure(stopped, None, outputs, queue=False, **quiet)

@@ -24,6 +24,7 @@ from genrestore.recipe import TrainRecipe
 from genrestore.runs import Run, Status
 from genrestore.ui import about, picker
 from genrestore.ui.access import Access
+from genrestore.ui.said import said
 from genrestore.ui.words import Words
 
 POINTS = 1500  # of one curve that are sent at once
@@ -45,23 +46,23 @@ W = Words(
         "done": ("done", "已完成"),
         "stopped": ("stopped", "已停止"),
         "failed": ("failed", "失败"),
-        "lost": ("lost", "已中断"),
+        "lost": ("interrupted", "已中断"),
         "pausing": ("pausing …", "正在暂停…"),
         "stopping": ("stopping …", "正在停止…"),
         "pause": ("Pause", "暂停"),
         "resume": ("Resume", "继续"),
         "stop": ("Stop", "停止"),
-        "stop_hint": ("End here and keep the weight as it is now", "在此结束，保留当前权重"),
+        "stop_hint": ("End here and keep the model as it is now", "在此结束，保留当前的模型"),
         "open": ("Open in {tab}", "在“{tab}”中打开"),
         "sample": ("Sample", "生成"),
         "inpaint": ("Inpaint", "修复"),
         "upscale": ("Upscale", "放大"),
-        "weight": ("Download the weight", "下载权重"),
+        "weight": ("Download the model", "下载模型"),
         "delete": ("Delete", "删除"),
         "really": ("Really delete?", "确认删除？"),
         "step": ("Step", "步数"),
         "of": ("{step} of {steps}", "{step} / {steps}"),
-        "speed": ("Pictures a second", "每秒图片数"),
+        "speed": ("Pictures per second", "每秒图片数"),
         "lr": ("Learning rate", "学习率"),
         "spent": ("Time spent", "已用时间"),
         "left": ("Time left", "剩余时间"),
@@ -79,10 +80,10 @@ W = Words(
         "swd": ("Distance to what is kept aside (SWD)", "与留出集的距离（SWD）"),
         "quiet": ("The first numbers come in a moment.", "首批数据即将出现。"),
         "samples": ("What it draws", "生成效果"),
-        "samples_other": ("Given, made, wanted", "输入、结果、原图"),
+        "samples_other": ("Input, result, original", "输入、结果、原图"),
         "samples_at": ("Step {step}", "第 {step} 步"),
         "samples_none": ("The first picture comes in a moment.", "首张图片即将出现。"),
-        "samples_slide": ("Step of the picture", "图片所在步数"),
+        "samples_slide": ("Step of the picture", "图片所属的步数"),
         "samples_picture": ("Pictures of {name} at step {step}", "{name} 在第 {step} 步的图片"),
         "nearest": ("Learnt by heart?", "是否死记硬背？"),
         "nearest_picture": (
@@ -174,7 +175,7 @@ def guarded(access: Access, question: Callable[[dict[str, Any]], dict[str, Any]]
             access.check(profile, request)
             return question(cast("dict[str, Any]", data) if isinstance(data, dict) else {})
         except GenrestoreError as problem:
-            return {"problem": str(problem)}
+            return {"problem": said(problem)}
 
     answer.__name__ = question.__name__
     return answer

@@ -33,6 +33,14 @@ class Words:
         return {name: {key: texts[place] for key, texts in self.pairs.items()} for place, name in enumerate(LANGUAGES)}
 
 
+def named(kind: str, texts: Mapping[str, str]) -> Any:
+    """A text that comes with what is shown, such as a card's, for Gradio components; known before `translations()`."""
+    key = f"{kind}.{texts['en']}"
+    for name, text in texts.items():
+        _tables[name][key] = text
+    return gr.I18n(**_tables)(key)
+
+
 def language(request: gr.Request | None) -> str:
     """The first of our languages that the visitor's browser asks for; English if none."""
     accepted = (request.headers.get("accept-language", "") if request else "").lower()

@@ -1,0 +1,100 @@
+// What the whole page shares: it is shown once it stands still, the address names the open tab, and the keyboard keeps its
+// place. This runs before Gradio has drawn anything.
+(() => {
+  const FIRST = "inpaint";
+  const SAMPLED = ["model", "seed", "truncation", "a", "raw"]; // what the Sample tab writes; an old address names no tab
+  const parts = window.gradio_config?.components ?? [];
+  const frame = parts.find(({ type }) => type === "tabs");
+  const names = parts.filter(({ type }) => type === "tabitem").map(({ props }) => props.id);
+
+  const tabs = () => [...document.querySelectorAll('[role="tab"][data-tab-id]')];
+  const opened = () => tabs().find((tab) => tab.getAttribute("aria-selected") === "true")?.dataset.tabId;
+
+  function asked() {
+    const query = new URLSearchParams(location.search);
+    const name = query.get("tab") ?? (SAMPLED.some((key) => query.has(key)) ? "sample" : FIRST);
+    return names.includes(name) ? name : FIRST;
+  }
+
+  function follow() {
+    tabs().find((tab) => tab.dataset.tabId === asked())?.click();
+  }
+
+  // Whatever opens another tab, the address tells it, so that Back, a reload and a link open it again.
+  function tell() {
+    const name = opened();
+    if (!name || name === asked()) return;
+    const url = new URL(location.href);
+    url.searchParams.set("tab", name);
+    history.pushState(null, "", url);
+  }
+
+  // ---- the keyboard's place ----
+
+  const FOCUSABLE = 'a[href], button, input, select, textarea, summary, [tabindex="0"]';
+  const usable = (node) => !node.disabled && node.tabIndex >= 0 && !node.closest("[inert]") && seen(node);
+  const seen = (node) => node.isConnected && node.checkVisibility({ visibilityProperty: true });
+  let path = []; // where the focus stands: its node and all above, each with its number among its siblings
+
+  function remember({ target }) {
+    path = [];
+    for (let node = target; node !== document.body && node?.parentElement; node = node.parentElement) {
+      path.push({ parent: node.parentElement, place: [...node.parentElement.children].indexOf(node), node });
+    }
+  }
+
+  // A button that was pressed may be gone, hidden or switched off when the answer comes. The focus then goes to what is
+  // nearest to where it stood, not to the top of the page.
+  function keep() {
+    if (document.activeElement !== document.body || !path.length || usable(path[0].node)) return;
+    for (const { parent, place } of path) {
+      if (!seen(parent)) continue;
+      const [before, after] = [[...parent.children].slice(0, place).reverse(), [...parent.children].slice(place)];
+      const found = [...after, ...before].flatMap((node) => [node, ...node.querySelectorAll(FOCUSABLE)]).find((node) => node.matches(FOCUSABLE) && usable(node));
+      if (found) return found.focus({ preventScroll: true });
+    }
+  }
+
+  // Not at once: the browser itself notices only as it draws that what had the focus is hidden.
+  let due = 0;
+  function soon() {
+    due ||= setTimeout(() => {
+      due = 0;
+      keep();
+    }, 50);
+  }
+
+  // ---- standing still ----
+
+  const STILL = 150; // ms without a change; Gradio adds part after part, each of which moves those below it
+  const LATEST = 3000; // ms after the first part: then it is shown as it is
+
+  let settling = 0;
+  const settle = () => document.documentElement.classList.remove("settling");
+  function moved() {
+    if (!document.documentElement.classList.contains("settling")) return;
+    clearTimeout(settling);
+    settling = setTimeout(settle, STILL);
+  }
+
+  // ---- wiring ----
+
+  document.documentElement.classList.add("settling");
+  if (frame) frame.props.selected = asked();
+  let begun = false;
+  new MutationObserver(() => {
+    if (!begun && tabs().length) {
+      begun = true;
+      if (opened() !== asked()) follow();
+      setTimeout(settle, LATEST);
+    }
+    if (begun) {
+      tell();
+      moved();
+    }
+    soon();
+  }).observe(document.documentElement, { subtree: true, childList: true, attributeFilter: ["aria-selected", "disabled", "hidden", "class", "data-state"] });
+  addEventListener("popstate", follow);
+  addEventListener("focusin", remember);
+  addEventListener("focusout", soon);
+})();
