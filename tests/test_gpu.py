@@ -112,3 +112,18 @@ def test_the_shipped_generators_draw_the_same_picture(name: str, monkeypatch: py
         net = runtime.load(f"file:{SHIPPED / name}", precision="exact")
         drawn.append(net.decode(torch.randn(4, net.net.latent, generator=torch.Generator().manual_seed(0))))
     assert (drawn[0] - drawn[1]).abs().max() < 4 / 255
+
+
+@pytest.mark.parametrize("channels, kind", [(3, np.uint8), (1, np.uint8), (3, np.uint16)])
+def test_a_large_picture_comes_back_whole(channels: int, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several tiles and several pieces on the way back: every row is that of a processor, to a level of 8 bit."""
+    coarse = np.random.default_rng(0).integers(0, np.iinfo(kind).max, (170, 140, channels)).astype(kind)
+    pixels = coarse.repeat(8, 0).repeat(8, 1)
+    results: list[np.ndarray] = []
+    for device in ("cpu", "cuda"):
+        monkeypatch.setenv("GENRESTORE_DEVICE", device)
+        model = runtime.load(f"file:{SHIPPED / 'span-x4'}", precision="exact")
+        results.append(np.zeros((4 * pixels.shape[0], 4 * pixels.shape[1], channels), kind))
+        runtime.enlarge(model, pixels, results[-1])
+    difference = np.abs(results[0].astype(np.int32) - results[1])
+    assert difference.max() <= np.iinfo(kind).max / 255

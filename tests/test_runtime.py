@@ -1,5 +1,6 @@
 """Tiles equal the whole, cancelling is prompt, devices are named."""
 
+import contextlib
 import dataclasses
 import itertools
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,7 +17,7 @@ from torch import nn
 
 from genrestore import runtime
 from genrestore.card import Card, SizeRule
-from genrestore.errors import Cancelled, SettingError
+from genrestore.errors import Cancelled, ModelError, SettingError
 from genrestore.models import find
 from genrestore.runtime import BLEND, Model, tiles
 
@@ -138,3 +140,72 @@ def test_a_first_picture_does_not_wait_for_what_it_does_not_need() -> None:
     code = f"import sys, genrestore; genrestore.sample(); print(*[name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("shape", [(70, 45, 3), (33, 90, 1)])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_samples_in_give_samples_out(shape: tuple[int, int, int], kind: Any) -> None:
+    """What `enlarge` writes is the net's own result for the whole picture, rounded; grey is shown as three equal channels."""
+    net = model_of(Nearest(3))
+    pixels = np.random.default_rng(0).integers(0, np.iinfo(kind).max, shape, endpoint=True).astype(kind)
+    pixels.flags.writeable = False
+    into = np.zeros((2 * shape[0], 2 * shape[1], 4), kind)
+    runtime.enlarge(net, pixels, into[..., : shape[2]], tile=40)
+    image = torch.from_numpy(pixels / np.float32(np.iinfo(kind).max)).permute(2, 0, 1)[None].expand(1, 3, -1, -1)
+    right = (net(image)[0] * np.iinfo(kind).max).permute(1, 2, 0).numpy()[..., : shape[2]]
+    # float32 has 24 bits, so that sums of 49 samples of 16 are off by a fraction of a level
+    assert np.abs(into[..., : shape[2]] - right).max() <= (0.51 if kind == np.uint8 else 1.5)
+    assert not into[..., shape[2] :].any()
+
+
+class Now:
+    """An event or a stream of a GPU whose work is done at once."""
+
+    def __init__(self, *_: Any) -> None: ...
+
+    def wait_event(self, event: Any) -> None: ...
+
+    def record(self, stream: Any) -> None: ...
+
+    def synchronize(self) -> None: ...
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_rows_come_back_from_a_gpu_in_pieces(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way of a GPU's rows to the host, walked with a processor's memory: every sample arrives, in its place."""
+    for name in ("Stream", "Event", "current_stream"):
+        monkeypatch.setattr(torch.cuda, name, Now)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
+    plain = torch.empty
+    monkeypatch.setattr(torch, "empty", lambda *size, dtype, pin_memory: plain(*size, dtype=dtype))
+    monkeypatch.setattr(runtime, "PIECE", 1000)
+    right = np.random.default_rng(0).integers(0, np.iinfo(kind).max, (53, 31, 3)).astype(kind)
+    into = np.zeros((53, 31, 4), kind)
+    down = runtime._Down(torch.device("cpu"))
+    for top in range(0, 53, 20):
+        down.put(torch.from_numpy(right[top : top + 20]), torch.from_numpy(into)[top : top + 20, :, :3])
+    down.finish()
+    assert np.array_equal(into[..., :3], right)
+
+
+def test_a_full_gpu_gets_smaller_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too little memory for a large tile is no reason to fail, for the smallest one it is a sentence."""
+    asked: list[int] = []
+
+    class Hungry(Nearest):
+        most = 250
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            asked.append(max(image.shape[-2:]))
+            if asked[-1] > self.most:
+                raise torch.OutOfMemoryError("no memory")
+            return super().forward(image)
+
+    pixels = np.random.default_rng(0).integers(0, 255, (600, 500, 3), np.uint8)
+    into = np.zeros((1200, 1000, 3), np.uint8)
+    net = Hungry(0)
+    runtime.enlarge(model_of(net), pixels, into, tile=600)
+    assert np.array_equal(into, pixels.repeat(2, 0).repeat(2, 1)) and asked[0] > 250 >= asked[-1]
+    net.most = 20
+    with pytest.raises(ModelError, match="GPU has too little free memory"):
+        runtime.enlarge(model_of(net), pixels, into)

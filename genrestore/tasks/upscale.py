@@ -160,21 +160,14 @@ def _once(
 ) -> Picture:
     """One run of the net over the whole picture."""
     scale: int = chosen.card.config["scale"]
-    largest = np.iinfo(source.pixels.dtype).max
-    colour = pictures.to_tensor(source.with_pixels(source.colour))
-    rgb = colour.expand(1, 3, -1, -1)  # grey goes in as three equal channels
+    colour = source.colour
     result = np.empty((source.height * scale, source.width * scale, source.channels), source.pixels.dtype)
 
     def report(done: float, text: str) -> None:
         if progress is not None:
             progress((k + done) / passes, text)
 
-    y = 0
-    for band in runtime.rows(chosen, rgb, progress=report, cancel=cancel):
-        out = band if colour.shape[1] == 3 else band.mean(1, keepdim=True)
-        samples = (out[0] * largest).round_().permute(1, 2, 0).numpy()
-        result[y : y + len(samples), :, : colour.shape[1]] = samples
-        y += len(samples)
+    runtime.enlarge(chosen, colour, result[..., : colour.shape[2]], progress=report, cancel=cancel)
     if source.alpha is not None:
         result[..., -1:] = _resize(source.alpha, source.width * scale, source.height * scale)
     return source.with_pixels(result)
