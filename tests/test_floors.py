@@ -10,11 +10,11 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "genrestore"
 FLOORS = [
     {"errors", "card", "recipe"},
-    {"image", "samples", "container", "coder", "registry"},
+    {"image", "samples", "container", "coder", "registry", "machine"},
     {"convolutions", "layers", "losses", "optimizers", "degrade", "augment", "metrics", "sources", "flaws"},
     {"decoded"},
     {"models", "data"},
-    {"weights", "doctor", "runs"},
+    {"weights", "backends", "doctor", "runs"},
     {"runtime"},
     {"tasks", "train"},
     {"cli", "ui"},
