@@ -79,7 +79,7 @@ class Model:
     def release(self) -> bool:
         """Give back the memory that a compiled net keeps between calls; False where a call is running."""
         parts = (getattr(self.net, "body", None), self.draw)
-        return all([part.release() for part in parts if isinstance(part, backends.OpenVINO)])
+        return all(part.release() for part in parts if isinstance(part, backends.OpenVINO))
 
     def __call__(self, image: Tensor, *more: Tensor) -> Tensor:
         """`forward` of the net on a whole picture: padded to the net's size rule, cropped, clamped to [0, 1].
