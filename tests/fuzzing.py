@@ -25,7 +25,7 @@ POISONS = ("85", "170")  # glibc fills memory with these bytes as it is asked fo
 
 
 def mutated(content: bytes, seed: int) -> bytes:
-    """`content` with one to eight faults: bits turned, bytes replaced, a part cut out, doubled or set to one byte, the end gone."""
+    """`content` with one to eight faults: bits turned, bytes replaced, a part cut out, doubled or set, the end gone."""
     rng = random.Random(seed)
     damaged = bytearray(content)
     for _ in range(rng.choice((1, 1, 2, 4, 8))):
