@@ -362,7 +362,7 @@ def test_the_quickest_backend_is_measured(
     backends_of = backends.Bodies(weights.load_net(own / "weights" / "one" / "model.safetensors"), 1)
     choice = backends.measure(backends_of)
     assert choice.backend == best and {*choice.speeds} == {*clock.seconds}
-    assert choice.speeds[best] == pytest.approx(160 * 160 / clock.seconds[best], rel=0.01)
+    assert choice.speeds[best] == pytest.approx(backends.SIDE**2 / clock.seconds[best], rel=0.01)
 
 
 def test_a_backend_that_is_too_wrong_is_not_taken(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
