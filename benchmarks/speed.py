@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 import genrestore
-from genrestore import image, runtime
+from genrestore import backends, image, runtime
 from genrestore.image import Picture
 from genrestore.runs import Run
 
@@ -67,20 +67,33 @@ def photo(height: int, width: int) -> Picture:
 
 
 def upscale() -> dict[str, float]:
-    """Result megapixels a second of the net's run over 480×320, per backend."""
-    tensor = image.to_tensor(photo(*LOW))
+    """Result megapixels a second over 480×320: of the net alone in each way to run it, of its run, of the whole call."""
+    picture = photo(*LOW)
+    tensor = image.to_tensor(picture)
     megapixels = LOW[0] * LOW[1] * 16 / 1e6
     rows: dict[str, float] = {}
+    models = {
+        precision: runtime.load("auto", task="upscale", precision=precision, pixels=runtime.MEASURED_FROM)
+        for precision in ("exact", "fast")
+    }
+    bodies = backends.Bodies(models["exact"].net, torch.get_num_threads())
+    ways = {way: body for way in backends.WAYS if (body := bodies.of(way)) is not None}
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    with torch.inference_mode():
+        for _ in range(ROUNDS):  # in turns, since the machine's speed moves
+            for way, body in ways.items():
+                times[way].append(median(lambda body=body: body(tensor), 1))
+    for way in ways:
+        rows[f"net alone, {way}"] = round(megapixels / statistics.median(times[way]), 2)
     pictures: dict[str, torch.Tensor] = {}
-    for precision in ("exact", "fast"):
-        model = runtime.load("auto", task="upscale", precision=precision)
+    for precision, model in models.items():
         rows[f"{model.backend} ({precision})"] = round(
             megapixels / median(lambda m=model: list(runtime.rows(m, tensor))), 2
         )
         pictures[precision] = torch.cat(list(runtime.rows(model, tensor)), -2)
     difference = (pictures["exact"] - pictures["fast"]).abs().max().item() * 255
     rows["largest difference between them, levels of 255"] = round(difference, 3)
-    rows["whole call, fast"] = round(megapixels / median(lambda: genrestore.upscale(photo(*LOW), 4), 3), 2)
+    rows["whole call, fast"] = round(megapixels / median(lambda: genrestore.upscale(picture, 4), 3), 2)
     return rows
 
 

@@ -1,10 +1,11 @@
 """What a weight is and what its net accepts: plain data for people and pickers, read without torch."""
 
-import dataclasses
 import json
+import math
 import os
-from dataclasses import dataclass, field
-from functools import lru_cache
+import re
+import stat
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,9 @@ class DataSource:
     count: int
     sha256: str
     licence: str
+    extra: dict[str, Any] = field(
+        default_factory=dict[str, Any], compare=False
+    )  # what a later version wrote beside these
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,18 @@ class Metric:
     value: float
     n: int
     command: str
+    extra: dict[str, Any] = field(
+        default_factory=dict[str, Any], compare=False
+    )  # what a later version wrote beside these
 
 
 @dataclass(frozen=True)
 class Card:
-    """The facts of one weight; `card.json` beside its `model.safetensors`."""
+    """The facts of one weight; `card.json` beside its `model.safetensors`.
+
+    A card may come from anywhere. What `read` gives has fields of these types, a name that is no path, and single lines
+    where one line is shown.
+    """
 
     name: str
     task: str
@@ -78,45 +89,37 @@ class Card:
     limits: str = ""
     paper: str = ""
     schema: int = SCHEMA
+    extra: dict[str, Any] = field(
+        default_factory=dict[str, Any], compare=False
+    )  # what a later version wrote beside these
     folder: Path | None = field(default=None, compare=False)  # where it lies; not part of the file
 
     @classmethod
     def read(cls, folder: Path) -> "Card":
-        """The card in `folder`.
+        """The card in `folder`; read once, and again when its file has changed.
 
         Raises:
-            ModelError: the file is missing, is not JSON, or has another schema.
+            ModelError: the file is missing, is no card, or has another schema.
         """
-        path = folder / "card.json"
-        return cls._read(folder, path.stat().st_mtime_ns if path.is_file() else 0)
-
-    @classmethod
-    @lru_cache(maxsize=256)  # pickers and every call by name ask for all cards
-    def _read(cls, folder: Path, changed: int) -> "Card":
-        path = folder / "card.json"
+        path = os.path.join(folder, "card.json")
         try:
-            data = json.loads(path.read_text("utf-8"))
-            if data.get("schema") != SCHEMA:
-                raise ModelError(
-                    f"{path} has card schema {data.get('schema')}; this version reads {SCHEMA}. Update genrestore."
-                )
-            data["data"] = tuple(DataSource(**entry) for entry in data["data"])
-            data["metrics"] = tuple(Metric(**entry) for entry in data["metrics"])
-            card = cls(**data, folder=folder)
-        except FileNotFoundError:
+            found = os.stat(path)
+        except (OSError, ValueError):
             raise ModelError(
                 f"There is no card.json in {folder}; a weight is a folder with card.json and model.safetensors."
             ) from None
-        except (ValueError, TypeError, KeyError, AttributeError) as problem:
-            raise ModelError(
-                f"{path} is not a genrestore card ({problem}); train or download the weight again."
-            ) from problem
-        if card.task not in TASKS:
-            raise ModelError(f"{path} names the task {card.task!r}; known are {', '.join(TASKS)}.")
-        return card
+        state = found.st_mtime_ns, found.st_size, found.st_ino
+        known = _read.get(path)
+        if known is None or known[0] != state:
+            if len(_read) >= MOST_READ:
+                _read.clear()
+            known = _read[path] = state, _checked(Path(folder), found)
+        if isinstance(known[1], str):
+            raise ModelError(known[1])
+        return known[1]
 
     def write(self, folder: Path) -> None:
-        data = dataclasses.asdict(self)
+        data = _plain(self)
         del data["folder"]
         partial = folder / ".card.json.part"
         partial.write_text(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
@@ -126,3 +129,108 @@ class Card:
     def weights(self) -> Path:
         assert self.folder is not None, "a card that was not read from a folder has no weights"
         return self.folder / "model.safetensors"
+
+
+# --- cards from anywhere ---------------------------------------------------------------------------------------------
+
+MOST_BYTES = 1 << 20  # of a card.json
+MOST_READ = 4096  # cards that are remembered
+LARGEST_SCALE = 16  # of a net that enlarges
+_read: dict[
+    str, tuple[tuple[int, int, int], Card | str]
+] = {}  # path → state of the file; the card, or what is wrong with it
+
+
+def name_of(text: str) -> bool:
+    """Whether a weight may bear that name: printable, at most 100 letters, nothing that means something in a path."""
+    return (
+        0 < len(text) <= 100
+        and text.isprintable()
+        and not set(text) & set('/\\:*?"<>|')
+        and text.strip(" .") == text
+        and text != "auto"  # which stands for the best one
+    )
+
+
+def _checked(folder: Path, found: os.stat_result) -> Card | str:
+    """The card, or one sentence on what is wrong with it."""
+    path = folder / "card.json"
+    try:
+        if not stat.S_ISREG(found.st_mode) or found.st_size > MOST_BYTES:
+            raise ValueError(f"it is no file of at most {MOST_BYTES >> 20} MB")
+        data = json.loads(path.read_text("utf-8"))
+        if not isinstance(data, dict):
+            raise ValueError("it is no JSON object")
+        if data.get("schema") != SCHEMA:
+            given = str(data.get("schema"))[:20]
+            return f"{path} has card schema {given}; this version reads {SCHEMA}. Update genrestore."
+        json.dumps(data, ensure_ascii=False).encode()  # halves of letters can't be written anywhere
+        return _card(data, folder)
+    except (ValueError, OSError, RecursionError) as problem:
+        reason = " ".join(str(problem).split())[:200]
+        return f"{path} is not a genrestore card ({reason}); train or download the weight again."
+
+
+def _card(data: dict[str, Any], folder: Path) -> Card:
+    """Raises:
+    ValueError: a field is missing or is not what it should be.
+    """
+    values = _fields(Card, data, "")
+    values["data"] = tuple(DataSource(**_fields(DataSource, entry, "data: ")) for entry in values["data"])
+    measured = [Metric(**_fields(Metric, entry, "metrics: ")) for entry in values.get("metrics", ())]
+    values["metrics"] = tuple(metric for metric in measured if math.isfinite(metric.value))
+    card = Card(**values, folder=folder)
+    if card.task not in TASKS:
+        raise ValueError(f"it names the task {card.task[:40]!r}; known are {', '.join(TASKS)}")
+    if not re.fullmatch("[0-9a-f]{64}", card.sha256):
+        raise ValueError("sha256 must be 64 hexadecimal digits")
+    if card.parameters < 0 or not 0 <= card.hours < math.inf or any(source.count < 0 for source in card.data):
+        raise ValueError("its numbers must be finite and not negative")
+    scale = card.config.get("scale")
+    if card.task == "upscale" and not (type(scale) is int and 2 <= scale <= LARGEST_SCALE):
+        raise ValueError(f"the scale of a net that enlarges must be a whole number from 2 to {LARGEST_SCALE}")
+    if name_of(card.name):
+        return card
+    own = "".join(letter if name_of(f"a{letter}a") else "_" for letter in folder.absolute().name[:100]).strip(" .")
+    return replace(card, name=own if name_of(own) else "unnamed")
+
+
+def _fields(kind: type[Any], data: Any, where: str) -> dict[str, Any]:
+    """The values of a dataclass's fields, of the right types; what it does not know under "extra".
+
+    Raises:
+        ValueError: one is missing or has another type.
+    """
+    if not isinstance(data, dict):
+        raise ValueError(f"{where}an entry is no JSON object")
+    known = {each.name: each for each in fields(kind) if each.name not in ("extra", "folder")}
+    values: dict[str, Any] = {"extra": {str(key): value for key, value in data.items() if key not in known}}
+    for name, each in known.items():
+        if name not in data:
+            if each.default is MISSING:
+                raise ValueError(f"{where}{name} is missing")
+            continue
+        values[name] = _typed(data[name], getattr(each.type, "__name__", ""), where + name)
+    return values
+
+
+def _typed(value: Any, kind: str, name: str) -> Any:
+    if kind == "str" and isinstance(value, str):
+        # shown on one line and in terminals, which obey control characters
+        return value if value.isprintable() else "".join(c if c.isprintable() else " " for c in value)
+    if kind == "int" and type(value) is int and abs(value) < 1 << 63:
+        return value
+    if kind == "float" and type(value) in (int, float) and (type(value) is float or abs(value) < 1 << 63):
+        return float(value)
+    if (kind == "dict" and isinstance(value, dict)) or (kind == "tuple" and isinstance(value, list)):
+        return value
+    words = {"str": "text", "int": "a whole number", "float": "a number", "dict": "an object", "tuple": "a list"}
+    raise ValueError(f"{name} must be {words[kind]}, not {json.dumps(value)[:40]}")
+
+
+def _plain(value: Any) -> Any:
+    """As `dataclasses.asdict`, but what a later version wrote stands where it stood."""
+    if is_dataclass(value) and not isinstance(value, type):
+        own = {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+        return own.pop("extra", {}) | own
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

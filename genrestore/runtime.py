@@ -1,20 +1,18 @@
 """Calling a net, whatever it is: device, backend, padding, tiles, clamping. The only place that knows them.
 
-On a CPU the heavy part of a picture net (its `body`: one tensor in, one out) runs in OpenVINO, which was 1.1 to 2 times as
-fast as PyTorch in `benchmarks/speed.py`; sums with the input stay in float32 outside it. bfloat16 is used where the processor
-multiplies it in hardware tiles (AMX): on one that only has avx512_bf16 it was half as fast as float32.
+On a CPU the heavy part of a picture net runs on whichever of `backends.WAYS` was measured to be the quickest on this machine.
 """
 
 import itertools
 import logging
 import os
-import sys
+import stat
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,19 +21,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genrestore import weights
+from genrestore import backends, machine, weights
 from genrestore.card import Card, SizeRule
 from genrestore.errors import Cancelled, ModelError, SettingError
 
 log = logging.getLogger(__name__)
 
+machine.bound_arenas()
+if machine.cores() < torch.get_num_threads():  # PyTorch knows which processors it may use, not how much of their time
+    torch.set_num_threads(machine.cores())
+
 Progress = Callable[[float, str], None]
 
 PRECISIONS = ("fast", "exact")
-TILE = 384  # pixels a side of a tile before its borders are added
+KEPT_BYTES = 1 << 30  # of loaded nets together
+MEASURED_FROM = (
+    1 << 18
+)  # pixels given to a net: half a second's work, so that measuring pays and no small picture waits for it
+LARGE = 1 << 16  # pixels of a call whose memory is given back afterwards
+QUIET = 1.0  # seconds
+TILE = 384  # pixels a side of a tile before its borders are added, which the net computes twice
+HALF_TILE = 512  # in bfloat16, for the same memory
 GPU_TILE, LEAST_TILE = 1024, 128  # of a GPU, which is given smaller ones while its memory does not suffice
 PIECE = 16 << 20  # bytes that come back from a GPU at once; pinning memory takes time
-BLEND = 8  # pixels over which two tiles fade into each other
+BLEND = 4  # pixels over which two tiles fade into each other
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,17 +56,38 @@ class Model:
     device: torch.device
     backend: str  # how the net runs, for people: "openvino fp32"
     draw: Callable[[Tensor], Tensor] | None = None  # a quicker `net.decode` for one latent at a time
+    choice: machine.Choice | None = None  # of a picture net on a processor: what was measured, if it was
 
     @property
     def size_rule(self) -> SizeRule:
         return self.net.size_rule
+
+    @property
+    def tile(self) -> int:
+        """Pixels a side of the tiles in which a large picture is given to the net."""
+        if self.device.type != "cpu":
+            return GPU_TILE
+        return HALF_TILE if self.backend.endswith("bf16") else TILE
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the net takes while it is loaded, about: its numbers, and those of a compiled version."""
+        own = sum(value.nbytes for value in self.net.state_dict().values())
+        body = getattr(self.net, "body", None)
+        return own if body is None or isinstance(body, nn.Module) else own + self.card.parameters * 4
+
+    def release(self) -> bool:
+        """Give back the memory that a compiled net keeps between calls; False where a call is running."""
+        parts = (getattr(self.net, "body", None), self.draw)
+        return all(part.release() for part in parts if isinstance(part, backends.OpenVINO))
 
     def __call__(self, image: Tensor, *more: Tensor) -> Tensor:
         """`forward` of the net on a whole picture: padded to the net's size rule, cropped, clamped to [0, 1].
 
         image (1, C, H, W) and what else the net takes (a mask), all of one size; the result may be larger by a whole factor.
         """
-        return self.on_device(image, *more).cpu()
+        with large_work() if image.shape[-1] * image.shape[-2] >= LARGE else nullcontext():
+            return self.on_device(image, *more).cpu()
 
     def on_device(self, image: Tensor, *more: Tensor) -> Tensor:
         """As a call, but the result stays on the net's device, where it may still be being computed."""
@@ -65,8 +95,10 @@ class Model:
         inputs = [_pad(_unit(tensor.to(self.device)), self.size_rule) for tensor in (image, *more)]
         with torch.inference_mode(), self._arithmetic():
             out = self.net(*inputs)
-        scale = out.shape[-1] // inputs[0].shape[-1]
-        return out[..., : height * scale, : width * scale].float().clamp(0, 1)
+            scale = out.shape[-1] // inputs[0].shape[-1]
+            out = out[..., : height * scale, : width * scale].float()
+            own = out.untyped_storage().data_ptr() not in [tensor.untyped_storage().data_ptr() for tensor in inputs]
+            return out.clamp_(0, 1) if own else out.clamp(0, 1)
 
     def _arithmetic(self) -> AbstractContextManager[Any]:
         """bfloat16 where the backend says so; elsewhere a GPU's float32 is all of it, which by default its convolutions cut."""
@@ -100,19 +132,36 @@ def device() -> torch.device:
     return torch.device(wanted)
 
 
-def has_fast_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 in AMX tiles."""
-    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+# --- loaded nets -----------------------------------------------------------------------------------------------------
 
 
-_loading = threading.Lock()
+class _Entry:
+    """One net of the store, perhaps still being loaded; `loading` is held by who does it."""
+
+    def __init__(self) -> None:
+        self.loading = threading.Lock()
+        self.model: Model | None = None
+        self.bodies: backends.Bodies | None = None  # until it is known which is the best
+        self.measuring = threading.Lock()
+        self.given = 0  # pixels
 
 
-def load(ref: str, *, precision: str = "fast", task: str | None = None) -> Model:
-    """The model a reference means (see `weights.resolve`); loaded once and kept.
+_store: "OrderedDict[tuple[Any, ...], _Entry]" = OrderedDict()  # the least recently used first
+_alive: "weakref.WeakValueDictionary[Any, Model]" = (
+    weakref.WeakValueDictionary()
+)  # of the same keys; also those that went out
+_shelf = threading.Lock()  # held for look-ups only, never while anything is read or computed
+
+
+def load(ref: str, *, precision: str = "fast", task: str | None = None, pixels: int = 0) -> Model:
+    """The model a reference means (see `weights.resolve`); loaded once, and kept while KEPT_BYTES suffice for it.
+
+    Who asks for another net does not wait for this one's loading, nor does who asks for a loaded one.
 
     Args:
         precision: "fast" for the quickest backend, "exact" for plain float32 PyTorch.
+        pixels: how many the caller is about to give the net. From MEASURED_FROM on, in one or in many calls, it is measured
+            which backend is quickest here: about a second, once on a machine.
 
     Raises:
         ModelError: there is no such weight, it is damaged, or it serves another task.
@@ -121,47 +170,119 @@ def load(ref: str, *, precision: str = "fast", task: str | None = None) -> Model
     if precision not in PRECISIONS:
         raise SettingError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}.")
     card = weights.resolve(ref, task)
-    assert card.folder is not None, "resolve reads cards from folders"
-    with _loading:  # two first clicks at once must not load twice
-        return _load(card.folder, card.weights.stat().st_mtime_ns, precision, str(device()))
+    where = device()
+    try:
+        found = card.weights.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError
+    except OSError:
+        raise ModelError(f"There is no {card.weights}; download or train the weight again.") from None
+    claims = card.sha256, card.architecture, str(card.config)
+    key = (card.weights, found.st_mtime_ns, found.st_size, claims, precision, str(where))
+    entry = _entry(key)
+    if entry.model is None:
+        with entry.loading:
+            if entry.model is None:  # whoever came first may have done it
+                try:
+                    entry.model = _alive.get(key) or _load(card, precision, where, entry)
+                except BaseException:
+                    _forget(key, entry)
+                    raise
+        _fit(key, entry.model)
+    if entry.bodies is not None and pixels:
+        entry.given += pixels
+        if entry.given >= MEASURED_FROM:
+            _measure(key, entry)
+    return entry.model
 
 
-@lru_cache(maxsize=16)
-def _load(folder: Path, changed: int, precision: str, name: str) -> Model:
-    card = Card.read(folder)
+def _entry(key: tuple[Any, ...]) -> _Entry:
+    with _shelf:
+        if key in _store:
+            _store.move_to_end(key)
+            return _store[key]
+        entry = _store[key] = _Entry()
+        return entry
+
+
+def _forget(key: tuple[Any, ...], entry: _Entry) -> None:
+    with _shelf:
+        if _store.get(key) is entry:
+            del _store[key]
+
+
+def _fit(key: tuple[Any, ...], model: Model) -> None:
+    """Keep the model, and let the least recently used ones go for which no room is left.
+
+    Who is calling one of them holds it, and until then it is found here again instead of being loaded twice.
+    """
+    with _shelf:
+        _alive[key] = model
+        kept = model.nbytes
+        for other in reversed([other for other in _store if other != key]):
+            held = _store[other].model
+            kept += held.nbytes if held is not None else 0
+            if kept > KEPT_BYTES and held is not None:
+                del _store[other]
+
+
+def _load(card: Card, precision: str, where: torch.device, entry: _Entry) -> Model:
     if weights.digest(card.weights) != card.sha256:
         raise ModelError(
             f"{card.weights} is not the file its card describes (sha256 differs); download or train it again."
         )
-    net = weights.load_net(card.weights)
-    where = torch.device(name)
+    net = weights.load_net(card.weights, card)
     net = net.to(where, memory_format=torch.channels_last)
-    if where.type == "cpu" and precision == "fast" and isinstance(getattr(net, "body", None), nn.Module):
-        return Model(card, net, where, _compile(net))
-    if where.type == "cpu" and precision == "fast" and hasattr(net, "decode") and (draw := _compile_decoder(net)):
-        return Model(card, net, where, draw.title, draw)
     if where.type == "cuda" and precision == "fast":
         return Model(card, net, where, "cuda bf16")
+    if where.type == "cpu" and precision == "fast" and isinstance(getattr(net, "body", None), nn.Module):
+        bodies = backends.Bodies(net, torch.get_num_threads())
+        known = machine.recall(card.sha256)
+        if known is not None and known.backend in backends.WAYS and bodies.of(known.backend) is not None:
+            return _with(card, bodies, known)
+        usual = backends.USUAL if bodies.of(backends.USUAL) is not None else backends.PLAIN
+        entry.bodies = bodies
+        return _with(card, bodies, machine.Choice(usual, {}, 0.0))
+    if where.type == "cpu" and precision == "fast" and hasattr(net, "decode") and (draw := _decoder(net)):
+        return Model(card, net, where, draw.title, draw)
     return Model(card, net, where, f"torch fp32 on {where.type}")
 
 
-def _compile(net: Any) -> str:
-    """Put an OpenVINO version of `net.body` in its place; without OpenVINO the net stays as it is."""
-    precision = "bf16" if has_fast_bfloat16() else "f32"
-    example = torch.zeros(1, net.body.channels, 64, 64)
-    body = _openvino(net.body, example, [-1, net.body.channels, -1, -1], precision, torch.get_num_threads())
-    if body is None:
-        return "torch fp32 on cpu"
-    del net.body
-    net.body = body
-    return body.title
+def _with(card: Card, bodies: backends.Bodies, choice: machine.Choice) -> Model:
+    body = bodies.of(choice.backend)
+    assert body is not None, f"{choice.backend} was had a moment ago"
+    title = "torch fp32 on cpu" if choice.backend == backends.PLAIN else choice.backend
+    return Model(card, backends.with_body(bodies.net, body), torch.device("cpu"), title, choice=choice)
 
 
-def _compile_decoder(net: Any) -> "_OpenVINO | None":
+def _measure(key: tuple[Any, ...], entry: _Entry) -> None:
+    """Give the entry's model its quickest backend; who comes while that is found goes on with the model as it is."""
+    if not entry.measuring.acquire(blocking=False):
+        return
+    try:
+        bodies, model = entry.bodies, entry.model
+        if bodies is None or model is None:
+            return
+        entry.bodies = None
+        choice = machine.recall(model.card.sha256)  # another process may have been here meanwhile
+        if choice is None or choice.backend not in backends.WAYS or bodies.of(choice.backend) is None:
+            choice = backends.measure(bodies)
+            machine.remember(model.card.sha256, choice)
+            log.info("%s runs on %s here: %s", model.card.name, choice.backend, choice)
+        entry.model = _with(model.card, bodies, choice)
+        _fit(key, entry.model)
+    except Exception as problem:  # the net works as it is
+        log.warning("%s could not be measured (%s); it stays on the usual backend.", key[0], problem)
+    finally:
+        entry.measuring.release()
+
+
+def _decoder(net: Any) -> backends.OpenVINO | None:
     """`net.decode` of one latent, for OpenVINO on one core; None without OpenVINO.
 
     A small decoder is many short steps. PyTorch gives up Python's lock and asks for it again at each, which beside other
-    requests took up to ten times as long as the arithmetic; this asks once.
+    requests took up to ten times as long as the arithmetic; this asks once. It stays float32, unmeasured: bfloat16 gained
+    nothing at one latent, and a seed must give the same picture before and after a measurement.
     """
 
     class Decoder(nn.Module):
@@ -172,47 +293,65 @@ def _compile_decoder(net: Any) -> "_OpenVINO | None":
         def forward(self, z: Tensor) -> Tensor:
             return self.net.decode(z)
 
-    return _openvino(Decoder().eval(), torch.zeros(1, net.latent), [1, net.latent], "f32", 1)
+    converted = backends.Converted.of(Decoder().eval(), torch.zeros(1, net.latent), [1, net.latent])
+    return converted.compile("f32", 1) if converted is not None else None
 
 
-def _openvino(module: Any, example: Tensor, shape: list[int], precision: str, threads: int) -> "_OpenVINO | None":
-    """The module compiled for inputs of `shape` (-1 is any length), or None if that cannot be had."""
-    # OpenVINO tells Google Analytics of its import and of each conversion unless this package of its own is missing.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] (None is how Python marks "not to be had")
+# --- memory after work -----------------------------------------------------------------------------------------------
+
+
+class _Rest:
+    """Counts large works, and gives memory back when the last one has ended for QUIET seconds."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.running = 0
+        self.timer: threading.Timer | None = None
+
+    def begin(self) -> None:
+        with self.lock:
+            self.running += 1
+
+    def end(self) -> None:
+        with self.lock:
+            self.running -= 1
+        self.later()
+
+    def later(self) -> None:
+        with self.lock:
+            if self.timer is not None:
+                self.timer.cancel()
+            self.timer = threading.Timer(QUIET, self.now)
+            self.timer.daemon = True
+            self.timer.start()
+
+    def now(self) -> None:
+        if self.running:
+            return  # its end will come back here
+        released = [model.release() for model in list(_alive.values())]
+        machine.trim()
+        if not all(released):
+            self.later()
+
+
+_rest = _Rest()
+
+
+@contextmanager
+def large_work() -> Generator[None, None, None]:
+    """Round work on a large picture, after which memory goes back to the system.
+
+    What compiled nets keep between calls, and what the C library has of freed memory, would otherwise stay with the process:
+    1 to 2 GB after a dozen pictures.
+    """
+    _rest.begin()
     try:
-        import openvino
-    except ImportError:
-        return None
-    try:
-        return _OpenVINO(openvino, module, example, shape, precision, threads)
-    except Exception as problem:  # any failure of the converter leaves a net that works without it
-        log.warning("OpenVINO could not take %s (%s); PyTorch runs it.", type(module).__name__, problem)
-        return None
+        yield
+    finally:
+        _rest.end()
 
 
-class _OpenVINO:
-    """A compiled net that is called like the module it came from."""
-
-    def __init__(
-        self, openvino: Any, module: Any, example: Tensor, shape: list[int], precision: str, threads: int
-    ) -> None:
-        import warnings
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the tracer warns of its own deprecation
-            # Traced here, since OpenVINO would have the trace checked, and the check imports SymPy for nearly a second.
-            traced = torch.jit.trace(module, example, check_trace=False)
-            model = openvino.convert_model(traced, example_input=example, input=shape)
-        settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads}
-        self.compiled = openvino.Core().compile_model(model, "CPU", settings)
-        self.title = f"openvino {precision}"
-        self.requests = threading.local()  # a request serves one thread at a time
-
-    def __call__(self, x: Tensor) -> Tensor:
-        if not hasattr(self.requests, "own"):
-            self.requests.own = self.compiled.create_infer_request()
-        out = self.requests.own.infer([x.contiguous().numpy()], share_inputs=True)[0]
-        return torch.from_numpy(out.copy())
+# --- pictures as a net takes them ------------------------------------------------------------------------------------
 
 
 def _unit(tensor: Tensor) -> Tensor:
@@ -266,7 +405,7 @@ def rows(
     height, width = image.shape[-2:]
     image = image.to(model.device)
     halo = model.size_rule.receptive + BLEND
-    tile = tile or (TILE if model.device.type == "cpu" else GPU_TILE)
+    tile = tile or model.tile
     down, across = tiles(height, tile), tiles(width, tile)
     carried: Tensor | None = None  # the lower fade of the row of tiles above
     for i, (top, bottom) in enumerate(down):
@@ -282,20 +421,35 @@ def rows(
             out = model.on_device(image[..., a:b, c:d])
             scale = out.shape[-1] // (d - c)
             out = out[..., (y0 - a) * scale : (y1 - a) * scale, (x0 - c) * scale : (x1 - c) * scale]
-            fade = _fade(x0 * scale, x1 * scale, left > 0, right < width, scale, out.device)
             if band is None:
-                band = torch.zeros(1, out.shape[1], out.shape[2], width * scale, device=out.device)
-            band[..., x0 * scale : x1 * scale] += out * fade
+                band = torch.empty(1, out.shape[1], out.shape[2], width * scale, device=out.device)
+            _lay(band[..., x0 * scale : x1 * scale], out, 2 * BLEND * scale, left > 0, right < width)
             if progress is not None:
                 done = i * len(across) + j + 1
                 progress(done / (len(down) * len(across)), f"tile {done} of {len(down) * len(across)}")
         assert band is not None, "a picture has at least one column"
-        band *= _fade(y0 * scale, y1 * scale, top > 0, bottom < height, scale, band.device)[:, None]
+        blend, last = 2 * BLEND * scale, bottom == height
         if carried is not None:
-            band[..., : carried.shape[-2], :] += carried
-        keep = band.shape[-2] - (2 * BLEND * scale if bottom < height else 0)
-        carried = band[..., keep:, :].clone()
+            band[..., :blend, :].mul_(_ramp(blend, band.device)[:, None]).add_(carried)
+        keep = band.shape[-2] - (0 if last else blend)
+        carried = None if last else band[..., keep:, :] * _ramp(blend, band.device).flip(0)[:, None]
         yield band[..., :keep, :]
+
+
+@torch.inference_mode()
+def _lay(place: Tensor, tile: Tensor, blend: int, from_left: bool, to_right: bool) -> None:
+    """Put a tile into its place in the row; over `blend` columns at its left it fades into what lies there already."""
+    if to_right:
+        tile[..., -blend:].mul_(_ramp(blend, tile.device).flip(0))
+    start = blend if from_left else 0
+    place[..., start:].copy_(tile[..., start:])
+    if from_left:
+        place[..., :start].add_(tile[..., :start].mul_(_ramp(blend, tile.device)))
+
+
+def _ramp(length: int, where: torch.device) -> Tensor:
+    """Weights that rise from 0 to 1; with those that fall they sum to 1."""
+    return (torch.arange(length, device=where) + 0.5) / length
 
 
 def enlarge(
@@ -322,10 +476,11 @@ def enlarge(
     """
     image = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).to(model.device).permute(2, 0, 1)[None]
     target, peak = torch.from_numpy(into), np.iinfo(pixels.dtype).max
-    tile = tile or (TILE if model.device.type == "cpu" else GPU_TILE)
+    tile = tile or model.tile
     while True:
         try:
-            _enlarge(model, image, target, peak, tile, progress, cancel)
+            with large_work():
+                _enlarge(model, image, target, peak, tile, progress, cancel)
             return
         except torch.OutOfMemoryError:
             if tile <= LEAST_TILE:
@@ -404,14 +559,3 @@ class _Down:
 def _arrived(copied: Any, host: Tensor, place: Tensor) -> None:
     copied.synchronize()
     place.copy_(host)
-
-
-def _fade(start: int, end: int, from_left: bool, to_right: bool, scale: int, where: torch.device) -> Tensor:
-    """Weights of the samples start … end of one tile: a ramp over 2·BLEND·scale samples where a neighbour follows."""
-    weights_ = torch.ones(end - start, device=where)
-    ramp = (torch.arange(2 * BLEND * scale, device=where) + 0.5) / (2 * BLEND * scale)
-    if from_left:
-        weights_[: len(ramp)] *= ramp
-    if to_right:
-        weights_[-len(ramp) :] *= ramp.flip(0)
-    return weights_

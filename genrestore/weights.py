@@ -3,7 +3,12 @@
 import dataclasses
 import hashlib
 import json
-import warnings
+import logging
+import math
+import os
+import re
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +16,78 @@ from genrestore import errors
 from genrestore.card import TASKS, Card, shelves
 from genrestore.errors import ModelError
 
+log = logging.getLogger(__name__)
+
+SETTLED = 2_000_000_000  # nanoseconds after which a folder's time tells all changes before it
+MORE = 4  # times as many parameters as its file holds may a net register while it is made
+MOST_FOUND = 1000  # references that are remembered
 HEADER = "genrestore"  # key of the JSON in the safetensors metadata
 
 
 def models(task: str | None = None) -> list[Card]:
     """The cards of all weights that lie here, of one task or all: shipped ones first, then by name. Loads no torch.
 
-    A weight of the user's own that has a shipped one's name hides behind it. A damaged card is passed over.
+    A weight of the user's own that has a shipped one's name hides behind it. A damaged card is passed over; the log says
+    which and why, once.
 
     Raises:
         SettingError: there is no such task.
     """
     if task not in (None, *TASKS):
         raise errors.SettingError(f"There is no task named {task!r}; tasks are {', '.join(TASKS)}.")
+    return [card for card in _here().values() if task in (None, card.task)]
+
+
+def _here() -> dict[str, Card]:
     cards: dict[str, Card] = {}
     for shelf in shelves():
-        for path in sorted(shelf.glob("*/card.json")):
-            try:
-                card = Card.read(path.parent)
-            except ModelError as problem:
-                warnings.warn(str(problem), stacklevel=2)
-                continue
-            if task in (None, card.task) and card.weights.is_file():
+        for folder in _listed(shelf):
+            if (card := _usable(folder)) is not None:
                 cards.setdefault(card.name, card)
-    return list(cards.values())
+    return cards
+
+
+_listings: dict[Path, tuple[int, list[str]]] = {}  # shelf → when it was last changed; its folders by name
+_told: set[str] = set()  # what the log has said
+_found: dict[
+    tuple[str, str | None], tuple[list[int], Path]
+] = {}  # reference and task → when shelves changed; its folder
+
+
+def _listed(shelf: Path) -> list[str]:
+    """The folders on a shelf, read when something came or went since."""
+    changed = _changed(shelf)
+    known = _listings.get(shelf)
+    if known is None or known[0] != changed:
+        try:
+            with os.scandir(shelf) as entries:
+                known = changed, sorted(entry.path for entry in entries if entry.is_dir())
+        except OSError:
+            known = changed, []
+        # What comes right after the reading may bear the same time, so that a fresh change is not yet trusted.
+        _listings[shelf] = known if time.time_ns() - changed > SETTLED else (-1, known[1])
+    return known[1]
+
+
+def _changed(shelf: Path) -> int:
+    """When something on the shelf came or went, in nanoseconds; 0 where there is none."""
+    try:
+        return os.stat(shelf).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _usable(folder: str | Path) -> Card | None:
+    """The card in a folder that also holds the weight, or None; a damaged one is logged once."""
+    if not (os.path.isfile(f"{folder}/card.json") and os.path.isfile(f"{folder}/model.safetensors")):
+        return None
+    try:
+        return Card.read(Path(folder))
+    except ModelError as problem:
+        if str(problem) not in _told:
+            _told.add(str(problem))
+            log.warning("Passed over: %s", problem)
+        return None
 
 
 def resolve(reference: str, task: str | None = None) -> Card:
@@ -47,20 +100,38 @@ def resolve(reference: str, task: str | None = None) -> Card:
         path = Path(reference.removeprefix("file:"))
         card = Card.read(path.parent if path.suffix == ".safetensors" else path)
     else:
-        here = {card.name: card for card in models()}
-        fitting = [card for card in here.values() if task in (None, card.task)]
-        if reference == "auto" and fitting:
-            return fitting[0]
-        if reference == "auto":
-            raise ModelError(
-                f"No weight for {task} lies in {' or '.join(map(str, shelves()))}; train one with `genrestore train`."
-            )
-        if reference not in here:
-            raise errors.unknown("model", reference, here, "`genrestore models` shows them all.")
-        card = here[reference]
+        card = _named(reference, task)
     if task not in (None, card.task):
         others = ", ".join(other.name for other in models(task)) or "none yet"
         raise ModelError(f"{card.name} is a model to {card.task}, not to {task}; models to {task}: {others}.")
+    return card
+
+
+def _named(reference: str, task: str | None) -> Card:
+    """As `resolve`, of what lies on the shelves; what it found last time costs a look at the shelves' and its own times."""
+    changed = [_changed(shelf) for shelf in shelves()]
+    known = _found.get((reference, task))
+    if known is not None and known[0] == changed:
+        card = _usable(known[1])
+        if card is not None and (card.name == reference or (reference == "auto" and task in (None, card.task))):
+            return card
+    here = _here()
+    fitting = [card for card in here.values() if task in (None, card.task)]
+    if reference == "auto" and fitting:
+        card = fitting[0]
+    elif reference == "auto":
+        raise ModelError(
+            f"No weight for {task} lies in {' or '.join(map(str, shelves()))}; train one with `genrestore train`."
+        )
+    elif reference in here:
+        card = here[reference]
+    else:
+        raise errors.unknown("model", reference, here, "`genrestore models` shows them all.")
+    assert card.folder is not None, "cards of shelves were read from folders"
+    if time.time_ns() - max(changed) > SETTLED:
+        if len(_found) > MOST_FOUND:
+            _found.clear()
+        _found[reference, task] = changed, card.folder
     return card
 
 
@@ -111,40 +182,103 @@ def _fits_half(tensor: Any) -> bool:
     return bool((error <= 2.0**-10 * exact.abs() + 1e-4 * rms).all())  # false where anything is infinite or no number
 
 
-def load_net(path: Path) -> Any:
+def load_net(path: Path, card: Card | None = None) -> Any:
     """The net a model.safetensors holds, in float32 on the CPU, ready to be called.
 
+    What the header claims is held against the file before anything of that size is made. With `card`, the file must be of
+    the net that the card describes.
+
     Raises:
-        ModelError: the file is missing, damaged, or not one of genrestore's.
+        ModelError: the file is missing, damaged, not one of genrestore's, or another net than its card says.
     """
     from safetensors import SafetensorError, safe_open
 
-    from genrestore.models import build
-
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+            architecture, config = _header(path, file.metadata() or {})
+            if card is not None and (architecture, config) != (card.architecture, card.config):
+                raise ModelError(
+                    f"{path} holds another {architecture} than its card says; download or train the weight again."
+                )
+            shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 (not a dict)
+            net = _empty(path, architecture, config, shapes, card)
+            state = {key: _tensor(path, key, file.get_tensor(key), value) for key, value in net.state_dict().items()}
     except FileNotFoundError:
         raise ModelError(f"There is no file {path}; give the path of a .safetensors file.") from None
-    except SafetensorError as problem:
+    except (SafetensorError, OSError) as problem:
+        reason = " ".join(str(problem).split())[:200]
         raise ModelError(
-            f"{path} is not a safetensors file or is damaged ({problem}); download or train it again."
+            f"{path} is not a safetensors file or is damaged ({reason}); download or train it again."
         ) from problem
+    net.load_state_dict(state)
+    return net.eval()
+
+
+def _header(path: Path, metadata: dict[str, str]) -> tuple[str, dict[str, Any]]:
+    """Architecture and config of a weight's file."""
     try:
         header = json.loads(metadata[HEADER])
         architecture, config = header["architecture"], header["config"]
-    except (KeyError, ValueError, TypeError):
-        raise ModelError(
-            f"{path} carries no genrestore header, so its net is unknown; use a file that genrestore wrote."
-        ) from None
-    net = build(architecture, config)
+        if isinstance(config, dict) and isinstance(architecture, str) and re.fullmatch(r"\w{1,100}", architecture):
+            return architecture, config
+    except (KeyError, ValueError, TypeError, RecursionError):
+        pass
+    raise ModelError(f"{path} carries no genrestore header, so its net is unknown; use a file that genrestore wrote.")
+
+
+def _empty(
+    path: Path, architecture: str, config: dict[str, Any], shapes: dict[str, tuple[int, ...]], card: Card | None
+) -> Any:
+    """The net of a header with fresh weights, if its tensors are those of the file.
+
+    Making it ends with the first parameter that the file can't hold, before that takes memory: a header may claim any size.
+    """
+    import torch
+
+    from genrestore.models import build, tasks_of
+
+    if card is not None and card.task not in tasks_of(architecture):
+        raise ModelError(f"{path} holds a {architecture}, which is no model to {card.task}; its card is wrong.")
+    us, left, most = (
+        threading.get_ident(),
+        MORE * len(shapes) + MORE,
+        sum(math.prod(shape) for shape in shapes.values()),
+    )
+
+    def held(_module: Any, _name: str, value: Any) -> None:
+        nonlocal left
+        if threading.get_ident() != us or value is None:  # other threads may be making nets, too
+            return
+        left -= 1
+        if left < 0 or value.numel() > most:
+            raise ModelError(f"{path} does not hold the tensors of its own {architecture}; download or train it again.")
+
+    hook = torch.nn.modules.module.register_module_parameter_registration_hook(held)
     try:
-        net.load_state_dict(
-            {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
-        )
-    except RuntimeError as problem:
-        raise ModelError(
-            f"{path} does not hold the tensors of its own {architecture}: {str(problem).splitlines()[-1].strip()}"
-        ) from problem
-    return net.eval()
+        net = build(architecture, config)
+    finally:
+        hook.remove()
+    wanted = {key: tuple(value.shape) for key, value in net.state_dict().items()}
+    for key in [*wanted, *shapes]:
+        if wanted.get(key) != shapes.get(key):
+            raise ModelError(
+                f"{path} does not hold the tensors of its own {architecture}: {key[:100]!r} is "
+                f"{shapes.get(key, 'missing')}, and the net has {wanted.get(key, 'none of that name')}."
+            )
+    return net
+
+
+def _tensor(path: Path, key: str, value: Any, like: Any) -> Any:
+    """A stored tensor in the type of the net's own."""
+    import torch
+
+    if (
+        value.is_floating_point() != like.is_floating_point()
+        or value.is_complex()
+        or value.itemsize < like.itemsize // 2
+    ):
+        raise ModelError(f"{path} is damaged: {key} is stored as {str(value.dtype).removeprefix('torch.')}.")
+    value = value.to(like.dtype)
+    if not torch.isfinite(value).all():
+        raise ModelError(f"{path} is damaged: {key} holds numbers that are not finite; download or train it again.")
+    return value

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from genrestore.errors import GenrestoreError
 
+ROOT = Path(__file__).parents[1]
 SECONDS = 20.0  # a file may take
 MEMORY = 1 << 30  # bytes a file may take
 POISONS = ("85", "170")  # glibc fills memory with these bytes as it is asked for and given back
@@ -63,7 +64,8 @@ def _read(reader: str, files: list[Path], poison: str) -> list[str]:
         rest = files[len(found) :]
         done = subprocess.run(
             [sys.executable, __file__, reader, *map(str, rest)],
-            env={**os.environ, "MALLOC_PERTURB_": poison, "PYTHONHASHSEED": "0"},
+            # this checkout's code, whichever is installed
+            env={**os.environ, "PYTHONPATH": str(ROOT), "MALLOC_PERTURB_": poison, "PYTHONHASHSEED": "0"},
             capture_output=True,
             text=True,
             timeout=60 + SECONDS * len(rest),

@@ -1,11 +1,14 @@
 """Every model file beside this one. To ask here is to have loaded them all, so the table is never half full."""
 
+import dataclasses
 import importlib
 import pkgutil
 from typing import Any
 
 from genrestore import errors, registry
 from genrestore.registry import Preset
+
+LARGEST = 65_536  # of a number in a config
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
@@ -37,8 +40,27 @@ def build(architecture: str, config: dict[str, Any]) -> Any:
     if architecture not in nets:
         raise errors.unknown("architecture", architecture, nets, f"This version knows {', '.join(sorted(nets))}.")
     preset = nets[architecture]
-    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+    usual = {field.name: getattr(preset.config, field.name) for field in dataclasses.fields(preset.config)}
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+    for key, value in values.items():
+        if key in usual and not _alike(value, usual[key]):
+            raise errors.ModelError(f"These settings do not fit {architecture}: {key} = {repr(value)[:40]}.")
     try:
-        return preset.net(type(preset.config)(**fields))
-    except TypeError as problem:
-        raise errors.ModelError(f"These settings do not fit {architecture}: {problem}.") from problem
+        return preset.net(type(preset.config)(**values))
+    except (TypeError, ValueError, IndexError, ArithmeticError, RuntimeError) as problem:
+        reason = " ".join(str(problem).split())[:200]
+        raise errors.ModelError(f"These settings do not fit {architecture}: {reason}.") from problem
+
+
+def _alike(value: Any, usual: Any) -> bool:
+    """Whether a setting is of the type of the usual one, and of a size that a net can have."""
+    if isinstance(usual, tuple):
+        return isinstance(value, tuple) and 0 < len(value) <= 64 and all(_alike(item, usual[0]) for item in value)
+    if type(usual) is float:
+        return type(value) in (int, float) and abs(value) <= LARGEST
+    return type(value) is type(usual) and (type(usual) is not int or 0 <= value <= LARGEST)
+
+
+def tasks_of(architecture: str) -> set[str]:
+    """The tasks whose presets build that net."""
+    return {preset.task for preset in registry.presets.values() if preset.architecture == architecture}

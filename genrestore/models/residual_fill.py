@@ -30,6 +30,10 @@ class Config:
     blocks: tuple[int, ...] = (3, 1, 2, 2, 2)  # on each level, on the way down and again on the way up
     fill_steps: int = 20  # conjugate-gradient steps of the classical fill
 
+    def __post_init__(self) -> None:
+        if self.fill_steps > 1000 or len(self.widths) > 8:
+            raise ValueError("at most 1000 steps and 8 levels")
+
 
 @register(
     "residual-fill",

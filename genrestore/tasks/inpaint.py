@@ -58,10 +58,11 @@ def inpaint(
     hole = pictures.load_mask(mask, (source.width, source.height))
     if hole.all():
         raise MaskError("The mask covers the whole picture, so nothing is left to repair from; mark less.")
-    chosen = runtime.load(model, task="inpaint")
-
     whole = (0, 0, source.height, source.width)
     boxes = [whole] if strategy == "whole" else regions(hole)
+    work = sum((bottom - top) * (right - left) for top, left, bottom, right in boxes)
+    chosen = runtime.load(model, task="inpaint", pixels=work)
+
     pixels = source.pixels.copy()
     for k, box in enumerate(boxes):
         top, left, bottom, right = box

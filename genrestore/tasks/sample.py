@@ -1,8 +1,8 @@
 """Pictures from latent vectors, and the directions in which a latent space changes most."""
 
 import threading
+import weakref
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -116,10 +116,19 @@ def directions(model: str = "auto", count: int = 8) -> np.ndarray:
 
 
 _finding = threading.Lock()
+_known: "weakref.WeakKeyDictionary[runtime.Model, np.ndarray]" = (
+    weakref.WeakKeyDictionary()
+)  # no net stays loaded for this
 
 
-@lru_cache(maxsize=8)
 def _directions(chosen: runtime.Model) -> np.ndarray:
+    """All Z of them, computed once for a loaded model."""
+    if chosen not in _known:
+        _known[chosen] = _principal(chosen)
+    return _known[chosen]
+
+
+def _principal(chosen: runtime.Model) -> np.ndarray:
     length = chosen.net.latent
     total = torch.zeros(length, length)
     for place in range(PROBES):

@@ -73,8 +73,8 @@ def upscale(
             "strength above 0 needs a model that was trained against a critic, and none is installed; leave it at 0."
         )
     card = weights.resolve(model, "upscale")
-    chosen = runtime.load(model, task="upscale")
     passes = _passes(card, source.width, source.height, target)
+    chosen = runtime.load(model, task="upscale", pixels=source.width * source.height)
 
     started = monotonic()
     enlarged = source

@@ -10,6 +10,7 @@ import gradio as gr
 from PIL import Image
 
 import genrestore
+from genrestore import machine
 from genrestore.card import TASKS, Card, DataSource, Metric
 from genrestore.ui.said import in_both
 from genrestore.ui.words import Words
@@ -49,6 +50,12 @@ W = Words(
         "time": ("Trained for", "训练用时"),
         "hours": ("h", "小时"),
         "minutes": ("min", "分钟"),
+        "here": ("On this computer", "在本机上"),
+        "speed": ("{} times as fast as exact arithmetic", "速度是精确计算的 {} 倍"),
+        "off": (
+            "no sample further than {} of 255 levels from it, as measured here",
+            "在本机实测，任一像素值与其相差不超过 {} 级（共 255 级）",
+        ),
         "paper": ("Paper", "论文"),
         "scores": ("Scores", "评测"),
         "set": ("Set", "数据集"),
@@ -121,6 +128,7 @@ def article(card: Card) -> str:
         ("size", f"{card.weights.stat().st_size / 1e6:.1f} MB" if card.weights.exists() else ""),
         ("license", told(card.license)),
         ("time", hours),
+        ("here", _here(card)),
         ("paper", _paper(card.paper)),
     ]
     rows = "".join(f"<dt>{say(key)}</dt><dd>{text}</dd>" for key, text in facts if text)
@@ -175,6 +183,16 @@ def _time(hours: float) -> str:
 def _source(source: DataSource) -> str:
     licence = f" · {escape(source.licence)}" if source.licence else ""
     return f"{escape(source.name)}: {source.count:,} {say('pictures')}{licence}"
+
+
+def _here(card: Card) -> str:
+    """What runs a net here and what that changes, where it has been measured; by itself it is when the net gets work."""
+    choice = machine.recall(card.sha256)
+    exact, own = (choice.speeds.get(way) for way in ("torch fp32", choice.backend)) if choice else (None, None)
+    if choice is None or not exact or not own:
+        return ""
+    faster, off = f"{own / exact:.1f}", f"{choice.difference:.1f}"
+    return f"{escape(choice.backend)}: {say('speed').replace('{}', faster)}; {say('off').replace('{}', off)}"
 
 
 def _paper(reference: str) -> str:
