@@ -15,6 +15,7 @@ from genrestore import degrade, image, metrics, runtime, weights
 from genrestore.card import SizeRule
 from genrestore.errors import Cancelled, SettingError
 from genrestore.image import Picture
+from genrestore.tasks import colours
 from genrestore.tasks import upscale as task
 
 EXAMPLES = Path(genrestore.__file__).parent / "ui" / "examples"
@@ -170,7 +171,7 @@ def test_photographs_are_let_be(dog: Picture) -> None:
     """What serves dithers and pages must not touch a photograph's detail."""
     net = runtime.load("auto", task="upscale")
     plain = net(image.to_tensor(dog))
-    corrected = task.as_bright(task.as_grey(plain, image.to_tensor(dog)), image.to_tensor(dog))
+    corrected = colours.as_bright(colours.as_grey(plain, image.to_tensor(dog)), image.to_tensor(dog))
     assert (corrected - plain).abs().max() <= 2 / 255
 
 

@@ -16,8 +16,9 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
         SettingError: it is something else.
     """
     wanted = f"{name} must be a whole number between {low} and {high}"
+    given: Any = int(value) if isinstance(value, float) and value.is_integer() else value
     try:
-        count = operator.index(int(value) if isinstance(value, float) and value.is_integer() else value)
+        count = operator.index(given)
     except TypeError:
         raise SettingError(f"{wanted}, not {_told(value)}.") from None
     if not low <= count <= high:

@@ -21,12 +21,12 @@ from PIL import Image
 from torch import Tensor
 
 from genrestore import image as pictures
-from genrestore import layers, runtime, weights
+from genrestore import runtime, weights
 from genrestore.card import Card
 from genrestore.degrade import cubic
 from genrestore.errors import SettingError
 from genrestore.image import Picture
-from genrestore.tasks import number, whole
+from genrestore.tasks import colours, number, whole
 
 LARGEST_SCALE = 16.0
 LARGEST_RESULT = 2.0  # times the megapixels that an input may have: a photo of a phone, 12 megapixels, fits at ×4
@@ -38,11 +38,6 @@ BETWEEN = (
     2  # times its input a picture between two runs of the net has at least; 1.25 cost 0.1 dB at ×5, full size gave 0.01
 )
 GROUP = 64  # rows that are resized at once
-VISIBLE = 1 / 8  # opacity from which a pixel's own colour is fully believed
-GREY = 1 / 20  # share of a tile that is grey from which its colours are looked at; of photographs it is less as a rule
-TINGE = (2 / 255, 6 / 255)  # colourfulness up to which a place counts as grey, and from which as coloured
-CELL = 4  # pixels a side of the cells whose mean brightness is compared, smoothed twice over three: dithers of 8 vanish
-ROUNDS = 8  # of the correction at most: what is clamped at black and white needs more than one
 _measured: dict[str, float] = {}
 
 Pixels = npt.NDArray[Any]
@@ -111,8 +106,8 @@ def upscale(
             if progress is not None:
                 progress((done + share * part) / sum(work), text)
 
-        colours = source.colour.shape[2]
-        into = pixels[..., :colours] if size == target else np.empty((size[1], size[0], colours), pixels.dtype)
+        count = source.colour.shape[2]
+        into = pixels[..., :count] if size == target else np.empty((size[1], size[0], count), pixels.dtype)
         _enlarge(net, now, into, card.config["scale"], report, cancel)
         now, done = into, done + part
     if source.alpha is not None:
@@ -233,71 +228,20 @@ def _fill(into: Pixels, bands: Iterable[Tensor]) -> None:
         y += len(rows)
 
 
-# --- what the net is shown, and what is taken of it ---------------------------------------------------------------------
-
-
 class _Faithful(runtime.Model):
     """A model that `runtime.rows` calls with samples (1, C, h, w), C = 1 to 4; → (1, 1 or 3, sh, sw) in about [0, 1]."""
 
     def __call__(self, image: Tensor, *more: Tensor) -> Tensor:
         image = image.float() / torch.iinfo(image.dtype).max
-        colours = 1 if image.shape[1] < 3 else 3
-        colour = image[:, :colours]
-        if image.shape[1] > colours:
-            colour = bled(colour, image[:, -1:])
-        grey = colours == 1 or bool((colour == colour[:, :1]).all())
+        count = 1 if image.shape[1] < 3 else 3
+        colour = image[:, :count]
+        if image.shape[1] > count:
+            colour = colours.bled(colour, image[:, -1:])
+        grey = count == 1 or bool((colour == colour[:, :1]).all())
         out = super().__call__(colour.expand(1, 3, -1, -1), *more)
         if grey:
-            return as_bright(out.mean(1, keepdim=True), colour[:, :1]).expand(1, colours, -1, -1)
-        return as_bright(as_grey(out, colour), colour)
-
-
-def bled(colour: Tensor, alpha: Tensor) -> Tensor:
-    """Colours (1, C, H, W) of which those that alpha (1, 1, H, W) hides continue their visible neighbours.
-
-    A sprite's transparent pixels are black or white as a rule, and a net that sees them draws a rim of that colour.
-    """
-    sure = (alpha / VISIBLE).clamp(max=1)
-    if bool((sure == 1).all()) or not bool(sure.any()):
-        return colour
-    return layers.pull_push(colour, 1 - sure)
-
-
-def as_grey(out: Tensor, low: Tensor) -> Tensor:
-    """`out` (1, 3, sH, sW), coloured no more than `low` (1, 3, H, W) where that is grey or nearly so.
-
-    Trained on photographs, a net puts coloured fringes of up to 87 levels round the letters of a grey page.
-    """
-    tinge = low - low.mean(1, keepdim=True)
-    most = F.max_pool2d(tinge.abs().amax(1, keepdim=True), 5, 1, 2)
-    if float((most <= TINGE[0]).float().mean()) < GREY:
-        return out
-    own = ((most - TINGE[0]) / (TINGE[1] - TINGE[0])).clamp(0, 1)  # how much of the net's own colour is taken
-    smooth = F.interpolate(torch.cat([own, tinge], 1), size=out.shape[-2:], mode="bilinear", align_corners=False)
-    own, tinge = smooth[:, :1], smooth[:, 1:]
-    grey = out.mean(1, keepdim=True)
-    return grey + torch.lerp(tinge, out - grey, own)
-
-
-def as_bright(out: Tensor, low: Tensor) -> Tensor:
-    """`out` (1, C, sH, sW) brightened or darkened to the local means of `low` (1, C, H, W); low frequencies alone.
-
-    Irani & Peleg, "Improving resolution by image registration", CVGIP 1991 (back-projection). Up to one level of 255 is let
-    be: there photographs lie, whose fine detail must not be touched, and dithers do not.
-    """
-    height, width = low.shape[-2:]
-    scale = out.shape[-1] // width
-    for _ in range(ROUNDS):
-        missing = F.pad(low - F.avg_pool2d(out, scale), (0, -width % CELL, 0, -height % CELL), mode="replicate")
-        missing = F.avg_pool2d(missing, CELL)
-        for _ in range(2):
-            missing = F.avg_pool2d(missing, 3, 1, 1, count_include_pad=False)
-        missing = F.softshrink(missing, 1 / 255)
-        if float(missing.abs().max()) < 0.5 / 255:
-            break
-        more = F.interpolate(missing, scale_factor=CELL * scale, mode="bilinear", align_corners=False)
-        out = (out + more[..., : out.shape[-2], : out.shape[-1]]).clamp_(0, 1)
-    return out
+            return colours.as_bright(out.mean(1, keepdim=True), colour[:, :1]).expand(1, count, -1, -1)
+        return colours.as_bright(colours.as_grey(out, colour), colour)
 
 
 # --- resizing by rows ---------------------------------------------------------------------------------------------------
