@@ -35,6 +35,7 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # odd 
 METADATA = 1 << 20  # bytes that are kept of EXIF, of XMP, of an ICC profile, and of all texts together
 QUALITY = {"JPEG": 95, "WEBP": 90, "AVIF": 90}  # where neither the caller nor the input says one
 LONGEST = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 65_535, "BMP": 65_535}  # pixels a side that a format can hold
+OPAQUE = ("JPEG", "BMP")  # formats without transparency, as we write them
 ONE_COLOUR = 1 / 32  # of white: what the opaque part of a mask may differ by and still be of one colour
 SUFFIXES = {  # of a format, the first is the one that `suffix` gives
     ".jpg": "JPEG",
@@ -65,6 +66,9 @@ FOREIGN = {  # what people try, and what they can do
     rb"\xff\x0a|\0\0\0\x0cJXL ": "a JPEG XL picture; export it as PNG",
     rb"\s*<(!doctype html|html)": "a web page; save the picture itself",
 }
+
+FALLBACK = {"HEIF": "JPEG"}  # what is written for a format that is only read; else PNG
+NAME_BYTES = 255  # of a file name, on nearly every file system
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,11 @@ class Picture:
         """(H, W, 1), where there is one."""
         return self.pixels[..., -1:] if self.channels in (2, 4) else None
 
+    @property
+    def transparent(self) -> bool:
+        """Whether anything shows through; an alpha channel that is opaque everywhere is no transparency."""
+        return self.alpha is not None and bool((self.alpha < self.peak).any())
+
     def with_pixels(self, pixels: Pixels) -> "Picture":
         """The same file with other pixels; size, depth and channels may differ."""
         return replace(self, pixels=pixels)
@@ -223,15 +232,23 @@ def _reason(name: str, problem: Exception) -> str:
 
 
 def _read(path: Path, allowed: Limits) -> bytes:
+    called = _short(path)
     try:
         if path.is_dir():
-            raise ImageError(f"{path} is a folder; name a picture in it.")
+            raise ImageError(f"{called} is a folder; name a picture in it.")
         if not path.is_file():
-            raise ImageError(f"There is no picture {path}; check the name.")
+            raise ImageError(f"There is no picture {called}; check the name.")
         with path.open("rb") as file:
             return file.read(allowed.bytes + 1)
     except OSError as problem:
-        raise ImageError(f"{path} cannot be opened ({problem.strerror}); check the name and your rights.") from problem
+        reason = f"{called} cannot be opened ({problem.strerror}); check the name and your rights."
+        raise ImageError(reason) from problem
+
+
+def _short(path: Path) -> str:
+    """A path as it is told: its end alone where it is longer than any real one."""
+    text = str(path)
+    return text if len(text) <= 2 * NAME_BYTES else "…" + text[-40:]
 
 
 def _decode(name: str, data: bytes, allowed: Limits) -> Picture:
@@ -371,29 +388,95 @@ def _pillow_metadata(picture: Picture) -> dict[str, Any]:
 # --- out -------------------------------------------------------------------------------------------------------------
 
 
-def suffix(picture: Picture) -> str:
-    """The suffix for the format that is written by default: the input's, or PNG in place of GIF."""
-    return next(suffix for suffix, kind in SUFFIXES.items() if kind == _output(picture, None))
+def output(
+    picture: Picture, path: str | Path | None = None, *, format: str | None = None, size: tuple[int, int] | None = None
+) -> str:
+    """Pillow's name of the format that `save` will write to `path`, or `encode` without one: ask before the work.
+
+    By default that is what the suffix says and, without suffix, the input's format if it can hold the result, else PNG.
+
+    Args:
+        format: as for `save`.
+        size: (width, height) of the result, where it is not the picture's.
+
+    Raises:
+        ImageError: the format is unknown or cannot hold the picture (size, transparency), or nothing can be written at
+            `path`: it is a folder, its folder does not exist or may not be written to, or its name is too long.
+    """
+    wanted = format
+    if path is not None:
+        path = Path(path).expanduser()
+        _check_place(path)
+        wanted = format or path.suffix or None
+    width, height = size or (picture.width, picture.height)
+    if wanted is None:
+        own = FALLBACK.get(picture.format, picture.format)
+        return own if own in SUFFIXES.values() and not _hindrance(picture, own, width, height) else "PNG"
+    kind = SUFFIXES.get("." + wanted.lower().removeprefix("."))
+    if kind is None:
+        raise ImageError(f"Pictures cannot be written as {wanted[:40]!r}; choose one of {', '.join(SUFFIXES)}.")
+    if hindrance := _hindrance(picture, kind, width, height):
+        raise ImageError(hindrance)
+    return kind
+
+
+def _hindrance(picture: Picture, kind: str, width: int, height: int) -> str | None:
+    """Why a format cannot hold the picture at this size, if it cannot."""
+    if max(width, height) > LONGEST.get(kind, 2**31 - 1):
+        return f"{kind} holds {LONGEST[kind]} pixels a side, the picture is {width}×{height}; choose PNG or TIFF."
+    if kind in OPAQUE and picture.transparent:
+        return f"{kind} holds no transparency; choose PNG or WebP."
+    return None
+
+
+def _check_place(path: Path) -> None:
+    called = _short(path)
+    if "\0" in called:
+        raise ImageError("The file name holds a zero byte; choose another name.")
+    if len(os.fsencode(path.name)) > NAME_BYTES:
+        raise ImageError(f"The file name {path.name[:40]}… is too long; choose one of at most {NAME_BYTES} bytes.")
+    try:
+        if path.is_dir():
+            raise ImageError(f"{called} is a folder; add a file name.")
+        if not path.parent.is_dir():
+            raise ImageError(f"{called} cannot be written (there is no folder {_short(path.parent)}); create it first.")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise ImageError(f"{called} cannot be written (its folder is read-only for you); choose another place.")
+    except OSError as problem:
+        raise ImageError(f"{called} cannot be written ({problem.strerror}); choose another place.") from problem
+
+
+def suffix(picture: Picture, size: tuple[int, int] | None = None) -> str:
+    """The suffix for the format that is written by default, for a result of `size` (width, height)."""
+    kind = output(picture, size=size)
+    return next(suffix for suffix, other in SUFFIXES.items() if other == kind)
+
+
+def beside(source: str | Path, word: str, suffix: str) -> Path:
+    """photo.jpg → photo.repaired.jpg in the same folder, its stem shortened where the name would be too long."""
+    path, ending = Path(source), f".{word}{suffix}"
+    stem = os.fsencode(path.stem)[: NAME_BYTES - len(os.fsencode(ending))].decode(errors="ignore")
+    return path.with_name(stem + ending)
 
 
 def save(picture: Picture, path: str | Path, *, format: str | None = None, quality: int | None = None) -> Path:
     """Write the picture; a file that is already there is replaced whole or not at all.
 
-    PNG and TIFF keep 16 bit; for the others it is rounded to 8.
+    PNG and TIFF keep 16 bit; for the others it is rounded to 8. JPEG keeps the coefficients of blocks that have not
+    been changed since `load`, as far as their tables allow. A channel of alpha that is opaque everywhere is left out
+    where the format has none.
 
     Args:
-        format: "JPEG", "png", ".webp" …; by default what the suffix says and, without suffix, the input's format.
+        format: "JPEG", "png", ".webp" …; by default as `output` tells.
         quality: 1 to 100, for JPEG, WebP and AVIF. By default a JPEG keeps its tables and subsampling, what came from a
             lossless file is lossless in WebP, and QUALITY holds for the rest. PNG, TIFF and BMP are always lossless.
 
     Raises:
-        ImageError: the format is unknown or cannot hold the picture (size, alpha), or the file cannot be written.
+        ImageError: as `output`, or the file cannot be written.
         SettingError: the quality is out of its range.
     """
     path = Path(path).expanduser()
-    kind = _output(picture, format or path.suffix or None)
-    if path.is_dir():
-        raise ImageError(f"{path} is a folder; add a file name.")
+    kind = output(picture, path, format=format)
     part = path.with_name(f".{secrets.token_hex(8)}.part")  # in the same folder, for only there a rename is at once
     try:
         with part.open("xb") as file:
@@ -409,28 +492,15 @@ def save(picture: Picture, path: str | Path, *, format: str | None = None, quali
 def encode(picture: Picture, *, format: str | None = None, quality: int | None = None) -> bytes:
     """The bytes of the file that `save` would write, with the same arguments and errors."""
     file = io.BytesIO()
-    _write(picture, file, _output(picture, format), quality)
+    _write(picture, file, output(picture, format=format), quality)
     return file.getvalue()
-
-
-def _output(picture: Picture, format: str | None) -> str:
-    """Pillow's name of the format to write."""
-    if format is None:
-        return picture.format if picture.format in SUFFIXES.values() else "PNG"
-    kind = SUFFIXES.get("." + format.lower().removeprefix("."))
-    if kind is None:
-        raise ImageError(f"Pictures cannot be written as {format!r}; choose one of {', '.join(SUFFIXES)}.")
-    return kind
 
 
 def _write(picture: Picture, file: BinaryIO, kind: str, quality: int | None) -> None:
     if quality is not None and not 1 <= quality <= 100:
         raise SettingError(f"The quality {quality} is out of range; choose 1 to 100.")
-    size = f"{picture.width}×{picture.height}"
-    if max(picture.width, picture.height) > LONGEST.get(kind, 2**31 - 1):
-        raise ImageError(f"{kind} holds {LONGEST[kind]} pixels a side, the picture is {size}; choose PNG or TIFF.")
-    if kind in ("JPEG", "BMP") and picture.alpha is not None:
-        raise ImageError(f"{kind} holds no transparency; choose PNG or WebP.")
+    if kind in OPAQUE and picture.alpha is not None:  # opaque everywhere, else `output` would have refused it
+        picture = picture.with_pixels(picture.colour)
     if kind in ("PNG", "TIFF"):
         pixels = picture.pixels
         exif = picture.exif and container.refit(picture.exif, picture.width, picture.height)
