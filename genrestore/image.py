@@ -36,7 +36,6 @@ METADATA = 1 << 20  # bytes that are kept of EXIF, of XMP, of an ICC profile, an
 QUALITY = {"JPEG": 95, "WEBP": 90, "AVIF": 90}  # where neither the caller nor the input says one
 LONGEST = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 65_535, "BMP": 65_535}  # pixels a side that a format can hold
 OPAQUE = ("JPEG", "BMP")  # formats without transparency, as we write them
-ONE_COLOUR = 1 / 32  # of white: what the opaque part of a mask may differ by and still be of one colour
 SUFFIXES = {  # of a format, the first is the one that `suffix` gives
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
@@ -48,6 +47,7 @@ SUFFIXES = {  # of a format, the first is the one that `suffix` gives
     ".tiff": "TIFF",
     ".bmp": "BMP",
 }
+ONE_COLOUR = 1 / 32  # of white: what the opaque part of a mask may differ by and still be of one colour
 SIGNATURES = {
     "JPEG": rb"\xff\xd8\xff",
     "PNG": rb"\x89PNG\r\n\x1a\n",
@@ -66,7 +66,6 @@ FOREIGN = {  # what people try, and what they can do
     rb"\xff\x0a|\0\0\0\x0cJXL ": "a JPEG XL picture; export it as PNG",
     rb"\s*<(!doctype html|html)": "a web page; save the picture itself",
 }
-
 FALLBACK = {"HEIF": "JPEG"}  # what is written for a format that is only read; else PNG
 NAME_BYTES = 255  # of a file name, on nearly every file system
 

@@ -469,9 +469,9 @@ def test_train_passes_everything_on(
     module = importlib.import_module("genrestore.train.command")
     seen: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
-    def spy(*given: Any, settings: dict[str, Any], **others: Any) -> None:
+    def spy(preset: str | None = None, *, settings: dict[str, Any], **others: Any) -> None:
         fields = {name: str(value) for name, value in settings.items()}
-        seen.append((given, {**others, "settings": fields}))
+        seen.append(((preset,), {**others, "settings": fields}))
 
     monkeypatch.setattr(importlib.import_module("genrestore.train"), "run", spy)
     monkeypatch.setattr(module, "run", spy)
