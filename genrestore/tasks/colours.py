@@ -8,7 +8,7 @@ from genrestore import layers
 
 ROUNDING = 1e-6  # what equal channels may differ from their mean by
 VISIBLE = 1 / 8  # opacity from which a pixel's own colour is fully believed
-GREY = 1 / 20  # share of a tile that is grey from which its colours are looked at; of photographs it is less as a rule
+GREY = 1 / 4  # share of a tile that is grey from which its colours are looked at: of photographs it is less as a rule
 TINGE = (2 / 255, 6 / 255)  # colourfulness up to which a place counts as grey, and from which as coloured
 CELL = 4  # pixels a side of the cells whose mean brightness is compared, smoothed twice over three: dithers of 8 vanish
 ROUNDS = 8  # of the correction at most: what is clamped at black and white needs more than one
@@ -34,9 +34,10 @@ def as_grey(out: Tensor, low: Tensor) -> Tensor:
     Trained on photographs, a net puts coloured fringes of up to 87 levels round the letters of a grey page.
     """
     tinge = F.hardshrink(low - low.mean(1, keepdim=True), ROUNDING)
-    most = F.max_pool2d(tinge.abs().amax(1, keepdim=True), 5, 1, 2)
+    most = tinge.abs().amax(1, keepdim=True)
     if float((most <= TINGE[0]).float().mean()) < GREY:
         return out
+    most = F.max_pool2d(F.max_pool2d(most, (5, 1), 1, (2, 0)), (1, 5), 1, (0, 2))
     own = ((most - TINGE[0]) / (TINGE[1] - TINGE[0])).clamp(0, 1)  # how much of the net's own colour is taken
     smooth = F.interpolate(torch.cat([own, tinge], 1), size=out.shape[-2:], mode="bilinear", align_corners=False)
     own, tinge = smooth[:, :1], smooth[:, 1:]

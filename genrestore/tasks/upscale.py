@@ -37,7 +37,7 @@ SPEED = 3.0e6  # result pixels a second, until this process has measured its own
 BETWEEN = (
     2  # times its input a picture between two runs of the net has at least; 1.25 cost 0.1 dB at ×5, full size gave 0.01
 )
-GROUP = 64  # rows that are resized at once
+PIECE, GROUP = 256, 64  # rows that are resized at once, first across and then down
 _measured: dict[str, float] = {}
 
 Pixels = npt.NDArray[Any]
@@ -214,7 +214,7 @@ def _enlarge(
     """One run of the net over the whole picture, (H, W, C) with or without alpha → (h, w, 1 or 3), at most sH × sW."""
     height, width = pixels.shape[:2]
     samples = _tensor(pixels)
-    bands = _slices(runtime.rows(net, samples, progress=progress, cancel=cancel))
+    bands = runtime.rows(net, samples, progress=progress, cancel=cancel)
     size = into.shape[1], into.shape[0]
     _fill(into, bands if size == (scale * width, scale * height) else _resized(bands, scale * height, size))
 
@@ -223,16 +223,17 @@ def _fill(into: Pixels, bands: Iterable[Tensor]) -> None:
     """Rows (1, C, h, W) in about [0, 1], from top to bottom, into samples (H, W, C) of 8 or 16 bit."""
     peak, y = np.iinfo(into.dtype).max, 0
     for band in bands:
-        rows = (band[0] * peak).clamp_(0, peak).round_().permute(1, 2, 0).numpy()
-        into[y : y + len(rows)] = rows
-        y += len(rows)
+        height = band.shape[-2]
+        for channel, plane in enumerate(band[0].unbind()):
+            into[y : y + height, :, channel] = (plane * peak).clamp_(0, peak).round_().numpy()
+        y += height
 
 
 class _Faithful(runtime.Model):
     """A model that `runtime.rows` calls with samples (1, C, h, w), C = 1 to 4; → (1, 1 or 3, sh, sw) in about [0, 1]."""
 
     def __call__(self, image: Tensor, *more: Tensor) -> Tensor:
-        image = image.float() / torch.iinfo(image.dtype).max
+        image = image.to(torch.float32, memory_format=torch.contiguous_format) / torch.iinfo(image.dtype).max
         count = 1 if image.shape[1] < 3 else 3
         colour = image[:, :count]
         if image.shape[1] > count:
@@ -249,20 +250,20 @@ class _Faithful(runtime.Model):
 
 def _bands(pixels: Pixels) -> Iterator[Tensor]:
     """(H, W, C) samples as rows (1, C, h, W) in [0, 1]."""
-    for top in range(0, len(pixels), GROUP):
-        yield _tensor(pixels[top : top + GROUP]).float() / np.iinfo(pixels.dtype).max
-
-
-def _slices(bands: Iterable[Tensor]) -> Iterator[Tensor]:
-    """The same rows, fewer at a time, so that copies of them stay small."""
-    for band in bands:
-        yield from band.split(GROUP, -2)
-        del band  # the next one is made before the loop would let go of it
+    for top in range(0, len(pixels), PIECE):
+        yield _tensor(pixels[top : top + PIECE]).float() / np.iinfo(pixels.dtype).max
 
 
 def _tensor(pixels: Pixels) -> Tensor:
     """(H, W, C) samples as (1, C, H, W), which share their memory where they can."""
     return torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(2, 0, 1)[None]
+
+
+def _pieces(bands: Iterable[Tensor]) -> Iterator[Tensor]:
+    """The same rows, fewer at a time, so that copies of them stay small."""
+    for band in bands:
+        yield from band.split(PIECE, -2)
+        del band  # the next one is made before the loop would let go of it
 
 
 def _resized(bands: Iterable[Tensor], height: int, size: Size) -> Iterator[Tensor]:
@@ -272,8 +273,8 @@ def _resized(bands: Iterable[Tensor], height: int, size: Size) -> Iterator[Tenso
     reach = 2 * max(1.0, step)
     held: Tensor | None = None
     first = done = 0  # row of the input that `held` begins with; rows of the result that are out
-    for band in bands:
-        across = F.interpolate(band, size=(band.shape[-2], width), mode="bicubic", antialias=True)
+    for piece in _pieces(bands):
+        across = F.interpolate(piece, size=(piece.shape[-2], width), mode="bicubic", antialias=True)
         held = across if held is None else torch.cat([held, across], -2)
         end = first + held.shape[-2]
         ready = rows if end == height else math.floor((end - reach) / step - 0.5) + 1
