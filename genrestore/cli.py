@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 import genrestore
+from genrestore import console
 from genrestore.card import TASKS
-from genrestore.errors import Cancelled, GenrestoreError, SettingError
+from genrestore.console import BAD_INPUT
+from genrestore.errors import SettingError
 
 if TYPE_CHECKING:
     from genrestore.card import Card
-
-BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
+    from genrestore.image import Picture
 
 app = typer.Typer(
     help="Generate, repair and enlarge pictures with small nets, on this computer.",
@@ -63,13 +65,18 @@ def sample(
 
     Example: genrestore sample --model vae-clothing -n 4 --seed 7 -o shirt.png
     """
+    import numpy as np
+
     from genrestore import image, weights
+    from genrestore.tasks import whole
+    from genrestore.tasks.sample import MOST, seeds
 
     rows = None if latent is None else _read_latent(latent)
-    numbers = range(seed, seed + n) if rows is None else range(len(rows))
-    single = out or Path(f"{weights.resolve(model, 'sample').name}.png")
+    numbers = seeds(n, seed) if rows is None else range(whole("rows of latent", len(rows), 1, MOST))
+    single = out or Path(f"{_file_name(weights.resolve(model, 'sample').name)}.png")
     named = [single] if out and len(numbers) == 1 else [single.with_stem(f"{single.stem}-{k}") for k in numbers]
-    paths = [_writable(path, force) for path in named]
+    like = image.Picture(np.zeros((1, 1, 3), np.uint8))
+    paths = [_planned(path, like, (1, 1), force) for path in named]
     pictures = genrestore.sample(model, n, seed, latent=rows, truncation=truncation)
     for picture, path in zip(pictures, paths, strict=True):
         print(image.save(image.load(picture), path))
@@ -92,19 +99,28 @@ def inpaint(
     Example: genrestore inpaint photo.jpg mask.png -o repaired.png
     """
     from genrestore import image
-    from genrestore.tasks.inpaint import changed_outside
+    from genrestore.tasks.inpaint import changed_outside, marked
 
     picture = image.load(source)
-    path = _writable(out or _beside(source, "repaired", image.suffix(picture)), force, source, mask)
+    size = picture.width, picture.height
+    hole = image.load_mask(mask, size)
+    path = _planned(out or _beside(source, "repaired", picture, size), picture, size, force, source, mask)
+    share, ask = marked(hole)
+    told = f"{100 * share:.2g} % of the picture"
+    if ask:
+        print(f"The mask marks {told}; if it should be the other way round, invert it.", file=sys.stderr)
     with _progress() as progress:
-        result = genrestore.inpaint(picture, mask, model=model, strategy=strategy, seed=seed, progress=progress)
+        result = genrestore.inpaint(picture, hole, model=model, strategy=strategy, seed=seed, progress=progress)
     image.save(result, path)
     written = image.load(path)
-    hole = image.load_mask(mask, (picture.width, picture.height))
-    changed, outside = changed_outside(picture, written, hole)
+    alike = written.pixels.shape == picture.pixels.shape and written.pixels.dtype == picture.pixels.dtype
+    changed, outside = changed_outside(picture, written if alike else result, hole)
     print(path)
-    print(f"{changed:,} of {outside:,} samples changed outside the mask", end="")
-    print(f": {written.format} encodes the whole picture anew; PNG keeps every sample." if changed else "")
+    print(f"{told} filled; {changed:,} of {outside:,} samples changed outside the mask", end="")
+    if not alike:
+        print(f" by the repair: {written.format} holds them in another depth or without transparency.")
+    else:
+        print(f": {written.format} encodes the whole picture anew; PNG keeps every sample." if changed else "")
 
 
 @app.command()
@@ -127,9 +143,12 @@ def upscale(
     Example: genrestore upscale cat.png -o cat-x4.png
     """
     from genrestore import image
+    from genrestore.tasks.upscale import quote
 
     picture = image.load(source)
-    path = _writable(out or _beside(source, "enlarged", image.suffix(picture)), force, source)
+    planned = quote(picture.width, picture.height, scale, model, to_width=width, to_height=height)
+    size = planned.width, planned.height
+    path = _planned(out or _beside(source, "enlarged", picture, size), picture, size, force, source)
     with _progress() as progress:
         result = genrestore.upscale(
             picture, scale, model=model, width=width, height=height, strength=strength, progress=progress
@@ -264,23 +283,22 @@ def cache(
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and end the process: 0 if all went well, 2 on bad input, 130 after Ctrl-C."""
+    console.run(lambda: _called(arguments))
+
+
+def _called(arguments: list[str] | None) -> int:
+    """The exit code of a command line that parses; one that does not is told with the way to its help."""
     try:
-        code = app(arguments, prog_name="genrestore", standalone_mode=False) or 0
-    except (KeyboardInterrupt, typer.Abort, Cancelled):
-        code = INTERRUPTED
+        return app(arguments, prog_name="genrestore", standalone_mode=False) or 0
+    except typer.Abort:
+        raise KeyboardInterrupt from None
     except typer.TyperException as problem:  # the command line itself is wrong
         context = getattr(problem, "ctx", None)
         command = context.command_path if context else "genrestore"
-        sentence = problem.format_message()
+        sentence = " ".join(problem.format_message().split())
         stop = "" if sentence.endswith((".", "?")) else "."
         print(f"{sentence}{stop} `{command} --help` shows what it takes.", file=sys.stderr)
-        code = BAD_INPUT
-    except GenrestoreError as problem:
-        print(problem, file=sys.stderr)
-        code = BAD_INPUT
-    if code == INTERRUPTED:
-        print("Cancelled", file=sys.stderr)
-    sys.exit(code)
+        return BAD_INPUT
 
 
 @contextmanager
@@ -300,30 +318,50 @@ def _progress() -> Generator[Callable[[float, str], None] | None, None, None]:
         yield show
 
 
-def _writable(path: Path, force: bool, *inputs: Path) -> Path:
-    """The path, if a result may be written there; asked before the work begins."""
-    if path.resolve() in [file.resolve() for file in inputs]:
+def _planned(path: Path, picture: "Picture", size: tuple[int, int], force: bool, *inputs: Path) -> Path:
+    """The path, if a result of that size may be written there in the format it names; asked before the work begins."""
+    from genrestore import image
+
+    path = path.expanduser()
+    image.output(picture, path, size=size)
+    if path.resolve() in [file.expanduser().resolve() for file in inputs]:
         raise SettingError(f"{path} is an input and would be overwritten; choose another name with -o.")
-    if not path.parent.is_dir():
-        raise SettingError(f"There is no folder {path.parent}; make it first, or choose another with -o.")
+    if path.exists() and not path.is_file():
+        raise SettingError(f"{path} is no ordinary file; choose another name with -o.")
     if path.exists() and not force:
         raise SettingError(f"{path} exists; replace it with --force, or choose another name with -o.")
     return path
 
 
-def _beside(source: Path, word: str, suffix: str) -> Path:
-    """photo.jpg → photo.repaired.jpg, in the folder of the input."""
-    return source.with_name(f"{source.stem}.{word}{suffix}")
+def _beside(source: Path, word: str, picture: "Picture", size: tuple[int, int]) -> Path:
+    """photo.jpg → photo.repaired.jpg, in the folder of the input; a format that can't hold the result gives way to PNG."""
+    from genrestore import image
+
+    kind = image.output(picture, size=size)
+    if kind != picture.format:
+        print(f"{picture.format} cannot hold the result, so it is written as {kind}.", file=sys.stderr)
+    return image.beside(source, word, image.suffix(picture, size))
+
+
+def _file_name(name: str) -> str:
+    """A model's name, of which a card may say anything, as the name of a file in this folder."""
+    return re.sub(r"[^\w.-]+", "-", name)[:100].strip(".-") or "sample"
 
 
 def _read_latent(path: Path) -> Any:
-    """(n, Z) floats."""
+    """(n, Z) numbers.
+
+    Raises:
+        SettingError: it is no .npy file, or holds other than rows of numbers.
+    """
     import numpy as np
 
     try:
-        rows = np.load(path, allow_pickle=False)
+        rows = np.load(path, mmap_mode="r", allow_pickle=False)  # mapped: a header may claim any number of rows
     except (OSError, ValueError, EOFError) as problem:
         raise SettingError(f"{path} is not a readable .npy file ({problem}); write one with numpy.save.") from problem
+    if not isinstance(rows, np.ndarray) or rows.ndim > 2 or rows.dtype.kind not in "fiu":
+        raise SettingError(f"{path} holds no rows of numbers; write one latent a row with numpy.save.")
     return np.atleast_2d(rows)
 
 

@@ -54,6 +54,7 @@ SUFFIXES = {  # of a format, the first is the one that `suffix` gives
     ".tiff": "TIFF",
     ".bmp": "BMP",
 }
+ONE_COLOUR = 1 / 32  # of white: what the opaque part of a mask may differ by and still be of one colour
 SIGNATURES = {
     "JPEG": rb"\xff\xd8\xff",
     "PNG": rb"\x89PNG\r\n\x1a\n",
@@ -715,18 +716,17 @@ def from_tensor(tensor: "Tensor", like: Picture) -> Picture:
 def load_mask(source: Source, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """(H, W) bool, True = fill: the mask of any mode for a picture of `size` (width, height).
 
-    White is to be filled: what is at least half as bright as white. Where alpha differs from place to place, as in a
-    painted layer, what is at least half opaque is to be filled, whatever its colour. A mask of the same shape in
-    another size (but for a pixel of rounding) is resized to the nearest pixel.
+    White is to be filled where it is opaque. Where everything opaque has one colour, alpha alone tells: a painted layer is
+    to be filled, whatever its colour; where it is the ground, larger than half and along most of the edge, the hole that
+    was erased in it. A mask of the same shape in another size (but for a pixel of rounding) is resized to the nearest
+    pixel.
 
     Raises:
         ImageError: it cannot be read.
         MaskError: it has another shape, or marks nothing.
     """
     mask = load(source)
-    alpha = mask.alpha
-    shown = mask.colour if alpha is None or (alpha == alpha[0, 0]).all() else alpha
-    marked: npt.NDArray[np.bool_] = 2 * shown.sum(axis=2, dtype=np.uint32) >= mask.peak * shown.shape[2]
+    marked = _marked(mask)
     width, height = size
     if abs(mask.width * height - mask.height * width) > max(width, height, mask.width, mask.height):
         sizes = f"{mask.width}×{mask.height}, the picture {width}×{height}"
@@ -737,3 +737,19 @@ def load_mask(source: Source, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     if not marked.any():
         raise MaskError("The mask marks nothing; paint white what is to be filled.")
     return marked
+
+
+def _marked(mask: Picture) -> npt.NDArray[np.bool_]:
+    """(H, W): what a mask means to have filled."""
+    white: npt.NDArray[np.bool_] = 2 * mask.colour.sum(axis=2, dtype=np.uint32) >= mask.peak * mask.colour.shape[2]
+    if mask.alpha is None:
+        return white
+    alpha = mask.alpha[..., 0].astype(np.uint32)
+    if not alpha.any():
+        raise MaskError("The mask marks nothing, for it is transparent everywhere; paint white what is to be filled.")
+    opaque: npt.NDArray[np.bool_] = 2 * alpha >= alpha.max()  # a layer may be faint as a whole
+    colours = mask.colour[opaque]
+    if opaque.all() or int(np.ptp(colours, axis=0).max()) > mask.peak * ONE_COLOUR:
+        return white & opaque
+    edge = np.concatenate([opaque[0], opaque[-1], opaque[:, 0], opaque[:, -1]])
+    return ~opaque if opaque.mean() > 0.5 and edge.mean() > 0.5 else opaque

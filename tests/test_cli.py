@@ -2,9 +2,11 @@
 
 import importlib
 import inspect
+import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -136,6 +138,40 @@ def test_options_have_the_names_and_defaults_of_the_python_functions(command: st
         ("upscale photo.png -o photo.png --force", "is an input"),
         ("upscale photo.png -o mask.png", "--force"),
         ("upscale photo.png -o gone/x.png", "no folder"),
+        ("upscale photo.png -o folder", "is a folder"),
+        ("upscale photo.png -o folder --force", "is a folder"),
+        ("upscale photo.png -o x.xyz", "'.xyz'"),
+        ("upscale photo.png --width 600 -o /dev/null --force", "no ordinary file"),
+        ("upscale clear.png -o x.jpg", "transparency"),
+        ("upscale clear.png -o x.bmp", "transparency"),
+        ("upscale wide.png -o x.webp", "16383"),
+        (f"upscale photo.png -o {'x' * 300}.png", "too long"),
+        (f"upscale photo.png -o {'x/' * 3000}y.png", "cannot be written"),
+        (f"upscale {'x' * 300}.png", "cannot be opened"),
+        ("upscale photo.png --scale nan", "scale"),
+        ("upscale photo.png --scale inf", "scale"),
+        ("upscale photo.png --scale -4", "scale"),
+        ("upscale photo.png --scale 1e300", "scale"),
+        ("upscale photo.png --strength nan", "strength"),
+        (f"upscale photo.png --width {'9' * 30}", "width"),
+        (f"upscale photo.png --height -{'9' * 30}", "height"),
+        ("inpaint photo.png mask.png -o x.xyz", "'.xyz'"),
+        ("inpaint photo.png mask.png -o folder --force", "is a folder"),
+        ("inpaint clear.png mask.png -o x.jpg", "transparency"),
+        (f"inpaint photo.png mask.png --seed {'9' * 30}", "seed"),
+        ("inpaint photo.png mask.png --seed -1", "seed"),
+        ("sample -o folder/x.xyz", "'.xyz'"),
+        ("sample -o folder", "is a folder"),
+        (f"sample --seed {'9' * 30}", "seed"),
+        (f"sample --seed {2**31 - 1} -n 2", "seed"),
+        (f"sample -n {10**12}", "n must"),
+        ("sample -n -1", "n must"),
+        ("sample --truncation nan", "truncation"),
+        ("sample --truncation 1e300", "truncation"),
+        ("sample --latent text.npy", "no rows of numbers"),
+        ("sample --latent claims.npy", "claims.npy"),
+        ("sample --latent many.npy", "rows of latent"),
+        ("sample --latent folder", "folder"),
         ("upscale photo.png --model span-x5", "span-x5"),
         ("inpaint photo.png gone.png", "gone.png"),
         ("inpaint photo.png mask.png -o mask.png --force", "is an input"),
@@ -161,7 +197,21 @@ def test_bad_input_is_one_line_and_exit_code_2(
 ) -> None:
     monkeypatch.chdir(photo.parent)
     Path("notes.txt").write_text("not a picture")
-    before = {path: path.read_bytes() for path in Path().iterdir()}
+    Path("folder").mkdir()
+    Image.new("RGBA", (61, 47)).save("clear.png")
+    Image.new("L", (4200, 1)).save("wide.png")
+    np.save("text.npy", np.array(["a", "b"]))
+    np.save("many.npy", np.zeros((257, 1)))
+    claims = io.BytesIO()
+    np.lib.format.write_array_header_1_0(claims, {"descr": "<f4", "fortran_order": False, "shape": (10**9, 64)})
+    Path("claims.npy").write_bytes(claims.getvalue())
+    before = {path: path.read_bytes() for path in Path().iterdir() if path.is_file()}
+
+    def worked(*_: Any, **__: Any) -> None:
+        raise AssertionError("the net was loaded before the mistake was told")
+
+    if line.startswith(("upscale", "inpaint")):
+        monkeypatch.setattr(importlib.import_module("genrestore.runtime"), "load", worked)
     code, out, problem = run(*line.split())
     assert (code, out) == (2, "")
     assert problem.count("\n") == 1, problem
@@ -223,6 +273,84 @@ def test_a_fault_of_ours_is_not_hidden(photo: Path, monkeypatch: pytest.MonkeyPa
         command.main(["upscale", str(photo)])
 
 
+@pytest.mark.parametrize(
+    ("problem", "says"),
+    [
+        (OSError(28, "No space left on device", "/tmp/x.png"), "/tmp/x.png: No space left on device"),
+        (PermissionError(13, "Permission denied"), "Permission denied"),
+        (MemoryError(), "too little memory"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes."),
+            "too little memory",
+        ),
+    ],
+    ids=str,
+)
+def test_what_the_system_refuses_is_said_in_one_line(
+    problem: Exception,
+    says: str,
+    run: Callable[..., tuple[int, str, str]],
+    photo: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise problem
+
+    monkeypatch.setattr(genrestore, "upscale", refused, raising=False)
+    code, out, told = run("upscale", photo)
+    assert (code, out, told.count("\n")) == (2, "", 1) and says in told
+
+
+@pytest.mark.parametrize(
+    ("module", "encoding"),
+    [("genrestore", "ascii"), ("genrestore", "cp1252"), ("genrestore", "utf-8"), ("genrestore.train", "cp1252")],
+)
+def test_any_terminal_can_be_written_to(module: str, encoding: str) -> None:
+    """An arrow printed on a terminal of code page 1252 was a traceback; so was a file name that is no text."""
+    replaced = {
+        "genrestore": "from genrestore import cli; cli.app = App()",
+        "genrestore.train": "from genrestore.train import command; command.main = said",
+    }[module]
+    call = (
+        "import runpy\n"
+        "from genrestore.errors import SettingError\n"
+        "def said(*_, **__):\n"
+        "    print('3×5 → 12×20 … ± 你 \\udcff')\n"
+        "    raise SettingError('“no” – never')\n"
+        "class App:\n"
+        "    command = lambda *_: lambda function: function\n"
+        "    __call__ = said\n"
+        f"{replaced}\n"
+        f"runpy.run_module({module!r}, run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", call],
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    expected = {
+        "ascii": (b"3x5 -> 12x20 ... +/- ? \xff", b'"no" - never'),
+        "cp1252": ("3×5 -> 12×20 … ± ? ".encode("cp1252") + b"\xff", "“no” – never".encode("cp1252")),
+        "utf-8": ("3×5 → 12×20 … ± 你 ".encode() + b"\xff", "“no” – never".encode()),
+    }[encoding]
+    assert (done.returncode, done.stdout.splitlines(), done.stderr.splitlines()) == (2, [expected[0]], [expected[1]])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no `head`")
+def test_a_pipe_that_closes_early_is_no_traceback() -> None:
+    call = (
+        "import genrestore.cli\ngenrestore.cli.app = lambda *_, **__: print('x' * 1_000_000)\ngenrestore.cli.main([])"
+    )
+    with subprocess.Popen([sys.executable, "-c", call], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as job:
+        assert job.stdout is not None and job.stderr is not None
+        job.stdout.read(1)
+        job.stdout.close()
+        assert job.stderr.read() == b""
+    assert job.returncode == 141
+
+
 # --- work -----------------------------------------------------------------------------------------------------------
 
 
@@ -254,7 +382,10 @@ def test_inpaint_writes_what_python_gives_beside_the_input(
     code, out, problem = run("inpaint", photo, mask)
     result = photo.with_name("photo.repaired.png")
     assert (code, problem) == (0, "")
-    assert out.splitlines() == [str(result), f"0 of {3 * (61 * 47 - 63):,} samples changed outside the mask"]
+    assert out.splitlines() == [
+        str(result),
+        f"2.2 % of the picture filled; 0 of {3 * (61 * 47 - 63):,} samples changed outside the mask",
+    ]
     assert np.array_equal(np.asarray(Image.open(result)), np.asarray(genrestore.inpaint(Image.open(photo), mask)))
 
 
@@ -266,6 +397,64 @@ def test_inpaint_says_that_jpeg_changes_more(run: Callable[..., tuple[int, str, 
     changed = re.search(r"([\d,]+) of [\d,]+ samples changed outside the mask: JPEG encodes", out)
     assert changed, out
     assert int(changed[1].replace(",", "")) > 0
+
+
+@needs("inpaint")
+def test_a_mask_that_marks_more_than_half_is_mentioned(
+    run: Callable[..., tuple[int, str, str]], photo: Path, tmp_path: Path
+) -> None:
+    pixels = np.full((47, 61), 255, np.uint8)
+    pixels[:10] = 0
+    Image.fromarray(pixels).save(tmp_path / "large.png")
+    code, out, problem = run("inpaint", photo, tmp_path / "large.png")
+    assert code == 0 and "79 % of the picture filled" in out
+    assert problem == "The mask marks 79 % of the picture; if it should be the other way round, invert it.\n"
+
+
+@needs("inpaint")
+def test_inpaint_into_another_depth_is_no_mistake(
+    run: Callable[..., tuple[int, str, str]], mask: Path, tmp_path: Path
+) -> None:
+    """16 bits into a JPEG cannot be compared sample by sample; the file is written and this is said."""
+    Image.fromarray(np.full((47, 61), 30_000, np.uint16)).save(tmp_path / "deep.png")
+    code, out, problem = run("inpaint", tmp_path / "deep.png", mask, "-o", tmp_path / "x.jpg")
+    assert (code, problem) == (0, "") and "0 of 2,804 samples" in out and "JPEG holds them in another depth" in out
+
+
+@needs("upscale")
+def test_names_and_formats_that_cannot_hold_the_result_give_way(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name of 249 bytes has no room for another word; a WebP ends at 16,383 pixels."""
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (3, 2)).save("é" * 122 + "a.webp")
+    code, out, problem = run("upscale", "é" * 122 + "a.webp", "--scale", "2")
+    assert (code, problem) == (0, "")
+    written = out.splitlines()[0]
+    assert Path(written).is_file() and written.endswith("é.enlarged.webp") and len(written.encode()) <= 255
+    Image.new("L", (5000, 1)).save("long.webp")
+    code, out, problem = run("upscale", "long.webp")
+    assert code == 0 and out.splitlines()[0] == "long.enlarged.png"
+    assert problem == "WEBP cannot hold the result, so it is written as PNG.\n"
+
+
+@needs("sample")
+def test_a_card_s_name_is_no_path(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sample --model file:FOLDER` wrote where the name in that folder's card led."""
+    card = genrestore.models("sample")[0]
+    assert card.folder is not None
+    evil = tmp_path / "model"
+    shutil.copytree(card.folder, evil)
+    said = json.loads((evil / "card.json").read_text("utf-8"))
+    (evil / "card.json").write_text(json.dumps(said | {"name": "../../escaped/x"}), "utf-8")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "escaped").mkdir()
+    monkeypatch.chdir(tmp_path / "a" / "b")
+    code, out, _ = run("sample", "--model", f"file:{evil}")
+    assert code == 2 or [Path(name).name for name in out.split()] == out.split()
+    assert not list((tmp_path / "escaped").iterdir())
 
 
 @needs("upscale")
@@ -295,9 +484,9 @@ def test_train_passes_everything_on(
     module = importlib.import_module("genrestore.train.command")
     seen: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
-    def spy(*given: Any, settings: dict[str, Any], **others: Any) -> None:
+    def spy(preset: str | None = None, *, settings: dict[str, Any], **others: Any) -> None:
         fields = {name: str(value) for name, value in settings.items()}
-        seen.append((given, {**others, "settings": fields}))
+        seen.append(((preset,), {**others, "settings": fields}))
 
     monkeypatch.setattr(importlib.import_module("genrestore.train"), "run", spy)
     monkeypatch.setattr(module, "run", spy)

@@ -880,7 +880,6 @@ HALF[:, 15:] = 255
         Image.fromarray(HALF).convert("RGB"),
         Image.fromarray(HALF).convert("RGBA"),  # opaque everywhere: its colours count
         Image.fromarray(np.dstack([HALF * 0, HALF * 0, HALF * 0, HALF])),  # a layer painted in black
-        Image.fromarray(np.dstack([HALF, HALF * 0])),  # clear everywhere: its colours count
         pillow(HALF, "PNG"),
         pillow(HALF, "JPEG", quality=95),
         np.where(HALF > 0, 128, 127).astype(np.uint8),

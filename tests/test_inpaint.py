@@ -126,3 +126,118 @@ def test_bad_input(sand: Picture) -> None:
     cancel.set()
     with pytest.raises(Cancelled):
         genrestore.inpaint(sand, some, cancel=cancel)
+
+
+# --- what a mask means --------------------------------------------------------------------------------------------------
+
+SPOT = disc(60, 80, 30, 40, 9)
+
+
+def layer(colour: tuple[int, int, int], opaque: np.ndarray, rest: int = 0) -> np.ndarray:
+    """(60, 80, 4): one colour where `opaque`, clear elsewhere."""
+    pixels = np.full((60, 80, 4), rest, np.uint8)
+    pixels[..., 3] = opaque * 255
+    pixels[opaque, :3] = colour
+    return pixels
+
+
+def black_and_white(alpha: np.ndarray | int = 255) -> np.ndarray:
+    """(60, 80, 4): SPOT white on black."""
+    return np.dstack([np.repeat(SPOT[..., None] * np.uint8(255), 3, 2), np.broadcast_to(np.uint8(alpha), SPOT.shape)])
+
+
+def clear_row(colour: int) -> np.ndarray:
+    pixels = black_and_white()
+    pixels[7] = (colour, colour, colour, 0)
+    return pixels
+
+
+MASKS = {
+    "black and white": black_and_white(),
+    "a clear black row": clear_row(0),
+    "a clear white row": clear_row(255),
+    "faint": black_and_white(100),
+    "painted red": layer((200, 0, 0), SPOT),
+    "painted black on clear white": layer((0, 0, 0), SPOT, 255),
+    "painted faintly": layer((9, 9, 9), SPOT) // np.array([1, 1, 1, 3], np.uint8),
+    "erased from a ground": layer((90, 120, 60), ~SPOT),
+    "erased from white": layer((255, 255, 255), ~SPOT),
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_white_and_opaque_is_filled_unless_alpha_alone_tells(name: str) -> None:
+    """A few clear pixels in a black-and-white mask once marked 99.6 % of the picture in place of 3.3 %."""
+    assert np.array_equal(image.load_mask(MASKS[name], (80, 60)), SPOT)
+
+
+def test_a_painted_layer_may_cover_much() -> None:
+    """More than half in the middle, or a frame along the whole edge."""
+    large = np.zeros((60, 80), bool)
+    large[6:54, 8:72] = True
+    assert np.array_equal(image.load_mask(layer((200, 0, 0), large), (80, 60)), large)
+    frame = np.ones((60, 80), bool)
+    frame[5:-5, 5:-5] = False
+    assert np.array_equal(image.load_mask(layer((200, 0, 0), frame), (80, 60)), frame)
+
+
+def test_a_mask_without_anything_to_see_marks_nothing() -> None:
+    with pytest.raises(MaskError, match="transparent everywhere"):
+        image.load_mask(black_and_white(0), (80, 60))
+    with pytest.raises(MaskError, match="marks nothing"):
+        image.load_mask(layer((0, 0, 0), np.ones((60, 80), bool)), (80, 60))
+
+
+def test_more_than_half_is_worth_a_question() -> None:
+    assert task.marked(SPOT) == (SPOT.mean(), False)
+    assert task.marked(~SPOT) == ((~SPOT).mean(), True)
+
+
+# --- colours and transparency -------------------------------------------------------------------------------------------
+
+
+def test_what_is_grey_is_filled_grey(sand: Picture) -> None:
+    """Stored as RGB or not, in 8 or 16 bit, and whatever lies under the mask."""
+    grey = sand.colour[:160, :160].mean(2).astype(np.uint8)
+    mask = disc(160, 160, 80, 80, 20)
+    for depth in (np.uint8, np.uint16):
+        pixels = np.repeat(grey[..., None], 3, 2).astype(depth) * (np.iinfo(depth).max // 255)
+        spoilt = pixels.copy()
+        spoilt[mask, 0] = 7
+        result = genrestore.inpaint(Picture(spoilt), mask).pixels
+        assert (result == result[..., :1]).all()
+
+
+@pytest.mark.parametrize("matte", [0, 255])
+def test_what_transparency_hides_does_not_leak_into_a_fill(matte: int) -> None:
+    """A hole at the rim of a yellow disc on clear black or white is filled yellow, and clear where the disc has ended."""
+    shape = disc(128, 128, 64, 64, 40)
+    pixels = np.full((128, 128, 4), matte, np.uint8)
+    pixels[shape, :3] = (250, 240, 60)
+    pixels[..., 3] = shape * 255
+    hole = disc(128, 128, 64, 104, 8)
+    spoilt = pixels.copy()
+    spoilt[hole] = (0, 0, 255, 255)
+    result = genrestore.inpaint(Picture(spoilt), hole).pixels.astype(int)
+    seen = hole & (result[..., 3] > 0)
+    assert np.abs(result[seen][:, :3] - (250, 240, 60)).max() <= 3
+    assert set(np.unique(result[..., 3])) == {0, 255}, "a sprite's edge stays hard"
+    assert (result[hole][:, 3] == pixels[hole][:, 3]).mean() > 0.9
+
+
+def test_an_object_on_a_clear_ground_vanishes_and_a_clear_hole_is_closed(sand: Picture) -> None:
+    hole = disc(128, 128, 60, 60, 12)
+    clear = np.zeros((128, 128, 4), np.uint8)
+    clear[hole] = (200, 0, 0, 255)
+    assert not genrestore.inpaint(Picture(clear), hole).pixels[hole][:, 3].any()
+    opaque = np.dstack([sand.pixels[:128, :128], np.full((128, 128), 255, np.uint8)])
+    opaque[hole] = 0
+    result = genrestore.inpaint(Picture(opaque), hole).pixels
+    assert (result[..., 3] == 255).all()
+    assert np.array_equal(result[..., :3], genrestore.inpaint(Picture(opaque[..., :3]), hole).pixels)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31, 10**30, 1.5, "seven"])
+def test_a_seed_out_of_range_is_refused(sand: Picture, seed: object) -> None:
+    with pytest.raises(SettingError, match="seed"):
+        genrestore.inpaint(sand, SPOT, seed=seed)  # type: ignore[arg-type]

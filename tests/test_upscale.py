@@ -6,12 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw
 
 import genrestore
-from genrestore import degrade, image, metrics
+from genrestore import degrade, image, metrics, runtime, weights
+from genrestore.card import SizeRule
 from genrestore.errors import Cancelled, SettingError
 from genrestore.image import Picture
+from genrestore.tasks import colours
 from genrestore.tasks import upscale as task
 
 EXAMPLES = Path(genrestore.__file__).parent / "ui" / "examples"
@@ -88,6 +92,164 @@ def test_cancel_before_and_during(dog: Picture) -> None:
         genrestore.upscale(dog, cancel=cancel)
 
 
+# --- what is no photograph ----------------------------------------------------------------------------------------------
+
+
+def colourfulness(pixels: np.ndarray) -> int:
+    return int((pixels.max(2).astype(int) - pixels.min(2)).max())
+
+
+def page() -> np.ndarray:
+    """(90, 150, 3): black letters and lines on white, as a scanner of colours stores a grey page."""
+    drawn = Image.new("RGB", (150, 90), "white")
+    pen = ImageDraw.Draw(drawn)
+    pen.text((8, 10), "The quick brown fox\njumps over the lazy\ndog 0123456789", fill=(20, 20, 20))
+    pen.line((5, 75, 140, 60), fill=(0, 0, 0))
+    return np.array(drawn)
+
+
+@pytest.mark.parametrize("scale", [4, 2.5, 5])
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_equal_channels_stay_equal(scale: float, depth: type) -> None:
+    """A grey page stored as RGB came out with fringes of up to 87 levels; it is enlarged as the same page in one channel."""
+    pixels = page().astype(depth) * (np.iinfo(depth).max // 255)
+    result = genrestore.upscale(Picture(pixels), scale).pixels
+    assert colourfulness(result) == 0
+    assert np.array_equal(result[..., :1], genrestore.upscale(Picture(pixels[..., :1]), scale).pixels)
+
+
+def test_grey_beside_colour_stays_grey() -> None:
+    """A red stamp on the page lets nothing else be coloured, and stays red."""
+    pixels = page()
+    pixels[70:86, 90:140] = (200, 30, 40)
+    result = genrestore.upscale(Picture(pixels), 4).pixels
+    assert colourfulness(result[: 4 * 55]) == 0
+    assert np.abs(result[4 * 78, 4 * 115].astype(int) - (200, 30, 40)).max() <= 3
+
+
+def test_what_is_nearly_grey_is_not_coloured_more() -> None:
+    """A scan is never quite grey: its channels differ by a level or two."""
+    pixels = page()
+    pixels = np.clip(pixels.astype(int) + np.random.default_rng(0).integers(-1, 2, pixels.shape), 0, 255)
+    result = genrestore.upscale(Picture(pixels.astype(np.uint8)), 4).pixels
+    assert colourfulness(result) <= 4
+
+
+def bayer(level: float) -> np.ndarray:
+    """(96, 96) of 0 and 255: the ordered dither of 8 × 8 of a flat grey."""
+    order = np.zeros((1, 1))
+    for _ in range(3):
+        order = np.block([[4 * order, 4 * order + 2], [4 * order + 3, 4 * order + 1]])
+    return ((np.tile((order + 0.5) / 64, (12, 12)) < level / 255) * 255).astype(np.uint8)
+
+
+def diffused(level: int) -> np.ndarray:
+    return np.asarray(Image.new("L", (96, 96), level).convert("1")).astype(np.uint8) * 255
+
+
+DITHERS = {
+    **{f"ordered {level}": bayer(level)[..., None] for level in (32, 96, 128, 200)},
+    **{f"diffused {level}": diffused(level)[..., None] for level in (64, 128)},
+    "stripes": np.tile(np.array([[[0], [255]]], np.uint8), (96, 48, 1)),
+    "colours": np.stack([bayer(60), np.roll(bayer(128), 3, 0), np.roll(bayer(200), 2, 1)], -1),
+}
+
+
+@pytest.mark.parametrize("scale", [4, 2])
+@pytest.mark.parametrize("name", DITHERS)
+def test_dithers_keep_their_brightness(name: str, scale: int) -> None:
+    """The mean of each channel, of the whole and of each ninth of it; a net alone made 96 of 127.5."""
+    source = DITHERS[name]
+    result = genrestore.upscale(Picture(source), scale).pixels.astype(float)
+    before, after = (
+        pixels.reshape(3, len(pixels) // 3, 3, len(pixels) // 3, -1).mean((1, 3)) for pixels in (source, result)
+    )
+    assert np.abs(after - before).max() < 3
+
+
+def test_photographs_are_let_be(dog: Picture) -> None:
+    """What serves dithers and pages must not touch a photograph's detail."""
+    net = runtime.load("auto", task="upscale")
+    plain = net(image.to_tensor(dog))
+    corrected = colours.as_bright(colours.as_grey(plain, image.to_tensor(dog)), image.to_tensor(dog))
+    assert (corrected - plain).abs().max() <= 2 / 255
+
+
+@pytest.mark.parametrize("matte", [0, 255])
+@pytest.mark.parametrize("softness", [0.01, 2, 20])
+def test_what_transparency_hides_does_not_show_at_the_rim(matte: int, softness: float) -> None:
+    """A yellow disc on clear black or white: 62 levels too dark on average at its rim, once; now the disc's own colour."""
+    y, x = np.mgrid[:64, :64]
+    alpha = (np.clip((24 - np.hypot(y - 31.5, x - 31.5)) / softness + 0.5, 0, 1) * 255).astype(np.uint8)
+    pixels = np.full((64, 64, 4), matte, np.uint8)
+    pixels[alpha > 0, :3] = (250, 240, 60)
+    pixels[..., 3] = alpha
+    for scale in (4, 3, 6):
+        result = genrestore.upscale(Picture(pixels), scale).pixels.astype(int)
+        seen = result[..., 3] > 0
+        assert np.abs(result[seen][:, :3] - (250, 240, 60)).max() <= 3, scale
+        assert result[32 * scale, 32 * scale, 3] == 255 and result[0, 0, 3] == 0
+
+
+def test_colours_of_a_faint_picture_are_its_own(dog: Picture) -> None:
+    """A photograph that is half transparent everywhere is enlarged as the opaque one; so is what is quite transparent."""
+    for alpha in (128, 0, 255):
+        faint = np.dstack([dog.pixels, np.full(dog.pixels.shape[:2], alpha, np.uint8)])
+        result = genrestore.upscale(Picture(faint), 4).pixels
+        assert np.array_equal(result[..., :3], genrestore.upscale(dog, 4).pixels) and (result[..., 3] == alpha).all()
+
+
+# --- sizes --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(50, 37), (21, 90), (180, 160), (300, 7)])
+def test_rows_are_resized_as_the_whole(size: tuple[int, int]) -> None:
+    """Whatever pieces they come in, larger or smaller."""
+    whole = torch.rand(1, 2, 83, 71, generator=torch.Generator().manual_seed(0))
+    expected = F.interpolate(whole, size=size[::-1], mode="bicubic", antialias=True)
+    for piece in (1, 7, 83):
+        rows = list(task._resized(whole.split(piece, -2), 83, size))
+        assert torch.allclose(torch.cat(rows, -2), expected, atol=1e-5), piece
+
+
+class Repeat:
+    """A net that repeats each pixel 4 × 4 times, and tells what it was given."""
+
+    def __init__(self) -> None:
+        self.size_rule = SizeRule()
+        self.pixels = 0
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        self.pixels += image.shape[-1] * image.shape[-2]
+        return image.repeat_interleave(4, 2).repeat_interleave(4, 3)
+
+
+def test_a_factor_between_needs_no_picture_of_the_next_power(monkeypatch: pytest.MonkeyPatch) -> None:
+    """×4.1 of 4000 × 3000 went through ×16: 29 GB by its quote, where ×4 took 3.3."""
+    quotes = [task.quote(4000, 3000, scale) for scale in (4, 4.1, 5)]
+    assert max(quote.peak_bytes for quote in quotes) < 1.5 * quotes[0].peak_bytes
+    assert quotes[1].seconds < 6 * quotes[0].seconds
+
+    net = Repeat()
+    model = runtime.Model(weights.resolve("auto", "upscale"), net, torch.device("cpu"), "repeats")
+    monkeypatch.setattr(runtime, "load", lambda *_, **__: model)
+    shares: list[float] = []
+    result = genrestore.upscale(
+        Picture(np.full((50, 40, 3), (9, 99, 199), np.uint8)), 4.1, progress=lambda share, _: shares.append(share)
+    )
+    assert result.pixels.shape == (205, 164, 3) and (result.pixels == (9, 99, 199)).all()
+    assert net.pixels == 50 * 40 + 100 * 80, "the second run sees twice the picture, not four times"
+    assert shares == sorted(shares) and abs(shares[-1] - 1) < 1e-9 and shares[0] < 0.5
+
+
+def test_sides_may_grow_unequally() -> None:
+    pixels = np.zeros((12, 10, 3), np.uint8)
+    pixels[:6] = 200
+    result = genrestore.upscale(Picture(pixels), width=160, height=12).pixels
+    assert result.shape == (12, 160, 3)
+    assert (result[:4] > 180).all() and (result[8:] < 20).all(), "no line of the side that stays is lost"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -98,6 +260,13 @@ def test_cancel_before_and_during(dog: Picture) -> None:
         {"width": 0},
         {"height": -3},
         {"width": 10**6},
+        {"scale": float("inf")},
+        {"scale": 10**400},
+        {"scale": "many"},
+        {"width": 10**30},
+        {"width": 20.5},
+        {"height": float("nan")},
+        {"strength": float("nan")},
         {"strength": 0.5},
     ],
     ids=str,

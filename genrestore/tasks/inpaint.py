@@ -2,7 +2,7 @@
 
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,12 +14,15 @@ from genrestore import image as pictures
 from genrestore import runtime
 from genrestore.errors import Cancelled, MaskError, SettingError
 from genrestore.image import Picture
+from genrestore.tasks import LARGEST_SEED, colours, whole
 
 STRATEGIES = ("crop", "whole")
 CONTEXT = 96  # pixels round a hole that the net is shown
 LARGEST = 768  # pixels a side of what the net is given at once
 OVERLAP = 64  # pixels that neighbouring pieces of a large hole share
 BLOCK = 32  # pixels a side of the squares by which holes are found
+ASK = 0.5  # share of the picture above which a mask may be the wrong way round
+CLEAR = 1 / 64  # a fill that is so nearly transparent or opaque is meant to be
 RIM = 48  # pixels of a very wide hole that are filled at full size; its middle comes from a shrunken picture
 
 
@@ -36,9 +39,11 @@ def inpaint(
 ) -> Any:
     """Fill what the mask marks from its surroundings. Every sample outside the mask comes back unchanged.
 
+    Transparency is filled like the colours, and colours that it hides are not looked at; what stands in grey is filled grey.
+
     Args:
         image: a Picture, a PIL image, a path, or the bytes of a file; any size, 8 or 16 bits.
-        mask: white = fill; any mode, of the picture's size or proportions.
+        mask: what is white and opaque is filled; see `image.load_mask`. Any mode, of the picture's size or proportions.
         strategy: "crop" works on a crop round each hole and costs what the holes cost; "whole" shows the net all of the
             picture, LARGEST pixels a side at once: a larger one in pieces of that size, which see no further.
         prompt: for models that read text; none of the present ones does.
@@ -54,34 +59,42 @@ def inpaint(
         raise SettingError(f"strategy must be one of {', '.join(STRATEGIES)}, not {strategy!r}.")
     if prompt is not None:
         raise SettingError("No model that repairs by text is installed yet; leave prompt out.")
+    whole("seed", seed, 0, LARGEST_SEED)
     source = pictures.load(image)
     hole = pictures.load_mask(mask, (source.width, source.height))
     if hole.all():
         raise MaskError("The mask covers the whole picture, so nothing is left to repair from; mark less.")
-    whole = (0, 0, source.height, source.width)
-    boxes = [whole] if strategy == "whole" else regions(hole)
+    boxes = [(0, 0, source.height, source.width)] if strategy == "whole" else regions(hole)
     work = sum((bottom - top) * (right - left) for top, left, bottom, right in boxes)
     chosen = runtime.load(model, task="inpaint", pixels=work)
 
     pixels = source.pixels.copy()
-    for k, box in enumerate(boxes):
-        top, left, bottom, right = box
-        inside = hole[top:bottom, left:right]
-        colours = source.colour.shape[2]
-        crop = source.with_pixels(np.ascontiguousarray(source.colour[top:bottom, left:right]))
-        tensor = pictures.to_tensor(crop)
+    for k, (top, left, bottom, right) in enumerate(boxes):
 
         def report(done: float, k: int = k) -> None:
             if progress is not None:
                 progress((k + done) / len(boxes), f"hole {k + 1} of {len(boxes)}")
 
-        filled = _fill(chosen, tensor.expand(1, 3, -1, -1), torch.from_numpy(inside), report, cancel)
-        out = filled if colours == 3 else filled.mean(1, keepdim=True)
-        repaired = pictures.from_tensor(out, crop).pixels
-        pixels[top:bottom, left:right, :colours][inside] = repaired[inside]
+        part = np.s_[top:bottom, left:right]
+        crop = source.with_pixels(np.ascontiguousarray(source.pixels[part]))
+        repaired = _repaired(chosen, crop, torch.from_numpy(hole[part]), report, cancel)
+        pixels[part][hole[part]] = repaired.pixels[hole[part]]
         report(1.0)
     result = source.with_pixels(pixels)
     return result if isinstance(image, Picture) else result.pil()
+
+
+class Marked(NamedTuple):
+    """How much a mask marks, and whether that is so much that one should ask whether it is meant so."""
+
+    share: float  # of the picture, 0 to 1
+    ask: bool
+
+
+def marked(mask: np.ndarray) -> Marked:
+    """What a mask (H, W; True = hole) marks of its picture."""
+    share = float(mask.mean())
+    return Marked(share, share > ASK)
 
 
 def changed_outside(before: Picture, after: Picture, mask: np.ndarray) -> tuple[int, int]:
@@ -161,6 +174,35 @@ def _merged(boxes: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int,
 
 def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _repaired(
+    chosen: runtime.Model, crop: Picture, hole: Tensor, report: Any, cancel: threading.Event | None
+) -> Picture:
+    """The crop with its hole (H, W; bool) filled, colours and transparency; the rest is not to be used."""
+    tensor = pictures.to_tensor(crop)
+    colour = tensor[:, : crop.colour.shape[2]]
+    known, alpha = ~hole, None
+    if crop.alpha is not None:
+        opacity = tensor[:, -1:]
+        colour = colours.bled(colour, opacity, hole)
+        alpha = _opacity(chosen, opacity, hole, report, cancel)
+        known = known & (opacity[0, 0] >= colours.VISIBLE)
+    rgb = colour.expand(1, 3, -1, -1)
+    filled = colours.within(_fill(chosen, rgb, hole, report, cancel), rgb, known)
+    out = filled if colour.shape[1] == 3 else filled.mean(1, keepdim=True)
+    return pictures.from_tensor(out if alpha is None else torch.cat([out, alpha], 1), crop)
+
+
+def _opacity(chosen: runtime.Model, alpha: Tensor, hole: Tensor, report: Any, cancel: threading.Event | None) -> Tensor:
+    """(1, 1, H, W) with the hole filled: seen by the net as a grey picture, if there is anything to see."""
+    known = alpha[0, 0, ~hole]
+    if bool((known == known[0]).all()):
+        return torch.full_like(alpha, float(known[0]))
+    filled = _fill(chosen, alpha.expand(1, 3, -1, -1), hole, report, cancel).mean(1, keepdim=True)
+    if bool(((known == 0) | (known == 1)).all()):
+        return filled.round()
+    return ((filled - CLEAR) / (1 - 2 * CLEAR)).clamp(0, 1)
 
 
 def _fill(chosen: runtime.Model, image: Tensor, hole: Tensor, report: Any, cancel: threading.Event | None) -> Tensor:

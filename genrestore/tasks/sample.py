@@ -11,9 +11,9 @@ from PIL import Image
 
 from genrestore import runtime
 from genrestore.errors import SettingError
+from genrestore.tasks import LARGEST_SEED, number, whole
 
 MOST = 256  # pictures a call
-LARGEST_SEED = 2**31 - 1
 PROBES = 4  # places of the latent space at which `directions` looks
 PROBE_STEP = 0.5  # how far it moves there, in standard deviations of z
 
@@ -44,29 +44,38 @@ def sample(
     """
     if prompt is not None:
         raise SettingError("No model that draws from text is installed yet; leave prompt out.")
+    if latent is None:
+        seeds(n, seed)  # refused before the net is loaded
     chosen = runtime.load(model, task="sample")
     vectors = _random(chosen, n, seed, truncation) if latent is None else _given(chosen, latent)
     # One at a time: oneDNN rounds differently for other batch sizes, and equal seeds must give equal pixels.
     return [_picture(chosen, vector) for vector in vectors]
 
 
+def seeds(n: int, seed: int) -> range:
+    """The seeds of `n` pictures from `seed` on.
+
+    Raises:
+        SettingError: n is not between 1 and 256, or a seed not between 0 and 2³¹ − 1.
+    """
+    count, first = whole("n", n, 1, MOST), whole("seed", seed, 0, LARGEST_SEED)
+    return range(first, whole("the last seed", first + count - 1, 0, LARGEST_SEED) + 1)
+
+
 def _random(chosen: runtime.Model, n: int, seed: int, truncation: float) -> np.ndarray:
-    if not 1 <= n <= MOST:
-        raise SettingError(f"n must lie between 1 and {MOST}, not {n}.")
-    if not 0 <= truncation <= 2:
+    if not 0 <= number("truncation", truncation) <= 2:
         raise SettingError(f"truncation must lie between 0 and 2, not {truncation}.")
-    return np.stack([truncation * _draw(chosen, seed + k) for k in range(n)])
+    return np.stack([truncation * _draw(chosen, each) for each in seeds(n, seed)])
 
 
 def _draw(chosen: runtime.Model, seed: int) -> np.ndarray:
-    if not 0 <= seed <= LARGEST_SEED:
-        raise SettingError(f"seed must lie between 0 and {LARGEST_SEED}, not {seed}.")
+    seed = whole("seed", seed, 0, LARGEST_SEED)
     return torch.randn(chosen.net.latent, generator=torch.Generator().manual_seed(seed)).numpy()
 
 
 def _given(chosen: runtime.Model, latent: Sequence[Any] | np.ndarray) -> np.ndarray:
     try:
-        vectors = np.atleast_2d(np.asarray(latent, dtype=np.float32))
+        vectors = np.atleast_2d(np.array(latent, dtype=np.float32))
     except (TypeError, ValueError):
         raise SettingError("latent must be rows of numbers.") from None
     if vectors.ndim != 2 or vectors.shape[1] != chosen.net.latent:
@@ -109,8 +118,7 @@ def directions(model: str = "auto", count: int = 8) -> np.ndarray:
         SettingError: count is not between 1 and Z.
     """
     chosen = runtime.load(model, task="sample")
-    if not 1 <= count <= chosen.net.latent:
-        raise SettingError(f"count must lie between 1 and {chosen.net.latent}, not {count}.")
+    count = whole("count", count, 1, chosen.net.latent)
     with _finding:  # the first two who ask must not both compute
         return _directions(chosen)[:count]
 

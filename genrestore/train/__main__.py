@@ -1,4 +1,5 @@
+from genrestore import console
 from genrestore.train.command import main
 
 if __name__ == "__main__":
-    main()
+    console.run(main)

@@ -16,7 +16,7 @@ from genrestore.recipe import TrainRecipe
 from genrestore.runs import Estimate, Run
 from genrestore.sources import Progress
 from genrestore.train import memory
-from genrestore.train.loop import Training, parts
+from genrestore.train.loop import Training, parts, settled
 from genrestore.train.watch import SCORED
 from genrestore.train.world import World
 
@@ -58,7 +58,7 @@ def estimate(
     config = preset.config if config is None else config
     pictures, kept = parts(datasets.read(data, recipe, progress=progress, cancel=cancel), recipe)
     memory.keep_heap()
-    with torch.random.fork_rng(), tempfile.TemporaryDirectory() as folder:
+    with settled(recipe), tempfile.TemporaryDirectory() as folder:
         training = Training(
             preset, config, recipe, world, Run(Path(folder)), pictures, kept, None, None, None, cancel, False
         )

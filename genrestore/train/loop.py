@@ -463,7 +463,7 @@ def _train(
     if recipe.degrade == preset.recipe.degrade == "none" and recipe.size != preset.recipe.size:
         raise TrainingError(f"{preset.name} draws pictures of {preset.recipe.size} pixels; leave size as it is.")
     world.rows(recipe.batch)  # refuses a batch that cannot be shared, before the pictures are read
-    with _telling(run, world, recipe, data) as telling, _settled(recipe):
+    with _telling(run, world, recipe, data) as telling, settled(recipe):
         memory.keep_heap()
         pictures, kept = _read(data, recipe, world, telling, cancel)
         training = Training(
@@ -475,7 +475,7 @@ def _train(
 
 
 @contextmanager
-def _settled(recipe: TrainRecipe) -> Generator[None, None, None]:
+def settled(recipe: TrainRecipe) -> Generator[None, None, None]:
     """Within the block torch computes as training wants it; what the caller had set, and drawn, is as before afterwards."""
     flags = torch.backends.cudnn, torch.backends.cuda.matmul
     usual = flags[0].benchmark, *(flag.allow_tf32 for flag in flags)
