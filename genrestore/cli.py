@@ -34,6 +34,9 @@ Model = Annotated[
 Out = Annotated[
     Path | None, typer.Option("--out", "-o", help="File to write; its suffix chooses the format.", show_default=False)
 ]
+Frame = Annotated[
+    int | None, typer.Option(help="Of an animation or a document of pages, the one to take.", show_default=False)
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
 
 
@@ -91,6 +94,7 @@ def inpaint(
         str, typer.Option(help="crop: work round each hole; whole: all of it, at most 768 pixels at once.")
     ] = "crop",
     seed: Annotated[int, typer.Option(help="Where the randomness starts, for nets that draw it.")] = 0,
+    frame: Frame = None,
     out: Out = None,
     force: Force = False,
 ) -> None:
@@ -101,7 +105,7 @@ def inpaint(
     from genrestore import image
     from genrestore.tasks.inpaint import changed_outside, marked
 
-    picture = image.load(source)
+    picture = _opened(source, frame)
     size = picture.width, picture.height
     hole = image.load_mask(mask, size)
     path = _planned(out or _beside(source, "repaired", picture, size), picture, size, force, source, mask)
@@ -135,6 +139,7 @@ def upscale(
         int | None, typer.Option(help="Height to reach in pixels, instead of a scale.", show_default=False)
     ] = None,
     strength: Annotated[float, typer.Option(help="0 is faithful, 1 invents as much texture as the net can.")] = 0.0,
+    frame: Frame = None,
     out: Out = None,
     force: Force = False,
 ) -> None:
@@ -145,7 +150,7 @@ def upscale(
     from genrestore import image
     from genrestore.tasks.upscale import quote
 
-    picture = image.load(source)
+    picture = _opened(source, frame)
     planned = quote(picture.width, picture.height, scale, model, to_width=width, to_height=height)
     size = planned.width, planned.height
     path = _planned(out or _beside(source, "enlarged", picture, size), picture, size, force, source)
@@ -316,6 +321,18 @@ def _progress() -> Generator[Callable[[float, str], None] | None, None, None]:
             bar.update(100 * share - bar.n)
 
         yield show
+
+
+def _opened(source: Path, frame: int | None) -> "Picture":
+    """The picture in a file; what of it no result can keep is said before the work."""
+    from genrestore import image
+
+    if frame is None and (count := image.header(source).frames) > image.limits().frames:
+        raise SettingError(f"{source} holds {count} frames or pages; choose one of them with --frame, 1 to {count}.")
+    picture = image.load(source, frame=frame)
+    for note in picture.notes:
+        print(note, file=sys.stderr)
+    return picture
 
 
 def _planned(path: Path, picture: "Picture", size: tuple[int, int], force: bool, *inputs: Path) -> Path:

@@ -1,5 +1,6 @@
 """The command line: help that teaches, one line on bad input, and the same pixels as the Python behind it."""
 
+import dataclasses
 import importlib
 import inspect
 import io
@@ -419,6 +420,33 @@ def test_inpaint_into_another_depth_is_no_mistake(
     Image.fromarray(np.full((47, 61), 30_000, np.uint16)).save(tmp_path / "deep.png")
     code, out, problem = run("inpaint", tmp_path / "deep.png", mask, "-o", tmp_path / "x.jpg")
     assert (code, problem) == (0, "") and "0 of 2,804 samples" in out and "JPEG holds them in another depth" in out
+
+
+@pytest.mark.parametrize("command", ["inpaint", "upscale"])
+def test_an_animation_asks_which_frame(
+    command: str, run: Callable[..., tuple[int, str, str]], mask: Path, tmp_path: Path
+) -> None:
+    frames = [Image.new("RGB", (61, 47), (50 * k, 200, 9)) for k in range(3)]
+    frames[0].save(tmp_path / "moving.webp", save_all=True, append_images=frames[1:], lossless=True)
+    line = [command, tmp_path / "moving.webp", *([mask] if command == "inpaint" else [])]
+    code, _, problem = run(*line)
+    assert code == 2 and "holds 3 frames or pages; choose one of them with --frame, 1 to 3" in problem
+    assert run(*line, "--frame", "4")[0] == run(*line, "--frame", "0")[0] == 2
+    code, out, problem = run(*line, "--frame", "3", "-o", tmp_path / "x.png")
+    assert (code, problem) == (0, "")
+    assert Image.open(out.splitlines()[0]).getpixel((5, 5)) == (100, 200, 9)
+
+
+@needs("upscale")
+def test_what_a_result_cannot_keep_is_said(
+    run: Callable[..., tuple[int, str, str]], photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from genrestore import image
+
+    motion = dataclasses.replace(image.load(photo), lost=("motion",))
+    monkeypatch.setattr(image, "load", lambda *_, **__: motion)
+    code, _, problem = run("upscale", photo, "--scale", "2")
+    assert (code, problem) == (0, image.LOST["motion"] + "\n")
 
 
 @needs("upscale")

@@ -34,6 +34,7 @@ def inpaint(
     strategy: str = "crop",
     prompt: str | None = None,
     seed: int = 0,
+    frame: int | None = None,
     progress: runtime.Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> Any:
@@ -48,6 +49,7 @@ def inpaint(
             picture, LARGEST pixels a side at once: a larger one in pieces of that size, which see no further.
         prompt: for models that read text; none of the present ones does.
         seed: for models that draw at random; the present ones do not, so it has no influence.
+        frame: of an animation or a document of pages, the one to take, from 1 on.
 
     Returns: a Picture for a Picture, a PIL image for anything else.
 
@@ -60,7 +62,7 @@ def inpaint(
     if prompt is not None:
         raise SettingError("No model that repairs by text is installed yet; leave prompt out.")
     whole("seed", seed, 0, LARGEST_SEED)
-    source = pictures.load(image)
+    source = pictures.load(image, frame=frame)
     hole = pictures.load_mask(mask, (source.width, source.height))
     if hole.all():
         raise MaskError("The mask covers the whole picture, so nothing is left to repair from; mark less.")
