@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from genrestore.runtime import load
     from genrestore.tasks.inpaint import inpaint
+    from genrestore.tasks.restore import restore
     from genrestore.tasks.sample import sample
     from genrestore.tasks.upscale import upscale
     from genrestore.train import train
@@ -25,12 +26,13 @@ _HOME = {
     "sample": "tasks.sample",
     "inpaint": "tasks.inpaint",
     "upscale": "tasks.upscale",
+    "restore": "tasks.restore",
     "train": "train",
     "models": "weights",
     "load": "runtime",
 }
 
-__all__ = ["__version__", "inpaint", "load", "models", "sample", "train", "upscale"]
+__all__ = ["__version__", "inpaint", "load", "models", "restore", "sample", "train", "upscale"]
 
 
 def __getattr__(name: str) -> Any:

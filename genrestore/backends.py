@@ -208,4 +208,5 @@ def example(net: Any) -> tuple[Tensor, ...]:
     picture = (0.5 + 0.3 * waves + 0.3 * (edges - 0.5) + 0.03 * grain).clamp(0, 1)[None]
     mask = torch.zeros(1, 1, side, side)
     mask[..., side // 3 : side // 2, side // 4 : 3 * side // 4] = 1
-    return picture, *[mask] * (len(inspect.signature(net.forward).parameters) - 1)
+    needed = [one for one in inspect.signature(net.forward).parameters.values() if one.default is one.empty]
+    return picture, *[mask] * (len(needed) - 1)

@@ -164,6 +164,30 @@ def upscale(
 
 
 @app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="Picture with noise or JPEG blocks.")],
+    model: Model = "auto",
+    strength: Annotated[float, typer.Option(help="How much of the change is made, 0 to 1.")] = 1.0,
+    frame: Frame = None,
+    out: Out = None,
+    force: Force = False,
+) -> None:
+    """Take noise and JPEG blocks out of a picture.
+
+    Example: genrestore restore night.jpg -o clean.png
+    """
+    from genrestore import image
+
+    picture = _opened(source, frame)
+    size = picture.width, picture.height
+    path = _planned(out or _beside(source, "restored", picture, size), picture, size, force, source)
+    with _progress() as progress:
+        result = genrestore.restore(picture, model=model, strength=strength, progress=progress)
+    image.save(result, path)
+    print(path)
+
+
+@app.command()
 def train(
     preset: Annotated[
         str | None,

@@ -404,7 +404,7 @@ def rows(
     """
     height, width = image.shape[-2:]
     image = image.to(model.device)
-    halo = model.size_rule.receptive + BLEND
+    halo, grid = model.size_rule.receptive + BLEND, model.size_rule.multiple_of  # a net with strides has a grid
     tile = tile or model.tile
     down, across = tiles(height, tile), tiles(width, tile)
     carried: Tensor | None = None  # the lower fade of the row of tiles above
@@ -416,8 +416,8 @@ def rows(
             if cancel is not None and cancel.is_set():
                 raise Cancelled("Cancelled; nothing was written.")
             x0, x1 = max(0, left - BLEND), min(width, right + BLEND)
-            a, b = max(0, top - halo), min(height, bottom + halo)
-            c, d = max(0, left - halo), min(width, right + halo)
+            a, b = max(0, top - halo) // grid * grid, min(height, bottom + halo)
+            c, d = max(0, left - halo) // grid * grid, min(width, right + halo)
             out = model.on_device(image[..., a:b, c:d])
             scale = out.shape[-1] // (d - c)
             out = out[..., (y0 - a) * scale : (y1 - a) * scale, (x0 - c) * scale : (x1 - c) * scale]

@@ -98,7 +98,7 @@ def upscale(
     chosen = runtime.load(model, task="upscale", pixels=sum(_area(size) for size in sizes[:-1]))
 
     started = monotonic()
-    net = _Faithful(**vars(chosen))
+    net = Faithful(**vars(chosen))
     pixels = np.empty((target[1], target[0], source.channels), source.pixels.dtype)
     now: Pixels = source.pixels  # with its alpha, which the first run looks at
     done = 0.0
@@ -110,7 +110,7 @@ def upscale(
 
         count = source.colour.shape[2]
         into = pixels[..., :count] if size == target else np.empty((size[1], size[0], count), pixels.dtype)
-        _enlarge(net, now, into, card.config["scale"], report, cancel)
+        run(net, now, into, card.config["scale"], report, cancel)
         now, done = into, done + part
     if source.alpha is not None:
         _fill(pixels[..., -1:], _resized(_bands(source.alpha), source.height, target))
@@ -205,8 +205,8 @@ def _work(card: Card, sizes: list[Size]) -> list[int]:
     return [_area(size) * card.config["scale"] ** 2 for size in sizes[:-1]]
 
 
-def _enlarge(
-    net: "_Faithful",
+def run(
+    net: "Faithful",
     pixels: Pixels,
     into: Pixels,
     scale: int,
@@ -234,7 +234,7 @@ def _fill(into: Pixels, bands: Iterable[Tensor]) -> None:
         y += height
 
 
-class _Faithful(runtime.Model):
+class Faithful(runtime.Model):
     """A model that `runtime.rows` calls with samples (1, C, h, w), C = 1 to 4; → (1, 1 or 3, sh, sw) in about [0, 1]."""
 
     def on_device(self, image: Tensor, *more: Tensor) -> Tensor:
