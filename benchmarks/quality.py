@@ -3,13 +3,16 @@
     python benchmarks/quality.py repair            # 41 validation photos × 4 families of masks
     python benchmarks/quality.py upscale           # Set5, Set14, BSD100 at ×4
     python benchmarks/quality.py repair --model file:runs/residual-fill --count 20 --no-baselines
+    python benchmarks/quality.py restore           # noise on BSD100, JPEG on LIVE1; ten minutes on two cores
     python benchmarks/quality.py sample            # every generator against the pictures it learned from
-    python benchmarks/quality.py repair upscale sample --write   # also into the cards and benchmarks/results
+    python benchmarks/quality.py repair upscale restore sample --write   # also into the cards and benchmarks/results
 
 Repair: PSNR and SSIM inside the hole, RGB in 8 bits, mean over pictures; the photos of `photos/val` and the fixed masks of
 `masks`, neither of which any training saw. Telea and Navier–Stokes are OpenCV's with radius 3 (scratch, text) or 7 (strokes,
 box); biharmonic is scikit-image's, where it ends in reasonable time. Enlarging: PSNR and SSIM on Y of BT.601, borders of
 4 pixels cut, small pictures as MATLAB made them. The whole path is measured, as the page and the command line run it.
+Restoring: PSNR in RGB on noise that is added in floating point and not clipped, as the papers do, and on the luma of JPEGs as a
+grey picture; the net alone in float32, told the level or estimating it.
 The data folder is $GENRESTORE_DATA, else ../shared/data; without it this says so and ends.
 """
 
@@ -146,10 +149,14 @@ def upscale(model: str) -> dict[str, dict[str, Row]]:
 
 SIGMAS = (15, 25, 50)  # of the noise, levels of 255
 QUALITIES = (10, 20)  # of JPEG
-DENOISED = {  # PSNR in dB on CBSD68 as the papers state it, whose pictures are like BSD100's
-    "DnCNN 668 k (published, CBSD68)": {"σ 15": 33.90, "σ 25": 31.24, "σ 50": 27.95},
-    "SCUNet 18 M (published, CBSD68)": {"σ 15": 34.40, "σ 25": 31.79, "σ 50": 28.61},
+# PSNR in dB as the papers state it, on CBSD68, whose pictures are like those of BSD100
+DENOISED = {
+    "DnCNN 668 k (CBSD68)": {"σ 15": 33.90, "σ 25": 31.24, "σ 50": 27.95},
+    "SCUNet 18 M (CBSD68)": {"σ 15": 34.40, "σ 25": 31.79, "σ 50": 28.61},
 }
+
+
+RESTORED = (*(f"σ {sigma}" for sigma in SIGMAS), *(f"JPEG {quality}" for quality in QUALITIES))
 
 
 def restore(
@@ -159,13 +166,13 @@ def restore(
 
     Args:
         net: (1, 3, H, W) and the levels (1, 2, 1, 1), σ/255 and 1 − quality/100, or None → (1, 3, H, W).
-        every: take each so-manieth picture only.
+        every: step from one picture to the next.
     """
-    table: dict[str, dict[str, Row]] = {"level told": {}, "level estimated": {}, "spoilt": {}}
+    table: dict[str, dict[str, Row]] = {"genrestore": {}, "genrestore, level told": {}, "as given": {}}
 
     def note(method: str, column: str, found: list[float]) -> None:
         table[method][column] = {"psnr": round(float(np.mean(found)), 3), "n": len(found)}
-        print(f"{method:15s} {column:6s} {np.mean(found):6.2f} dB  n={len(found)}", file=sys.stderr)
+        print(f"{method:22s} {column:7s} {np.mean(found):6.2f} dB  n={len(found)}", file=sys.stderr)
 
     def psnr(result: torch.Tensor, truth: torch.Tensor) -> float:
         return metrics.psnr(degrade.quantise(result.float().cpu()), truth).item()
@@ -182,7 +189,7 @@ def restore(
             told.append(psnr(net(noisy, level), truth))
             guessed.append(psnr(net(noisy, None), truth))
             spoilt.append(metrics.psnr(noisy, truth).item())
-        for method, found in zip(table, (told, guessed, spoilt), strict=True):
+        for method, found in zip(table, (guessed, told, spoilt), strict=True):
             note(method, f"σ {sigma}", found)
     for quality in QUALITIES:
         told, guessed, spoilt = [], [], []
@@ -195,7 +202,7 @@ def restore(
             told.append(psnr(net(blocky.expand(-1, 3, -1, -1), level).mean(1, keepdim=True), luma))
             guessed.append(psnr(net(blocky.expand(-1, 3, -1, -1), None).mean(1, keepdim=True), luma))
             spoilt.append(metrics.psnr(blocky, luma).item())
-        for method, found in zip(table, (told, guessed, spoilt), strict=True):
+        for method, found in zip(table, (guessed, told, spoilt), strict=True):
             note(method, f"JPEG {quality}", found)
     return table
 
@@ -260,15 +267,19 @@ def sample() -> tuple[dict[str, dict[str, Row]], list[Card]]:
 def markdown(table: dict[str, dict[str, Row]], columns: tuple[str, ...], published: dict[str, dict[str, float]]) -> str:
     lines = ["| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
     lines += [
-        f"| {name} | " + " | ".join(f"{row[column]:.2f}" for column in columns) + " |"
+        f"| {name} | " + " | ".join(f"{row[column]:.2f}" if column in row else "" for column in columns) + " |"
         for name, row in published.items()
     ]
     for name, row in table.items():
         cells = [
-            f"{row[column]['psnr']:.2f} / {row[column]['ssim']:.3f}" if column in row else "not run (slow)"
+            " / ".join(
+                f"{row[column][key]:.{digits}f}" for key, digits in (("psnr", 2), ("ssim", 3)) if key in row[column]
+            )
+            if column in row
+            else "not run (slow)"
             for column in columns
         ]
-        name = f"**{name}**" if name == "genrestore" else name
+        name = f"**{name}**" if name.startswith("genrestore") else name
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -280,6 +291,7 @@ def write_metrics(card: Card, rows: dict[str, Row], protocol: str, command: str)
         Metric(group, protocol, name, row[key], int(row["n"]), command)
         for group, row in rows.items()
         for name, key in (("PSNR", "psnr"), ("SSIM", "ssim"))
+        if key in row
     ]
     kept = [metric for metric in card.metrics if metric.protocol != protocol]
     dataclasses.replace(card, metrics=tuple(kept + fresh)).write(card.folder)
@@ -287,7 +299,7 @@ def write_metrics(card: Card, rows: dict[str, Row], protocol: str, command: str)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="+", choices=("repair", "upscale", "sample"))
+    parser.add_argument("what", nargs="+", choices=("repair", "upscale", "restore", "sample"))
     parser.add_argument("--model", default="auto", help="reference of the weight to measure")
     parser.add_argument("--count", type=int, default=41, help="photos of the repair set; the first so many by name")
     parser.add_argument("--no-baselines", action="store_true", help="leave the classical fills out")
@@ -305,7 +317,7 @@ def main() -> None:
                     assert card.folder is not None
                     card.write(card.folder)
             continue
-        task = "inpaint" if what == "repair" else "upscale"
+        task = {"repair": "inpaint"}.get(what, what)
         card = weights.resolve(given.model, task)
         if what == "repair":
             table = repair(given.model, given.count, not given.no_baselines)
@@ -314,6 +326,11 @@ def main() -> None:
                 gains = {f: round(table["genrestore"][f]["psnr"] - CLASSICAL_20[f], 2) for f in FAMILIES}
                 print(f"\nOver the best classical fill on these 20 photos, dB: {gains}")
             protocol = "in-hole RGB, photos/val × masks"
+        elif what == "restore":
+            model = runtime.load(given.model, task=task, precision="exact")
+            table = restore(padded(model.net, model.size_rule.multiple_of, model.device))
+            print("\nPSNR (dB):\n" + markdown(table, RESTORED, DENOISED))
+            protocol = "level estimated; σ: RGB of BSD100, JPEG: luma of LIVE1"
         else:
             table = upscale(given.model)
             print("\nY-PSNR (dB) / SSIM at ×4:\n" + markdown(table, ("Set5", "Set14", "BSD100"), PUBLISHED))

@@ -37,19 +37,6 @@ def models() -> str:
     return "\n".join(lines)
 
 
-def quality(what: str, columns: tuple[str, ...], published: dict[str, dict[str, float]]) -> str:
-    table = read(f"quality-{what}.json").get("table", {})
-    lines = ["| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
-    lines += [
-        f"| {name} (published) | " + " | ".join(f"{row[c]:.2f}" for c in columns) + " |"
-        for name, row in published.items()
-    ]
-    for name, row in table.items():
-        cells = [f"{row[c]['psnr']:.2f} / {row[c]['ssim']:.3f}" if c in row else "not run (slow)" for c in columns]
-        lines.append(f"| {f'**{name}**' if name == 'genrestore' else name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def speed() -> str:
     found = read("speed.json")
     lines = ["| what | measured |", "|---|---|"]
@@ -84,12 +71,17 @@ def speed() -> str:
 
 def sections() -> dict[str, str]:
     sys.path.insert(0, str(Path(__file__).parent))
-    from quality import FAMILIES, PUBLISHED
+    from quality import DENOISED, FAMILIES, PUBLISHED, RESTORED, markdown
+
+    def quality(what: str, columns: tuple[str, ...], published: dict[str, dict[str, float]]) -> str:
+        told = {f"{name} (published)": row for name, row in published.items()}
+        return markdown(read(f"quality-{what}.json").get("table", {}), columns, told)
 
     return {
         "models": models(),
         "repair": quality("repair", FAMILIES, {}),
         "upscale": quality("upscale", ("Set5", "Set14", "BSD100"), PUBLISHED),
+        "restore": quality("restore", RESTORED, DENOISED),
         "speed": speed(),
     }
 
