@@ -565,7 +565,7 @@ def test_an_upload_can_be_used_and_seen(server: serve.Server, client: httpx.Clie
         assert Path(where).is_relative_to(server.folder.path)
         assert client.get(f"{guard.FILE}{where}").content == png()
         known = ask(client, server.page, "inpaint-editor", "inspect", {"path": where}).json()
-        assert known == {"width": 8, "height": 8}
+        assert known == {"width": 8, "height": 8, "alike": True}
 
 
 def test_what_was_not_uploaded_is_not_read(server: serve.Server, client: httpx.Client, tmp_path: Path) -> None:

@@ -61,5 +61,5 @@ def test_kl_of_the_prior_is_zero() -> None:
 def test_a_net_offers_some_losses() -> None:
     assert losses.chosen(losses.PIXEL, "", "l1") is losses.l1
     assert losses.chosen(losses.PIXEL, "l2", "l1") is losses.l2
-    with pytest.raises(TrainingError, match="l1, l2, bce for this net, not 'hinge'"):
+    with pytest.raises(TrainingError, match="l1, l2, log-mse, bce for this net, not 'hinge'"):
         losses.chosen(losses.PIXEL, "hinge", "l1")

@@ -5,6 +5,7 @@ import io
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -139,8 +140,8 @@ def test_what_cannot_be_enlarged_gets_a_sentence(data: Any):
 
 
 @pytest.mark.usefixtures("net")
-def test_the_known_models_come_first_and_each_is_named_once(monkeypatch: pytest.MonkeyPatch):
-    cards = [SimpleNamespace(name=name, title=title, intended="") for name, title in
+def test_the_known_models_come_first_and_each_is_named_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    cards = [SimpleNamespace(name=name, title=title, intended="", folder=tmp_path / name) for name, title in
              [("aa", "aa"), ("vae-clothing", "VAE"), ("cats", "cats · VAE"), ("dcgan-cifar10", "DCGAN")]]  # fmt: skip
     monkeypatch.setattr(genrestore, "models", lambda task=None: cards)
     models = tab.catalogue("all")["models"]

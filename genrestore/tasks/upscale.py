@@ -246,7 +246,7 @@ class Faithful(runtime.Model):
         grey = count == 1 or bool((colour == colour[:, :1]).all())
         out = super().on_device(colour.expand(1, 3, -1, -1), *more)
         if grey:
-            return colours.as_bright(out.mean(1, keepdim=True), colour[:, :1]).expand(1, count, -1, -1)
+            return colours.as_bright(out.mean(1, keepdim=True), colour[:, :1]).repeat(1, count, 1, 1)
         return colours.as_bright(colours.as_grey(out, colour), colour)
 
 
