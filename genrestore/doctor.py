@@ -139,7 +139,9 @@ def _findings(decoded: Decoded, recipe: TrainRecipe) -> tuple[Finding, ...]:
         "grey": "They are one shade all over, or without colour among colour pictures.",
     }
     files = decoded.source.files
-    return tuple(Finding(kind, tuple(files[k] for k in found[kind]), why[kind]) for kind in FLAWS if len(found[kind]))
+    return tuple(
+        Finding(kind, tuple(files[int(k)] for k in found[kind]), why[kind]) for kind in FLAWS if len(found[kind])
+    )
 
 
 def _sizes(sides: np.ndarray) -> tuple[tuple[str, int], ...]:

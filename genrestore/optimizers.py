@@ -74,7 +74,8 @@ class Muon(torch.optim.Optimizer):
                 updates.append(gradient.lerp(momentum, MOMENTUM).flatten(1))
             together = orthogonalised(torch.stack(updates))
             together = together * (lr * RMS * max(together.shape[1:]) ** 0.5)
-            torch._foreach_sub_(alike, [update.view_as(weight) for weight, update in zip(alike, together, strict=True)])
+            for weight, update in zip(alike, together, strict=True):
+                weight.sub_(update.view_as(weight))
 
     def _adam(self, parameters: list[nn.Parameter], lr: float | Tensor, first: float, second: float) -> None:
         """Kingma & Ba, "Adam: a method for stochastic optimization", ICLR 2015. arXiv:1412.6980"""

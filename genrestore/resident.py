@@ -97,8 +97,9 @@ class Resident:
         """Of the corners (B, K, 2) the one whose crop has the most detail, (B, 2); as `data.detail` measures."""
         y = corners[:, :, 0, None, None] + self.grid[:, None]
         x = corners[:, :, 1, None, None] + self.grid
+        y, x = torch.broadcast_tensors(y, x)
         middle = self.channels[len(self.channels) // 2 :][:1]
-        channel = self._samples(index, *torch.broadcast_tensors(y, x), middle)[:, 0].short()  # (B, K, S, S)
+        channel = self._samples(index, y, x, middle)[:, 0].short()  # (B, K, S, S)
         along, down = channel[:, :, ::3], channel[..., ::3]
         detail = sum(
             difference.abs().double().mean((2, 3))

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from genrestore.errors import GenrestoreError
@@ -78,8 +79,7 @@ def _read(reader: str, files: list[Path], poison: str) -> list[str]:
     return found
 
 
-def _judge(read: object, path: Path) -> str:
-    assert callable(read)
+def _judge(read: Callable[[Path], bytes], path: Path) -> str:
     begun = time.monotonic()
     try:
         outcome = f"right {hashlib.sha256(read(path)).hexdigest()}"

@@ -1,6 +1,6 @@
 """When a step is recorded, and what of it; with a stand-in for CUDA's graphs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -34,7 +34,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     happened: list[str] = []
 
     @contextmanager
-    def recording(graph: Graph, **_: Any) -> Iterator[None]:
+    def recording(graph: Graph, **_: Any) -> Generator[None]:
         happened.append("record")
         graph.again = lambda: happened.append("replay")
         yield
@@ -80,7 +80,7 @@ def test_a_kind_of_step_is_recorded_after_it_has_warmed_up(calls: list[str]) -> 
 
 def test_what_cannot_be_recorded_runs_as_usual_and_says_why(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def refusing(_: Any, **__: Any) -> Iterator[None]:
+    def refusing(_: Any, **__: Any) -> Generator[None]:
         yield
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 

@@ -63,6 +63,8 @@ class Config:
 class Restorer(nn.Module):
     """Restores an RGB picture of any even size."""
 
+    gains: Tensor
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config

@@ -477,18 +477,19 @@ def _train(
 @contextmanager
 def settled(recipe: TrainRecipe) -> Generator[None, None, None]:
     """Within the block torch computes as training wants it; what the caller had set, and drawn, is as before afterwards."""
-    flags = torch.backends.cudnn, torch.backends.cuda.matmul
-    usual = flags[0].benchmark, *(flag.allow_tf32 for flag in flags)
+    backends: Any = torch.backends
+    cudnn, products = backends.cudnn, backends.cuda.matmul
+    usual = cudnn.benchmark, cudnn.allow_tf32, products.allow_tf32
     denormals = bool(torch.tensor(1e-310, dtype=torch.float64).mul(1.0))
     with torch.random.fork_rng():
         try:
-            flags[0].benchmark = True  # every batch has one size, so the quickest ways are found once
-            flags[0].allow_tf32 = flags[1].allow_tf32 = recipe.precision == "tf32"
+            cudnn.benchmark = True  # every batch has one size, so the quickest ways are found once
+            cudnn.allow_tf32 = products.allow_tf32 = recipe.precision == "tf32"
             # Dying activations and optimiser states reach numbers so small that a step took twice as long with them.
             torch.set_flush_denormal(True)
             yield
         finally:
-            flags[0].benchmark, flags[0].allow_tf32, flags[1].allow_tf32 = usual
+            cudnn.benchmark, cudnn.allow_tf32, products.allow_tf32 = usual
             torch.set_flush_denormal(not denormals)
 
 

@@ -32,15 +32,10 @@ class Average:
 
     @torch.no_grad()
     def update(self, net: nn.Module, weight: float | Tensor) -> None:
-        mine, theirs = list(self.net.parameters()), list(net.parameters())
-        if isinstance(weight, float):
-            torch._foreach_lerp_(mine, theirs, weight)
-        else:  # which torch takes in one pass as a number only
-            apart = torch._foreach_sub(theirs, mine)
-            torch._foreach_mul_(apart, weight)
-            torch._foreach_add_(mine, apart)
-        if mine := list(self.net.buffers()):
-            torch._foreach_copy_(mine, list(net.buffers()))
+        for mine, theirs in zip(self.net.parameters(), net.parameters(), strict=True):
+            mine.lerp_(theirs, weight)
+        for mine, theirs in zip(self.net.buffers(), net.buffers(), strict=True):
+            mine.copy_(theirs)
 
 
 class Players:
