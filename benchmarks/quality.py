@@ -335,7 +335,8 @@ def main() -> None:
             table = upscale(given.model)
             print("\nY-PSNR (dB) / SSIM at ×4:\n" + markdown(table, ("Set5", "Set14", "BSD100"), PUBLISHED))
             protocol = "Y, border 4, MATLAB bicubic ×4"
-        backend = runtime.load(given.model, task=task).backend
+        precision = "exact" if what == "restore" else "fast"
+        backend = runtime.load(given.model, task=task, precision=precision).backend
         print(json.dumps({"what": what, "model": card.name, "sha256": card.sha256, "backend": backend, "table": table}))
         if given.write:
             RESULTS.mkdir(exist_ok=True)
