@@ -406,8 +406,8 @@ async function addSmall(shown) {
 
 async function send(blob, name) {
   const file = new File([blob], name, { type: blob.type });
-  const { path, url } = await upload(file).catch(() => {
-    throw new Error(words.not_sent);
+  const { path, url } = await upload(file).catch((problem) => {
+    throw new Error(genrestore.refusal(problem));
   });
   return { path, url, orig_name: name, size: blob.size, mime_type: blob.type, meta: { _type: "gradio.FileData" } };
 }

@@ -79,10 +79,6 @@ W = words.Words(
         "grown": ("Grown", "已扩大"),
         "shrunk": ("Shrunk", "已收缩"),
         "mask_loaded": ("Mask loaded", "已载入遮罩"),
-        "not_sent": (
-            "The file did not reach the server; it may be too large, or the connection broke.",
-            "文件未能上传，可能过大或连接中断。",
-        ),
         "lost": ("The picture is no longer on the server; choose it again.", "图片已不在服务器上，请重新选择。"),
         "camera_refused": (
             "The browser refused the camera; allow it beside the address, or choose a file.",

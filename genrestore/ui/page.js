@@ -1,7 +1,8 @@
 // What the whole page shares: it is shown once it stands still, the address names the open tab, and the keyboard keeps its
-// place. This runs before Gradio has drawn anything.
-(() => {
+// place. This runs before Gradio has drawn anything, with `WORDS` by language.
+((WORDS) => {
   const FIRST = "inpaint";
+  const words = WORDS[/^zh/i.test(navigator.language) ? "zh-CN" : "en"];
   const SAMPLED = ["model", "seed", "truncation", "a", "raw"]; // what the Sample tab writes; an old address names no tab
   const parts = window.gradio_config?.components ?? [];
   const frame = parts.find(({ type }) => type === "tabs");
@@ -64,6 +65,20 @@
     }, 50);
   }
 
+  // ---- failed uploads ----
+
+  // What to tell where `upload` threw `problem`: the server's sentence, plain or in JSON, if one came. A server between may
+  // answer with a page of its own.
+  function refusal({ message }) {
+    if (/^File\(s\) exceed/.test(message)) return words.too_large; // Gradio sent nothing
+    const answer = message.match(/^HTTP \d+: (.*)$/s)?.[1].trim() ?? "";
+    try {
+      return JSON.parse(answer).error || words.not_sent;
+    } catch {
+      return answer && !answer.startsWith("<") ? answer : words.not_sent;
+    }
+  }
+
   // ---- standing still ----
 
   const STILL = 150; // ms without a change; Gradio adds part after part, each of which moves those below it
@@ -79,6 +94,7 @@
 
   // ---- wiring ----
 
+  window.genrestore = { refusal };
   document.documentElement.classList.add("settling");
   if (frame) frame.props.selected = asked();
   let begun = false;
@@ -97,4 +113,4 @@
   addEventListener("popstate", follow);
   addEventListener("focusin", remember);
   addEventListener("focusout", soon);
-})();
+})(/* words */);

@@ -6,9 +6,9 @@ runs is `watch`, the fields of the recipe are `settings`.
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -25,6 +25,9 @@ from genrestore.ui.mask_editor import MaskEditor
 from genrestore.ui.said import said
 from genrestore.ui.shown import shown
 from genrestore.ui.words import Words
+
+if TYPE_CHECKING:
+    from genrestore.registry import Preset
 
 ARCHIVES = (".zip", ".npz", ".npy")
 UPLOAD = 2**32 - 1  # bytes of an upload where the page is for this computer only; what a zip can hold
@@ -67,10 +70,6 @@ W = Words(
         "unreadable": (
             "The browser cannot read {name}; check that it is still there and that you may read it.",
             "浏览器无法读取 {name}，请确认文件仍在且有读取权限。",
-        ),
-        "not_sent": (
-            "The pictures did not reach the server; they may be too large, or the connection broke.",
-            "图片未能上传，可能过大或连接中断。",
         ),
         "server_folder": ("Or a folder of this computer", "或本机文件夹"),
         "server_folder_hint": (
@@ -454,23 +453,30 @@ def _time(seconds: float, request: gr.Request | None) -> str:
     return W.text("days", request, d=round(minutes / 60) // 24, h=round(minutes / 60) % 24)
 
 
-def presets(_: dict[str, Any]) -> dict[str, Any]:
-    """For the browser: what can be trained, task by task."""
-    from genrestore.models import find, names
+def presets(tabs: Collection[str]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """For the browser: what can be trained, task by task, of the tasks that have one of the `tabs`; a model of another task
+    could be used nowhere on the page.
+    """
 
-    facts = [
-        {
-            "name": one.name,
-            "task": one.task,
-            "title": said(one.title),
-            "intended": said(one.intended),
-            "size": one.recipe.size,
-            "steps": one.recipe.steps,
-        }
-        for one in map(find, names())
-    ]
-    tasks = [{"task": task, "presets": [fact for fact in facts if fact["task"] == task]} for task in TASKS]
-    return {"tasks": [group for group in tasks if group["presets"]]}
+    def presets(_: dict[str, Any]) -> dict[str, Any]:
+        from genrestore.models import find, names
+
+        facts = [_facts(preset) for preset in map(find, names()) if preset.task in tabs]
+        tasks = [{"task": task, "presets": [fact for fact in facts if fact["task"] == task]} for task in TASKS]
+        return {"tasks": [group for group in tasks if group["presets"]]}
+
+    return presets
+
+
+def _facts(preset: "Preset") -> dict[str, Any]:
+    return {
+        "name": preset.name,
+        "task": preset.task,
+        "title": said(preset.title),
+        "intended": said(preset.intended),
+        "size": preset.recipe.size,
+        "steps": preset.recipe.steps,
+    }
 
 
 # ---- layout ----
@@ -516,7 +522,9 @@ def _lay(page: Page, tabs: gr.Tabs, mover: gr.HTML) -> gr.Accordion:
             with gr.Column(min_width=320):
                 gr.Markdown(f"## {W('step_model')}")
                 preset = _html(
-                    "presets", server_functions=[watch.guarded(page.access, presets)], elem_id="train-presets"
+                    "presets",
+                    server_functions=[watch.guarded(page.access, presets(page.pickers))],
+                    elem_id="train-presets",
                 )
         gr.Markdown(f"## {W('step_name')}")
         with gr.Row():

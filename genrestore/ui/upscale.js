@@ -42,8 +42,8 @@ async function take(file) {
     if (number !== newest) return;
     if (problem) draw(problem);
     else choose(sent);
-  } catch {
-    if (number === newest) draw(words.not_sent);
+  } catch (problem) {
+    if (number === newest) draw(genrestore.refusal(problem));
   }
 }
 
