@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,13 @@ import gradio as gr
 from conftest import PHONE
 
 import genrestore
+from genrestore import image
 from genrestore.errors import MaskError
 from genrestore.ui import inpaint
 from genrestore.ui import job as jobs
 from genrestore.ui.mask_editor import MaskEditor
 
+REPRO = Path(__file__).with_name("repro")
 EXAMPLES = Path(inpaint.__file__).with_name("examples")
 VALUE = "document.querySelector('#inpaint-editor .mask-editor').editor.value()"
 
@@ -813,6 +816,50 @@ def test_more_than_half_is_asked_about_once(value: dict[str, Any], monkeypatch: 
     assert len(told) == 1, "asked again"
     assert named(inpaint.fresh())["sure"] is False, "another picture is another question"
     assert named(list(inpaint.run(value, "auto", "crop", "input", False, None))[-1])["result"], "asked about 8 %"
+
+
+def test_all_marked_is_refused_and_not_asked_about(value: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("gradio.Warning", lambda text, **_: told.append(text))
+    file = io.BytesIO()
+    Image.new("1", (160, 120), 1).save(file, "PNG")
+    every = {**value, "mask": "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()}
+    list(inpaint.run(every, "auto", "crop", "input", False, None))
+    assert len(told) == 1 and told[0].startswith("The mask covers the whole picture")
+
+
+def test_what_the_format_cannot_hold_is_refused_before_the_work(
+    value: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("gradio.Warning", lambda text, **_: told.append(text))
+    monkeypatch.setattr(genrestore, "inpaint", lambda *_, **__: pytest.fail("time was spent"), raising=False)
+    monkeypatch.setitem(image.LONGEST, "WEBP", 159)
+    list(inpaint.run(value, "auto", "crop", "webp", False, None))
+    assert len(told) == 1 and told[0].startswith("WEBP holds 159 pixels a side, the picture is 160×120")
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"), [("en", "The gain map, which"), ("zh-CN", "用于 HDR 屏幕提亮的增益图")]
+)
+def test_what_a_result_cannot_keep_is_told(
+    value: dict[str, Any], monkeypatch: pytest.MonkeyPatch, language: str, sentence: str
+) -> None:
+    monkeypatch.setattr(genrestore, "inpaint", lambda picture, mask, **_: picture, raising=False)
+    source = Path(value["file"]["path"]).with_name("hdr.jpg")
+    source.write_bytes(REPRO.joinpath("uhdr.jpg").read_bytes())
+    picture = image.load(source)
+    mask = np.zeros((picture.height, picture.width), bool)
+    mask[:4, :4] = True
+    file = io.BytesIO()
+    Image.fromarray(mask).save(file, "PNG")
+    asked = {
+        "file": {"path": str(source)},
+        "mask": "data:image/png;base64," + base64.b64encode(file.getvalue()).decode(),
+    }
+    request: Any = SimpleNamespace(headers={"accept-language": language})
+    last = named(list(inpaint.run(asked, "auto", "crop", "input", False, request))[-1])
+    assert sentence in last["line"].value
 
 
 def test_a_closed_page_stops_the_job(value: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
