@@ -26,7 +26,7 @@ from gradio import routes
 
 from genrestore import machine
 from genrestore.errors import GenrestoreError
-from genrestore.ui import picker, serve, train, uploads, visitors, words
+from genrestore.ui import frames, picker, serve, train, uploads, visitors, words
 from genrestore.ui.access import Access
 from genrestore.ui.guard import UPLOAD, Guard, Setting
 
@@ -83,12 +83,11 @@ def theme() -> gr.themes.Base:
 
 def script(limit: int) -> str:
     """What runs in the browser before Gradio does; `limit` is the bytes of one upload."""
-    said = {
-        name: {key: text.format(limit=limit // 2**20) for key, text in pairs.items()}
-        for name, pairs in uploads.W.both().items()
+    texts = {
+        name: {key: text.replace("{limit}", str(limit // 2**20)) for key, text in (uploaded | framed).items()}
+        for (name, uploaded), framed in zip(uploads.W.both().items(), frames.W.both().values(), strict=True)
     }
-    spoken = json.dumps(said, ensure_ascii=False)
-    return HERE.joinpath("page.js").read_text("utf-8").replace("/* words */", spoken)
+    return HERE.joinpath("page.js").read_text("utf-8").replace("/* words */", json.dumps(texts, ensure_ascii=False))
 
 
 def build(access: Access = Access()) -> gr.Blocks:  # noqa: B008 (nobody may train: a constant)

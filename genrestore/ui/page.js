@@ -79,6 +79,31 @@
     }
   }
 
+  // ---- which frame ----
+
+  // Puts into `place` the field for a file of several frames; `pick(whole, number)` is called when another one is wanted.
+  // Returns what shows the field: it takes {whole, frames, frame}, the whole file, how many it holds and which is open, or null.
+  function frameField(place, pick) {
+    const [label, name, input, note] = ["label", "span", "input", "small"].map((tag) => document.createElement(tag));
+    Object.assign(input, { type: "number", min: 1, step: 1, inputMode: "numeric" });
+    note.textContent = words.alone;
+    label.append(name, input);
+    place.append(label, note);
+    let open = null;
+    input.addEventListener("change", () => {
+      const number = input.valueAsNumber;
+      if (number !== open.frame && input.checkValidity()) pick(open.whole, number);
+      else input.value = open.frame;
+    });
+    return (pages) => {
+      open = pages;
+      place.hidden = !pages;
+      if (!pages) return;
+      name.textContent = words.frame.replace("{count}", pages.frames);
+      Object.assign(input, { max: pages.frames, value: pages.frame });
+    };
+  }
+
   // ---- standing still ----
 
   const STILL = 150; // ms without a change; Gradio adds part after part, each of which moves those below it
@@ -94,7 +119,7 @@
 
   // ---- wiring ----
 
-  window.genrestore = { refusal };
+  window.genrestore = { refusal, frameField };
   document.documentElement.classList.add("settling");
   if (frame) frame.props.selected = asked();
   let begun = false;

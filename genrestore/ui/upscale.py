@@ -18,7 +18,7 @@ from genrestore.errors import GenrestoreError, SettingError
 from genrestore.ui import compare, picker
 from genrestore.ui import job as jobs
 from genrestore.ui.compare import Compare
-from genrestore.ui.mask_editor import MaskEditor, inspect
+from genrestore.ui.mask_editor import MaskEditor, frame, inspect
 from genrestore.ui.said import said
 from genrestore.ui.shown import shown
 from genrestore.ui.words import Words
@@ -307,7 +307,7 @@ def build() -> gr.Dropdown:
                 css_template=_beside("css"),
                 js_on_load=_beside("js"),
                 apply_default_css=False,
-                server_functions=[inspect],
+                server_functions=[inspect, frame],
                 elem_id="upscale-source",
                 words=W.both(),
             )
