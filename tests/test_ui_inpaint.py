@@ -58,6 +58,10 @@ class Editor:
         self.root.locator(".photo-file").set_input_files(path)
         self.root.locator(".note", has_text=path.name).wait_for()
         self.page.evaluate(VALUE)  # waits until the server has it
+        return self.drawn()
+
+    def drawn(self) -> "Editor":
+        """Wait until what was done has been drawn."""
         self.page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
         return self
 
@@ -427,7 +431,7 @@ def test_what_is_painted_lies_under_the_pointer_when_zoomed(editor: Editor) -> N
     editor.page.mouse.move(x, y)
     for _ in range(4):
         editor.page.mouse.wheel(0, -300)
-    editor.page.wait_for_timeout(100)
+    editor.drawn()
     editor.page.mouse.down()
     editor.page.mouse.up()
     rows, columns = np.nonzero(editor.mask())
@@ -440,7 +444,7 @@ def test_what_is_painted_lies_under_the_pointer_when_zoomed(editor: Editor) -> N
     editor.page.mouse.move(x + 90, y + 60, steps=4)
     editor.page.mouse.up()
     editor.page.keyboard.up(" ")
-    editor.page.wait_for_timeout(100)
+    editor.drawn()
     editor.do("clear")
     editor.page.mouse.move(x, y)
     editor.page.mouse.down()
@@ -455,7 +459,7 @@ def test_what_is_painted_lies_under_the_pointer_on_a_zoomed_page(editor: Editor)
     editor.size(3)
     for zoom in (1.5, 0.8):
         editor.page.evaluate(f"document.body.style.zoom = {zoom}")
-        editor.page.wait_for_timeout(300)
+        editor.drawn()
         editor.do("clear") if editor.root.locator("[data-do=clear]").is_enabled() else None
         editor.stage.scroll_into_view_if_needed()
         box = editor.stage.bounding_box()
@@ -690,7 +694,7 @@ def test_a_finger_paints_and_two_fingers_zoom(phone: Any, tmp_path: Path) -> Non
     for k in range(1, 9):
         touch("touchMove", (x - 30 - 8 * k, y), (x + 30 + 8 * k, y))
     touch("touchEnd")
-    phone.wait_for_timeout(100)
+    editor.drawn()
     assert np.array_equal(editor.mask(), mask), "a pinch must not paint"
     assert editor.root.locator("[data-do=fit]").is_enabled(), "the picture was not zoomed"
     assert phone.evaluate("scrollY") == scrolled

@@ -32,10 +32,24 @@ ENGLISH = ["Inpaint", "Upscale", "Sample", "Train", "About"]
 CHINESE = ["修复", "放大", "生成", "训练", "关于"]
 
 
+# Resolves once nothing on the page has moved for a dozen frames: Gradio adds part after part to a tab that is opened.
+STANDING = """new Promise((stands) => {
+    let before = "", frames = 0;
+    const look = () => {
+        const now = [...document.querySelectorAll("body *")].map((node) => Math.round(node.getBoundingClientRect().top)).join();
+        frames = now === before ? frames + 1 : 0;
+        before = now;
+        if (frames < 12) requestAnimationFrame(look);
+        else stands();
+    };
+    look();
+})"""
+
+
 def open_tab(page: Any, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).click()
     page.locator(f"#tab-{name.lower()}").wait_for()
-    page.wait_for_timeout(600)  # layout settles after the tab is in the page
+    page.evaluate(STANDING)
 
 
 # --- start ----------------------------------------------------------------------------------------------------------

@@ -88,7 +88,6 @@
     Object.assign(input, { type: "number", min: 1, step: 1, inputMode: "numeric" });
     note.textContent = words.alone;
     label.append(name, input);
-    place.append(label, note);
     let open = null;
     input.addEventListener("change", () => {
       const number = input.valueAsNumber;
@@ -97,8 +96,8 @@
     });
     return (pages) => {
       open = pages;
-      place.hidden = !pages;
-      if (!pages) return;
+      if (!pages) return place.replaceChildren();
+      if (!place.firstChild) place.append(label, note);
       name.textContent = words.frame.replace("{count}", pages.frames);
       Object.assign(input, { max: pages.frames, value: pages.frame });
     };

@@ -155,7 +155,7 @@ def quoted(
         request,
         before=_size(seen.width, seen.height),
         after=_size(cost.width, cost.height),
-        megapixels=f"{cost.megapixels:.1f}",
+        megapixels=f"{cost.megapixels:.1f}" if cost.megapixels >= 1 else f"{cost.megapixels:.2g}",
         tenthousands=f"{100 * cost.megapixels:,.0f}",
         time=_time(cost.seconds, request),
         memory=_bytes(cost.peak_bytes),
