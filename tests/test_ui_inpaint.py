@@ -32,6 +32,16 @@ REPRO = Path(__file__).with_name("repro")
 EXAMPLES = Path(inpaint.__file__).with_name("examples")
 VALUE = "document.querySelector('#inpaint-editor .mask-editor').editor.value()"
 
+# Notes that a repair has begun: Cancel takes the place of Repair, for less than a look at the page takes.
+BEGINNING = """() => {
+    window.begun = false;
+    new MutationObserver((_, observer) => {
+        if (!document.querySelector("#inpaint-stop")?.checkVisibility()) return;
+        window.begun = true;
+        observer.disconnect();
+    }).observe(document.body, {childList: true, subtree: true, attributes: true});
+}"""
+
 # ---- what the tests do with the page ----
 
 
@@ -114,8 +124,9 @@ class Editor:
 
     def repair(self) -> bytes:
         """Press Repair and wait; the file that the download button gives."""
+        self.page.evaluate(BEGINNING)
         self.page.locator("#inpaint-go").click()
-        self.page.locator("#inpaint-stop").wait_for()
+        self.page.wait_for_function("() => window.begun")
         self.page.locator("#inpaint-go").wait_for(timeout=60_000)
         self.page.locator("#inpaint-line").wait_for()
         with self.page.expect_download() as download:
@@ -565,8 +576,11 @@ def test_the_keyboard_s_place_is_kept(editor: Editor) -> None:
 
     press("#inpaint-editor [data-do=start]", "choose")
     press("#inpaint-editor [data-do=back]", "stage")
+    editor.drawn()
     editor.drag((0.3, 0.5), (0.5, 0.5))
-    press("#inpaint-go", "inpaint-stop")
+    assert editor.mask().any()
+    page.locator("#inpaint-go").focus()
+    page.keyboard.press("Enter")
     page.locator("#inpaint-line").wait_for()
     page.wait_for_function(f"() => ({focused}) === 'inpaint-go'")
     page.locator("#inpaint-onward").focus()
@@ -655,8 +669,12 @@ def test_cancel_stops_at_once_and_keeps_what_is_painted(page: Any, large: Path) 
     editor.tool("rectangle")
     editor.drag((0.02, 0.02), (0.7, 0.7))
     mask = editor.mask()
-    page.locator("#inpaint-go").click()
-    page.locator("#inpaint-stop").click()
+    page.locator("#inpaint-go").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "() => document.activeElement.id === 'inpaint-stop'"
+    )  # the one button makes way for the other
+    page.keyboard.press("Enter")
     start = time.monotonic()
     page.locator("#inpaint-go").wait_for()
     assert time.monotonic() - start < 2

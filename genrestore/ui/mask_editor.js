@@ -563,7 +563,9 @@ function publish() {
 
 function take() {
   const file = props.value?.file;
-  if (file && !props.value.mask && file.path !== picture?.file?.path) opening = fetchAndOpen(file);
+  if (!file || props.value.mask || file.path === picture?.file?.path) return;
+  if (document.activeElement.closest(".of-picture")) stage.focus({ preventScroll: true }); // what is there will be hidden
+  opening = fetchAndOpen(file);
 }
 
 // ---- the view ----

@@ -497,13 +497,12 @@ def build(access: Access, tabs: gr.Tabs, pickers: Mapping[str, Any]) -> None:
     if access.owner:
         gr.LoginButton(elem_id="train-sign-in")
     page = Page(access, pickers)
-    mover = focus.mover()
     with gr.Column(visible=access.anyone) as everything:
-        setup = _lay(page, tabs, mover)
+        setup = _lay(page, tabs)
     gr.on(None, page.entered, [], [everything, setup], show_progress="hidden", api_visibility="private")
 
 
-def _lay(page: Page, tabs: gr.Tabs, mover: gr.HTML) -> gr.Accordion:
+def _lay(page: Page, tabs: gr.Tabs) -> gr.Accordion:
     """All that a visitor sees who may train; returns the place for a new training."""
     wanted, last, ready, pace = gr.State(("", "")), gr.State(""), gr.State(False), gr.State(UNKNOWN)
     with gr.Accordion(W("new"), elem_id="train-new") as setup:
@@ -551,6 +550,7 @@ def _lay(page: Page, tabs: gr.Tabs, mover: gr.HTML) -> gr.Accordion:
             measure = gr.Button(W("measure"), min_width=240, scale=1, elem_id="train-measure")
         status = gr.HTML(visible=False, elem_id="train-status")
     panel = watch.build(page.access)
+    mover = focus.mover()  # last, for even what nobody sees takes a gap of the layout
 
     filled = [fields[key] for key in settings.NAMES]
     outputs = [status, panel, setup, name, last, mover]  # in the order of OUTPUTS
