@@ -1081,9 +1081,9 @@ def test_an_event_is_cancelled_before_its_page_knows_its_number(
     else:
         client.post("/gradio_api/queue/join", json=join).raise_for_status()
         assert begun.wait(10)
-    answer = client.post("/gradio_api/cancel", json={"fn_index": 0, "session_hash": "s"})
+    answer = client.post("/gradio_api/cancel", json={"event_id": None, "fn_index": 0, "session_hash": "s"})
     assert (answer.status_code, answer.json()) == (200, {"success": True})
-    assert client.post("/gradio_api/reset", json={}).status_code == 200
+    assert client.post("/gradio_api/reset", json={"event_id": None}).status_code == 200
     while sessions.queue.event_ids_to_events:
         time.sleep(0.01)
     assert ended.wait(10) or not begun.is_set()

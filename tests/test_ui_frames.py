@@ -20,7 +20,8 @@ def animation(path: Path) -> Path:
     made = [Image.new("RGB", (60, 40), colour) for colour in COLOURS]
     for one in made:
         one.paste((128, 128, 128), (0, 0, 60, 4))
-    made[0].save(path, save_all=True, append_images=made[1:], **({"lossless": True} if path.suffix == ".webp" else {}))
+    more: dict[str, Any] = {"lossless": True} if path.suffix == ".webp" else {}
+    made[0].save(path, save_all=True, append_images=made[1:], **more)
     return path
 
 

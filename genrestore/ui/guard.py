@@ -189,7 +189,7 @@ class Guard:
         large = len(body) > visitors.FREE_BYTES
         sent, body = await anyio.to_thread.run_sync(self._understood, body) if large else self._understood(body)
         await self._writing(path, sent, visitor, held)
-        if path in ENDS and "event_id" not in sent.content:
+        if path in ENDS and sent.content.get("event_id") is None:
             body = json.dumps({**sent.content, "event_id": await self.sessions.newest(sent.content)}).encode()
         return _replayed(self.app, body)
 
