@@ -512,12 +512,16 @@ class Sessions:
         Gradio's page cancels an event without its number if that is not back from the server yet; Gradio's server refuses
         that, and the event would go on.
         """
-        late = time.monotonic() + visitors.PATIENCE
-        while self.unnumbered[_kind(asked)] and time.monotonic() < late:
+        late, before = time.monotonic() + visitors.PATIENCE, self._numbers(asked)
+        if not self.unnumbered[_kind(asked)]:
+            return before[-1] if before else ""
+        while self.unnumbered[_kind(asked)] and time.monotonic() < late and self._numbers(asked) == before:
             await asyncio.sleep(BEAT)
+        return next((number for number in self._numbers(asked) if number not in before), "")
+
+    def _numbers(self, asked: dict[str, Any]) -> list[str]:
         session, function = asked.get("session_hash"), asked.get("fn_index")
-        mine = [e._id for e in self._events() if e.session_hash == session and e.fn._id == function]
-        return mine[-1] if mine else ""
+        return [e._id for e in self._events() if e.session_hash == session and e.fn._id == function]
 
     @asynccontextmanager
     async def joining(self, visitor: str) -> AsyncGenerator[None]:

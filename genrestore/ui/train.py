@@ -563,6 +563,8 @@ def _lay(page: Page, tabs: gr.Tabs) -> gr.Accordion:
     changes = [part.change for part in (*filled, leave_out, pace)]  # settings may change while the pace is measured
     gr.on(changes, page.retimed, [pace, wanted, leave_out, *filled], time, trigger_mode="always_last", **quiet)
     wanted.change(page.suggested, [wanted, name, last], [name, last], **quiet)
+    # One after the other, for each reads what is wanted and writes it: at once, one's change would be lost.
+    stale["concurrency_id"] = "train-wanted"
     pictures.upload(page.taken, [pictures, wanted, licence], [wanted, licence], **stale)
     preset.input(page.prefilled, [preset, wanted], [wanted, *filled], **stale)
     if folder is not None:
