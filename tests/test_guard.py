@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import io
+import itertools
 import json
 import os
 import re
@@ -1035,3 +1036,61 @@ def test_a_program_uses_the_page_with_plain_http(client: httpx.Client) -> None:
     asked = client.post(f"{guard.API}/call/sample", json={"data": ["vae-clothing", 3, 1.0, [], {}]}).json()
     with client.stream("GET", f"{guard.API}/call/sample/{asked['event_id']}") as answer:
         assert "event: complete" in answer.read().decode()
+
+
+# ---- cancelling ----
+
+
+@pytest.mark.parametrize("slow", [False, True], ids=["queued", "on its way"])
+def test_an_event_is_cancelled_before_its_page_knows_its_number(
+    serving: Callable[..., httpx.Client], monkeypatch: pytest.MonkeyPatch, slow: bool
+) -> None:
+    """Gradio's page then sends no number, which Gradio's server answers with 422: the event went on unheard."""
+    begun, ended, go = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> Iterator[str]:
+        try:
+            for step in itertools.count():
+                if step == 2:
+                    begun.set()
+                time.sleep(0.01)
+                yield "x"
+        finally:
+            ended.set()
+
+    with gr.Blocks() as page:
+        out = gr.Textbox()
+        gr.Button().click(work, None, out)
+    client = serving(page)
+    join: dict[str, Any] = {"data": [], "fn_index": 0, "session_hash": "s"}
+    sessions: Sessions = client.guard.sessions  # pyright: ignore[reportAttributeAccessIssue]
+    asked: list[Any] = []
+    if slow:
+        usual = sessions.drop_unheard
+
+        async def late() -> None:
+            await asyncio.to_thread(go.wait, 10)
+            await usual()
+
+        monkeypatch.setattr(sessions, "drop_unheard", late)
+        joining = threading.Thread(target=lambda: asked.append(client.post("/gradio_api/queue/join", json=join)))
+        joining.start()
+        while not sessions.unnumbered:
+            time.sleep(0.01)
+        threading.Timer(0.3, go.set).start()
+    else:
+        client.post("/gradio_api/queue/join", json=join).raise_for_status()
+        assert begun.wait(10)
+    answer = client.post("/gradio_api/cancel", json={"event_id": None, "fn_index": 0, "session_hash": "s"})
+    assert (answer.status_code, answer.json()) == (200, {"success": True})
+    assert client.post("/gradio_api/reset", json={"event_id": None}).status_code == 200
+    while sessions.queue.event_ids_to_events:
+        time.sleep(0.01)
+    assert ended.wait(10) or not begun.is_set()
+    assert not sessions.unnumbered
+
+
+def test_cancelling_what_is_not_there_is_no_fault(client: httpx.Client) -> None:
+    for asked in ({"fn_index": 3, "session_hash": "nobody"}, {"fn_index": 10**6, "session_hash": "nobody"}):
+        assert client.post("/gradio_api/cancel", json=asked).status_code == 200
+    assert client.post("/gradio_api/cancel", json={"fn_index": [1], "session_hash": "nobody"}).status_code == 422

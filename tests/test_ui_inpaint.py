@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,25 @@ import gradio as gr
 from conftest import PHONE
 
 import genrestore
+from genrestore import image
 from genrestore.errors import MaskError
 from genrestore.ui import inpaint
 from genrestore.ui import job as jobs
 from genrestore.ui.mask_editor import MaskEditor
 
+REPRO = Path(__file__).with_name("repro")
 EXAMPLES = Path(inpaint.__file__).with_name("examples")
 VALUE = "document.querySelector('#inpaint-editor .mask-editor').editor.value()"
+
+# Notes that a repair has begun: Cancel takes the place of Repair, for less than a look at the page takes.
+BEGINNING = """() => {
+    window.begun = false;
+    new MutationObserver((_, observer) => {
+        if (!document.querySelector("#inpaint-stop")?.checkVisibility()) return;
+        window.begun = true;
+        observer.disconnect();
+    }).observe(document.body, {childList: true, subtree: true, attributes: true});
+}"""
 
 # ---- what the tests do with the page ----
 
@@ -55,6 +68,10 @@ class Editor:
         self.root.locator(".photo-file").set_input_files(path)
         self.root.locator(".note", has_text=path.name).wait_for()
         self.page.evaluate(VALUE)  # waits until the server has it
+        return self.drawn()
+
+    def drawn(self) -> "Editor":
+        """Wait until what was done has been drawn."""
         self.page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
         return self
 
@@ -107,8 +124,9 @@ class Editor:
 
     def repair(self) -> bytes:
         """Press Repair and wait; the file that the download button gives."""
+        self.page.evaluate(BEGINNING)
         self.page.locator("#inpaint-go").click()
-        self.page.locator("#inpaint-stop").wait_for()
+        self.page.wait_for_function("() => window.begun")
         self.page.locator("#inpaint-go").wait_for(timeout=60_000)
         self.page.locator("#inpaint-line").wait_for()
         with self.page.expect_download() as download:
@@ -424,7 +442,7 @@ def test_what_is_painted_lies_under_the_pointer_when_zoomed(editor: Editor) -> N
     editor.page.mouse.move(x, y)
     for _ in range(4):
         editor.page.mouse.wheel(0, -300)
-    editor.page.wait_for_timeout(100)
+    editor.drawn()
     editor.page.mouse.down()
     editor.page.mouse.up()
     rows, columns = np.nonzero(editor.mask())
@@ -437,7 +455,7 @@ def test_what_is_painted_lies_under_the_pointer_when_zoomed(editor: Editor) -> N
     editor.page.mouse.move(x + 90, y + 60, steps=4)
     editor.page.mouse.up()
     editor.page.keyboard.up(" ")
-    editor.page.wait_for_timeout(100)
+    editor.drawn()
     editor.do("clear")
     editor.page.mouse.move(x, y)
     editor.page.mouse.down()
@@ -452,7 +470,7 @@ def test_what_is_painted_lies_under_the_pointer_on_a_zoomed_page(editor: Editor)
     editor.size(3)
     for zoom in (1.5, 0.8):
         editor.page.evaluate(f"document.body.style.zoom = {zoom}")
-        editor.page.wait_for_timeout(300)
+        editor.drawn()
         editor.do("clear") if editor.root.locator("[data-do=clear]").is_enabled() else None
         editor.stage.scroll_into_view_if_needed()
         box = editor.stage.bounding_box()
@@ -558,8 +576,11 @@ def test_the_keyboard_s_place_is_kept(editor: Editor) -> None:
 
     press("#inpaint-editor [data-do=start]", "choose")
     press("#inpaint-editor [data-do=back]", "stage")
+    editor.drawn()
     editor.drag((0.3, 0.5), (0.5, 0.5))
-    press("#inpaint-go", "inpaint-stop")
+    assert editor.mask().any()
+    page.locator("#inpaint-go").focus()
+    page.keyboard.press("Enter")
     page.locator("#inpaint-line").wait_for()
     page.wait_for_function(f"() => ({focused}) === 'inpaint-go'")
     page.locator("#inpaint-onward").focus()
@@ -648,8 +669,12 @@ def test_cancel_stops_at_once_and_keeps_what_is_painted(page: Any, large: Path) 
     editor.tool("rectangle")
     editor.drag((0.02, 0.02), (0.7, 0.7))
     mask = editor.mask()
-    page.locator("#inpaint-go").click()
-    page.locator("#inpaint-stop").click()
+    page.locator("#inpaint-go").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "() => document.activeElement.id === 'inpaint-stop'"
+    )  # the one button makes way for the other
+    page.keyboard.press("Enter")
     start = time.monotonic()
     page.locator("#inpaint-go").wait_for()
     assert time.monotonic() - start < 2
@@ -687,7 +712,7 @@ def test_a_finger_paints_and_two_fingers_zoom(phone: Any, tmp_path: Path) -> Non
     for k in range(1, 9):
         touch("touchMove", (x - 30 - 8 * k, y), (x + 30 + 8 * k, y))
     touch("touchEnd")
-    phone.wait_for_timeout(100)
+    editor.drawn()
     assert np.array_equal(editor.mask(), mask), "a pinch must not paint"
     assert editor.root.locator("[data-do=fit]").is_enabled(), "the picture was not zoomed"
     assert phone.evaluate("scrollY") == scrolled
@@ -813,6 +838,50 @@ def test_more_than_half_is_asked_about_once(value: dict[str, Any], monkeypatch: 
     assert len(told) == 1, "asked again"
     assert named(inpaint.fresh())["sure"] is False, "another picture is another question"
     assert named(list(inpaint.run(value, "auto", "crop", "input", False, None))[-1])["result"], "asked about 8 %"
+
+
+def test_all_marked_is_refused_and_not_asked_about(value: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("gradio.Warning", lambda text, **_: told.append(text))
+    file = io.BytesIO()
+    Image.new("1", (160, 120), 1).save(file, "PNG")
+    every = {**value, "mask": "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()}
+    list(inpaint.run(every, "auto", "crop", "input", False, None))
+    assert len(told) == 1 and told[0].startswith("The mask covers the whole picture")
+
+
+def test_what_the_format_cannot_hold_is_refused_before_the_work(
+    value: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("gradio.Warning", lambda text, **_: told.append(text))
+    monkeypatch.setattr(genrestore, "inpaint", lambda *_, **__: pytest.fail("time was spent"), raising=False)
+    monkeypatch.setitem(image.LONGEST, "WEBP", 159)
+    list(inpaint.run(value, "auto", "crop", "webp", False, None))
+    assert len(told) == 1 and told[0].startswith("WEBP holds 159 pixels a side, the picture is 160×120")
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"), [("en", "The gain map, which"), ("zh-CN", "用于 HDR 屏幕提亮的增益图")]
+)
+def test_what_a_result_cannot_keep_is_told(
+    value: dict[str, Any], monkeypatch: pytest.MonkeyPatch, language: str, sentence: str
+) -> None:
+    monkeypatch.setattr(genrestore, "inpaint", lambda picture, mask, **_: picture, raising=False)
+    source = Path(value["file"]["path"]).with_name("hdr.jpg")
+    source.write_bytes(REPRO.joinpath("uhdr.jpg").read_bytes())
+    picture = image.load(source)
+    mask = np.zeros((picture.height, picture.width), bool)
+    mask[:4, :4] = True
+    file = io.BytesIO()
+    Image.fromarray(mask).save(file, "PNG")
+    asked = {
+        "file": {"path": str(source)},
+        "mask": "data:image/png;base64," + base64.b64encode(file.getvalue()).decode(),
+    }
+    request: Any = SimpleNamespace(headers={"accept-language": language})
+    last = named(list(inpaint.run(asked, "auto", "crop", "input", False, request))[-1])
+    assert sentence in last["line"].value
 
 
 def test_a_closed_page_stops_the_job(value: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,10 +32,24 @@ ENGLISH = ["Inpaint", "Upscale", "Sample", "Train", "About"]
 CHINESE = ["修复", "放大", "生成", "训练", "关于"]
 
 
+# Resolves once nothing on the page has moved for a dozen frames: Gradio adds part after part to a tab that is opened.
+STANDING = """new Promise((stands) => {
+    let before = "", frames = 0;
+    const look = () => {
+        const now = [...document.querySelectorAll("body *")].map((node) => Math.round(node.getBoundingClientRect().top)).join();
+        frames = now === before ? frames + 1 : 0;
+        before = now;
+        if (frames < 12) requestAnimationFrame(look);
+        else stands();
+    };
+    look();
+})"""
+
+
 def open_tab(page: Any, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).click()
     page.locator(f"#tab-{name.lower()}").wait_for()
-    page.wait_for_timeout(600)  # layout settles after the tab is in the page
+    page.evaluate(STANDING)
 
 
 # --- start ----------------------------------------------------------------------------------------------------------
@@ -412,7 +426,7 @@ def test_about_shows_every_card(page: Any) -> None:
     assert "CC0" in text
     pictures = "[...document.querySelectorAll('#about img')]"
     page.evaluate(f"{pictures}.forEach(picture => picture.loading = 'eager')")
-    page.wait_for_timeout(500)
+    page.evaluate(f"Promise.allSettled({pictures}.map(picture => picture.decode()))")  # until each is there or failed
     assert page.evaluate(f"{pictures}.filter(picture => !picture.naturalWidth).map(picture => picture.src)") == []
 
 
@@ -431,6 +445,40 @@ def test_a_card_is_text_and_nothing_else(tmp_path: Path) -> None:
     assert (
         "javascript:" not in about.article(dataclasses.replace(card, paper="javascript:alert(1)")).partition("href")[2]
     )
+
+
+# --- failed uploads -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("locale", "status", "answer", "told"),
+    [
+        (
+            "en-US",
+            507,
+            "The disk of the server is full; try again later.",
+            "The disk of the server is full; try again later.",
+        ),
+        ("en-US", 503, '{"error": "The server is busy.", "detail": "x"}', "The server is busy."),
+        ("en-US", 413, "<html><h1>413 Request Entity Too Large</h1></html>", "The file did not reach the server"),
+        ("en-US", 502, "", "The file did not reach the server"),
+        ("zh-CN", 0, "", "文件未能上传"),
+    ],
+)
+def test_a_failed_upload_says_why(
+    visit: Callable[..., Any], tmp_path: Path, locale: str, status: int, answer: str, told: str
+) -> None:
+    page = visit(locale=locale)
+    reply: Any = {"status": status, "body": answer, "content_type": "text/plain"}
+    page.route("**/gradio_api/upload*", lambda route: route.fulfill(**reply) if status else route.abort())
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (30, 20)).save(path)
+    for tab, choice in (("inpaint", ".photo-file"), ("upscale", "#upscale-source input"), ("train", "input.files")):
+        page.locator(f"[role=tab][data-tab-id={tab}]").click()
+        page.locator(f"#tab-{tab} {choice}").set_input_files(path)
+        said = page.locator(f"#tab-{tab} .problem[role=alert]:not(:empty)").first
+        said.wait_for()
+        assert said.inner_text().startswith(told), tab
 
 
 # --- errors ---------------------------------------------------------------------------------------------------------

@@ -189,7 +189,7 @@ def test_without_training_there_is_nothing_to_ask(home: Path) -> None:
 def test_every_question_and_handler_refuses_who_may_not_train(home: Path) -> None:
     """One that forgot to check would answer a stranger, or fail in another way, for it gets nothing to work with."""
     access = Access(owner="ann")
-    for question in (watch.look, watch.picture, watch.order, watch.weight, train.presets):
+    for question in (watch.look, watch.picture, watch.order, watch.weight, train.presets(["inpaint"])):
         assert "off" in watch.guarded(access, question)({}, profile("bob"), asked())["problem"]
     page = train.Page(access, {})
     given = {"taken": 3, "named": 3, "prefilled": 2, "suggested": 3, "examined": 1, "judged": 2, "previewed": 2}
@@ -405,7 +405,7 @@ def test_a_start_that_fails_leaves_nothing_behind(home: Path, monkeypatch: pytes
     recipe = dataclasses.replace(find(PRESET).recipe, licence="own")
 
     def start(name: str, recipe: TrainRecipe, data: str, **_: Any) -> Run:
-        assert data == str(home / "pictures" / "pets" / "pets.zip") and Path(data).is_file()
+        assert Path(data).is_file() and Path(data).relative_to(home / "pictures" / "pets").name == "pets.zip"
         raise TrainingError("Another run is training.")
 
     monkeypatch.setattr(runs, "start", start)
@@ -415,6 +415,45 @@ def test_a_start_that_fails_leaves_nothing_behind(home: Path, monkeypatch: pytes
     for name in ("../pets", "vae-clothing", ""):
         with pytest.raises(GenrestoreError):
             begin.started(name, recipe, str(upload))
+
+
+def test_of_two_starts_with_one_name_the_second_leaves_the_first_its_pictures(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gradio import utils
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(home / "uploads"))
+    uploaded: list[Path] = []
+    for colour in (10, 200):
+        uploaded.append(Path(utils.get_upload_folder()) / f"hash-{colour}" / "pets.zip")
+        uploaded[-1].parent.mkdir(parents=True)
+        with zipfile.ZipFile(uploaded[-1], "w") as archive:
+            for path in pictures(home / f"pets-{colour}").rglob("*.png"):
+                archive.write(path, path.relative_to(home))
+            archive.writestr("colour.txt", str(colour))
+    begun: list[str] = []
+
+    def start(name: str, recipe: TrainRecipe, data: str) -> Run:
+        begun.append(data)
+        if len(begun) > 1:  # both found the name free, and the first was quicker
+            raise TrainingError("A run named pets lies here already.")
+        return Run(home / "runs" / name)
+
+    monkeypatch.setattr(runs, "start", start)
+    recipe = dataclasses.replace(find(PRESET).recipe, licence="own")
+    begin.started("pets", recipe, str(uploaded[0]))
+    with pytest.raises(TrainingError, match="already"):
+        begin.started("pets", recipe, str(uploaded[1]))
+    with zipfile.ZipFile(begun[0]) as archive:
+        assert archive.read("colour.txt") == b"10", "the second start took the first one's pictures"
+    assert [path for path in watch.kept("pets").rglob("*") if path.is_file()] == [Path(begun[0])]
+
+
+def test_only_what_a_tab_can_use_is_offered_for_training(home: Path) -> None:
+    client, page = served(HERE)
+    tasks = [group["task"] for group in ask(client, page, "presets", {}, elem_id="train-presets").json()["tasks"]]
+    assert set(tasks) == {"inpaint", "upscale", "sample"}
+    assert [group["task"] for group in train.presets({"upscale": None})({})["tasks"]] == ["upscale"]
 
 
 def test_a_model_is_offered_once_its_pictures_mean_something(home: Path) -> None:

@@ -126,6 +126,37 @@ def test_what_the_format_cannot_hold_is_refused_before_the_work(
     assert len(told) == 1 and told[0].startswith(sentence)
 
 
+def test_formats_are_judged_as_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An alpha that hides nothing is no transparency, and what the input's own format cannot hold becomes PNG."""
+    monkeypatch.setattr(genrestore, "upscale", lambda picture, scale, **_: enlarged(picture, scale))
+    folder = Path(utils.get_upload_folder()) / "test"
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.new("RGBA", (40, 30), (9, 9, 9, 255)).save(folder / "opaque.png")
+    value = {"file": gr.FileData(path=str(folder / "opaque.png"), orig_name="opaque.png").model_dump()}
+    assert "40 × 30" in upscale.quoted(value, 4, 0, 0, "jpeg", "auto", REQUEST)
+    assert Path(list(changes(value, kind="jpeg"))[-1]["download"].value["path"]).name == "opaque.x4.jpg"
+    monkeypatch.setitem(image.LONGEST, "WEBP", 159)
+    small = uploaded("small.webp")
+    assert "160 × 120" in upscale.quoted(small, 4, 0, 0, "input", "auto", REQUEST)
+    assert Path(list(changes(small))[-1]["download"].value["path"]).name == "small.x4.png"
+    assert upscale.quoted(small, 4, 0, 0, "webp", "auto", REQUEST).startswith("WEBP holds 159 pixels a side")
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"), [("en", "The gain map, which"), ("zh-CN", "用于 HDR 屏幕提亮的增益图")]
+)
+def test_what_a_result_cannot_keep_is_told(monkeypatch: pytest.MonkeyPatch, language: str, sentence: str) -> None:
+    monkeypatch.setattr(genrestore, "upscale", lambda picture, scale, **_: enlarged(picture, scale))
+    folder = Path(utils.get_upload_folder()) / "test"
+    folder.mkdir(parents=True, exist_ok=True)
+    source = folder / "hdr.jpg"
+    source.write_bytes(Path(__file__).with_name("repro").joinpath("uhdr.jpg").read_bytes())
+    value = {"file": gr.FileData(path=str(source), orig_name="hdr.jpg").model_dump()}
+    request: Any = SimpleNamespace(headers={"accept-language": language})
+    last = list(upscale.run(value, 2, 0, 0, "input", "auto", request))[-1]
+    assert sentence in last[upscale.OUTPUTS.index("status")]
+
+
 def test_a_mistake_is_told_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setattr(gr, "Warning", lambda text, **_: told.append(text))
@@ -407,7 +438,7 @@ def test_too_large_a_target_is_refused_in_the_quote(page: Any) -> None:
     open_tab(page)
     page.locator("#upscale-source .examples button").first.click()
     page.get_by_role("button", name="Settings").click()
-    page.locator("#upscale-width input").fill("20000")
+    page.locator("#upscale-width input").fill("60000")
     page.locator("#upscale-width input").blur()
     page.locator("#upscale-quote", has_text="more than 16 times").wait_for()
     page.locator("#upscale-width input").fill("1000")

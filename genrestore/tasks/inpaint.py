@@ -94,9 +94,9 @@ class Marked(NamedTuple):
 
 
 def marked(mask: np.ndarray) -> Marked:
-    """What a mask (H, W; True = hole) marks of its picture."""
+    """What a mask (H, W; True = hole) marks of its picture. All of it is nothing to ask about: `inpaint` refuses it."""
     share = float(mask.mean())
-    return Marked(share, share > ASK)
+    return Marked(share, ASK < share < 1)
 
 
 def changed_outside(before: Picture, after: Picture, mask: np.ndarray) -> tuple[int, int]:

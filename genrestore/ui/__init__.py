@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import importlib
+import json
 import os
 import threading
 from collections.abc import AsyncGenerator
@@ -23,8 +24,9 @@ import gradio as gr
 from fastapi import FastAPI
 from gradio import routes
 
+from genrestore import machine
 from genrestore.errors import GenrestoreError
-from genrestore.ui import picker, serve, train, uploads, visitors, words
+from genrestore.ui import frames, picker, serve, train, uploads, visitors, words
 from genrestore.ui.access import Access
 from genrestore.ui.guard import UPLOAD, Guard, Setting
 
@@ -79,6 +81,15 @@ def theme() -> gr.themes.Base:
     )
 
 
+def script(limit: int) -> str:
+    """What runs in the browser before Gradio does; `limit` is the bytes of one upload."""
+    texts = {
+        name: {key: text.replace("{limit}", str(limit // 2**20)) for key, text in (uploaded | framed).items()}
+        for (name, uploaded), framed in zip(uploads.W.both().items(), frames.W.both().values(), strict=True)
+    }
+    return HERE.joinpath("page.js").read_text("utf-8").replace("/* words */", json.dumps(texts, ensure_ascii=False))
+
+
 def build(access: Access = Access()) -> gr.Blocks:  # noqa: B008 (nobody may train: a constant)
     """The whole page, not yet launched. `access` says who may train; nobody, if it is left out."""
     gr.set_static_paths([HERE / "examples"])
@@ -116,6 +127,7 @@ def launch(
     Raises:
         SettingError: nothing can listen there, or uploads have no place.
     """
+    machine.bound_arenas()  # before there are threads; torch, which would do so too, is loaded later
     published = serve.proxy(root_path)
     access = Access.of(host, training, proxied=bool(published))
     listener = serve.listen(host, port)
@@ -167,7 +179,7 @@ def serving(access: Access, folder: Path, published: str = "") -> tuple[Guard, a
         i18n=words.translations(),
         theme=theme(),
         css_paths=HERE / "page.css",
-        head=f"<script>{HERE.joinpath('page.js').read_text('utf-8')}</script>",
+        head=f"<script>{script(limit)}</script>",
     )
     page.has_launched = True  # without it Gradio takes any file of this computer for an upload
     guard = Guard(host, page, Setting.of(published))

@@ -1,9 +1,11 @@
 """From what the Train tab asks for to a run that has begun. All that can be wrong is found before any time is spent."""
 
 import dataclasses
+import secrets
 import shutil
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,21 +120,24 @@ def started(name: str, recipe: TrainRecipe, reference: str) -> runs.Run:
     report = doctor.examine(reference, recipe)
     if report.problem:
         raise TrainingError(report.problem)
+    upload = Path(reference)
+    if not upload.is_relative_to(Path(utils.get_upload_folder()).resolve()):
+        return runs.start(name, recipe, reference)
+    # A folder for this start alone: of two that ask for one name at once, the one that is refused takes only its own away.
+    place = watch.kept(name) / secrets.token_hex(8)
     try:
-        return runs.start(name, recipe, _kept(reference, name))
+        return runs.start(name, recipe, _kept(upload, place))
     except (TrainingError, OSError):
-        shutil.rmtree(watch.kept(name), ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
+        with suppress(OSError):
+            place.parent.rmdir()  # if the other start has nothing in it
         raise
 
 
-def _kept(reference: str, name: str) -> str:
-    """Where the pictures of the run `name` will stay: what was uploaded gets a second name outside of Gradio's cache."""
-    upload = Path(reference)
-    if not upload.is_relative_to(Path(utils.get_upload_folder()).resolve()):
-        return reference
-    path = watch.kept(name) / upload.name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
+def _kept(upload: Path, place: Path) -> str:
+    """Where the pictures of a run will stay: what was uploaded gets a second name outside of Gradio's cache."""
+    path = place / upload.name
+    place.mkdir(parents=True)
     try:
         path.hardlink_to(upload)
     except OSError:  # another disk

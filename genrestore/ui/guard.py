@@ -39,6 +39,7 @@ API = "/gradio_api"
 UPLOAD = f"{API}/upload"
 QUESTION = f"{API}/component_server"
 JOIN = f"{API}/queue/join"
+ENDS = (f"{API}/cancel", f"{API}/reset")
 CALL = re.compile(rf"{API}/call/(v2/)?[^/]+")
 
 # All that the page and its clients use. Gradio has more, such as /process_recording, /monitoring and /proxy=.
@@ -188,6 +189,8 @@ class Guard:
         large = len(body) > visitors.FREE_BYTES
         sent, body = await anyio.to_thread.run_sync(self._understood, body) if large else self._understood(body)
         await self._writing(path, sent, visitor, held)
+        if path in ENDS and sent.content.get("event_id") is None:
+            body = json.dumps({**sent.content, "event_id": await self.sessions.newest(sent.content)}).encode()
         return _replayed(self.app, body)
 
     def _understood(self, body: bytes) -> tuple["Sent", bytes]:
@@ -230,6 +233,7 @@ class Guard:
             await held.enter_async_context(self.questions(visitor))  # last, so that nobody waits inside
         elif path == JOIN or CALL.fullmatch(path):
             self._fitting(sent)
+            held.enter_context(self.sessions.arriving(sent.content))
             await held.enter_async_context(self.sessions.joining(visitor))
 
     def _fitting(self, sent: "Sent") -> None:
@@ -469,6 +473,7 @@ class Sessions:
         self.opened: Counter[str] = Counter()
         self.heard: Counter[str] = Counter()
         self.coming: Counter[str] = Counter()  # events that are about to join the queue, by visitor
+        self.unnumbered: Counter[str] = Counter()  # events whose page does not know their number yet, by `_kind`
 
     @property
     def queue(self) -> Any:
@@ -496,6 +501,27 @@ class Sessions:
         """The session of an event; a call that named none has the event's own name."""
         found = self.queue.event_ids_to_events.get(event)
         return event if found is None else found.session_hash
+
+    def arriving(self, asked: dict[str, Any]) -> AbstractContextManager[None]:
+        """An event that is asked for has no number while the block lasts."""
+        return _counted(self.unnumbered, _kind(asked))
+
+    async def newest(self, asked: dict[str, Any]) -> str:
+        """The number of the session's last event of the function that is to be cancelled, or "" where there is none.
+
+        Gradio's page cancels an event without its number if that is not back from the server yet; Gradio's server refuses
+        that, and the event would go on.
+        """
+        late, before = time.monotonic() + visitors.PATIENCE, self._numbers(asked)
+        if not self.unnumbered[_kind(asked)]:
+            return before[-1] if before else ""
+        while self.unnumbered[_kind(asked)] and time.monotonic() < late and self._numbers(asked) == before:
+            await asyncio.sleep(BEAT)
+        return next((number for number in self._numbers(asked) if number not in before), "")
+
+    def _numbers(self, asked: dict[str, Any]) -> list[str]:
+        session, function = asked.get("session_hash"), asked.get("fn_index")
+        return [e._id for e in self._events() if e.session_hash == session and e.fn._id == function]
 
     @asynccontextmanager
     async def joining(self, visitor: str) -> AsyncGenerator[None]:
@@ -556,6 +582,11 @@ class Sessions:
         holder: Any = self.page.state_holder
         holder.session_data.pop(session, None)
         holder.time_last_used.pop(session, None)
+
+
+def _kind(asked: dict[str, Any]) -> str:
+    """Of which function of which session an event is."""
+    return f"{asked.get('session_hash')!s:.64} {asked.get('fn_index')!s:.16}"
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from genrestore.ui import job as jobs
 from genrestore.ui import picker
 from genrestore.ui.compare import Compare
 from genrestore.ui.mask_editor import MaskEditor
+from genrestore.ui.said import said
 from genrestore.ui.shown import shown
 from genrestore.ui.words import Words
 
@@ -143,6 +144,8 @@ def run(
 
     Gradio closes this generator when Cancel is pressed and when the visitor leaves; the job is stopped then.
     """
+    from genrestore.tasks.inpaint import marked
+
     if not isinstance(value, dict) or "file" not in value:
         gr.Warning(W.text("no_picture", request), title="")
         return
@@ -152,8 +155,10 @@ def run(
     if not mask.any():
         gr.Warning(W.text("no_mask", request), title="")
         return
-    if 0.5 < mask.mean() < 1 and not sure:  # the task says what is wrong with all of it
-        gr.Warning(W.text("much", request, share=round(100 * mask.mean())), title="")
+    image.output(picture, format=FORMATS[kind])  # says what the format cannot hold, before the work
+    share, ask = marked(mask)
+    if ask and not sure:
+        gr.Warning(W.text("much", request, share=round(100 * share)), title="")
         yield _change(sure=True)
         return
     job = Job(MaskEditor.file(value), picture, mask, FORMATS[kind], model=_model(model), strategy=strategy)
@@ -229,7 +234,8 @@ def _line(job: Job, seconds: float, request: gr.Request) -> str:
     key = "unlike" if in_file is None else "encoded" if in_file > by_repair else "kept"
     numbers = {"changed": f"{in_file or 0:,}", "repair": f"{by_repair:,}", "all": f"{everything:,}"}
     kind = job.file.suffix[1:].upper().replace("JPG", "JPEG")
-    return W.text(key, request, format=kind, **numbers) + W.text("took", request, seconds=f"{seconds:.1f}")
+    facts = W.text(key, request, format=kind, **numbers) + W.text("took", request, seconds=f"{seconds:.1f}")
+    return "  \n".join([facts, *(said(note, request) for note in job.picture.notes)])
 
 
 # ---- layout ----

@@ -37,7 +37,7 @@ const maskCanvas = find("canvas.mask");
 const slider = find(".size input");
 const spread = find(".by input");
 
-let picture = null; // {name, width, height, large, small, file}; file is what the server knows it by
+let picture = null; // {name, width, height, large, small, file, pages}; file is what the server knows it by, pages see askFrame
 let mask = null;
 let view = { scale: 1, x: 0, y: 0, fitted: true }; // stage point = picture point · scale + (x, y)
 let tool = "brush";
@@ -406,8 +406,8 @@ async function addSmall(shown) {
 
 async function send(blob, name) {
   const file = new File([blob], name, { type: blob.type });
-  const { path, url } = await upload(file).catch(() => {
-    throw new Error(words.not_sent);
+  const { path, url } = await upload(file).catch((problem) => {
+    throw new Error(genrestore.refusal(problem));
   });
   return { path, url, orig_name: name, size: blob.size, mime_type: blob.type, meta: { _type: "gradio.FileData" } };
 }
@@ -424,27 +424,29 @@ function put(decoded, name) {
   return picture;
 }
 
-// Shows a picture and takes it to the server; meanwhile the editor is `unsent`, and what belongs to the one before is hidden. `file` is what the server knows it by if it lies there already. A
-// picture that the server refuses gives way to the one before.
-async function open(blob, name, file = null) {
+// Shows a picture and takes it to the server; meanwhile the editor is `unsent`, and what belongs to the one before is hidden.
+// `file` is what the server knows it by if it lies there already; `ask` asks the server about it. Without a `blob` the server
+// draws it. A picture that the server refuses gives way to the one before.
+async function open(blob, name, file = null, ask = server.inspect) {
   const number = ++opened;
   const before = { picture, mask };
   complain("");
   veil(words.opening);
-  const decoding = decode(blob).catch(() => null);
+  const decoding = blob ? decode(blob).catch(() => null) : null;
   let mine = null;
   const show = (decoded) => {
     mine = put(decoded, name);
     addSmall(mine);
   };
   try {
-    const drawn = SURE.includes(blob.type) && (await decoding);
+    const drawn = SURE.includes(blob?.type) && (await decoding);
     if (number !== opened) return;
     if (drawn) show(drawn);
     veil(file ? "" : words.sending);
-    const known = file ?? (await send(blob, name));
-    const facts = await server.inspect(known);
+    const whole = file ?? (await send(blob, name));
+    const facts = await ask(whole);
     if (facts.problem) throw new Error(facts.problem);
+    const known = facts.file ?? whole; // one of several frames lies in a file of its own
     const right = (one) => facts.alike && one?.width === facts.width && one?.height === facts.height;
     if (right(mine)) mine.file = known; // also where a newer one is shown by now, which may yet give way to this
     else {
@@ -453,6 +455,7 @@ async function open(blob, name, file = null) {
       if (number === opened) show(upright);
       if (mine) mine.file = known;
     }
+    if (mine && facts.frames) mine.pages = { whole, frames: facts.frames, frame: facts.frame };
     if (number !== opened) return;
     root.classList.remove("unsent");
     announce(say(words.opened, { w: mine.width, h: mine.height }));
@@ -467,9 +470,16 @@ async function open(blob, name, file = null) {
     fit();
     complain(problem.message);
   } finally {
-    if (number === opened) veil("");
+    if (number === opened) {
+      veil("");
+      askFrame(picture?.pages ?? null);
+    }
   }
 }
+
+const askFrame = genrestore.frameField(find(".which-frame"), (whole, number) => {
+  opening = open(null, picture.name, whole, (file) => server.frame({ file, frame: number }));
+});
 
 function start(...what) {
   opening = open(...what);
@@ -553,7 +563,9 @@ function publish() {
 
 function take() {
   const file = props.value?.file;
-  if (file && !props.value.mask && file.path !== picture?.file?.path) opening = fetchAndOpen(file);
+  if (!file || props.value.mask || file.path === picture?.file?.path) return;
+  if (document.activeElement.closest(".of-picture")) stage.focus({ preventScroll: true }); // what is there will be hidden
+  opening = fetchAndOpen(file);
 }
 
 // ---- the view ----

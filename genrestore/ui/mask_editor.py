@@ -14,11 +14,12 @@ from typing import Any, cast
 import gradio as gr
 import numpy as np
 from gradio import utils
+from gradio.context import LocalContext
 from PIL import Image, UnidentifiedImageError
 
 from genrestore import image
 from genrestore.errors import GenrestoreError, ImageError, MaskError
-from genrestore.ui import upright, words
+from genrestore.ui import frames, uploads, upright, words
 from genrestore.ui.said import said
 
 PREVIEW = 1600  # pixels a side of what the browser gets of a picture that it cannot draw itself
@@ -79,10 +80,6 @@ W = words.Words(
         "grown": ("Grown", "已扩大"),
         "shrunk": ("Shrunk", "已收缩"),
         "mask_loaded": ("Mask loaded", "已载入遮罩"),
-        "not_sent": (
-            "The file did not reach the server; it may be too large, or the connection broke.",
-            "文件未能上传，可能过大或连接中断。",
-        ),
         "lost": ("The picture is no longer on the server; choose it again.", "图片已不在服务器上，请重新选择。"),
         "camera_refused": (
             "The browser refused the camera; allow it beside the address, or choose a file.",
@@ -133,7 +130,7 @@ class MaskEditor:
             css_template=_beside("css"),
             js_on_load=_beside("js"),
             apply_default_css=False,
-            server_functions=[inspect, preview, mask],
+            server_functions=[inspect, frame, preview, mask],
             words=W.both(),
         )
 
@@ -170,13 +167,35 @@ class MaskEditor:
 
 
 def inspect(file: object) -> dict[str, Any]:
-    """For the editor: the size of the picture as the server reads it, and whether browsers do the same; or what is wrong."""
+    """For the page: the size of the picture as the server reads it, and whether browsers do the same; or what is wrong. Of a
+    file with several frames, what `frame` tells of the first.
+    """
     try:
         path = _uploaded(file)
+        if frames.count(path) > 1:
+            return frame({"file": file, "frame": 1})
         picture = image.load(path)
     except GenrestoreError as problem:
         return {"problem": said(problem)}
     return {"width": picture.width, "height": picture.height, "alike": upright.alike(path)}
+
+
+def frame(asked: object) -> dict[str, Any]:
+    """For the page: of a file with several frames, the one whose number is asked for, as a file of its own that takes the
+    place of the whole; or what is wrong.
+    """
+    entries = _entries(asked)
+    try:
+        path = _uploaded(entries.get("file"))
+        picture, alone = frames.single(path, number := entries.get("frame"))
+        facts = {"file": alone, "frame": number, "frames": frames.count(path)}
+    except GenrestoreError as problem:
+        return {"problem": said(problem)}
+    except OSError as problem:
+        if problem.errno not in uploads.FULL:
+            raise
+        return {"problem": uploads.W.text("disk_full", LocalContext.request.get(None))}
+    return {"width": picture.width, "height": picture.height, "alike": False, **facts}
 
 
 def preview(file: object) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 // What the whole page shares: it is shown once it stands still, the address names the open tab, and the keyboard keeps its
-// place. This runs before Gradio has drawn anything.
-(() => {
+// place. This runs before Gradio has drawn anything, with `WORDS` by language.
+((WORDS) => {
   const FIRST = "inpaint";
+  const words = WORDS[/^zh/i.test(navigator.language) ? "zh-CN" : "en"];
   const SAMPLED = ["model", "seed", "truncation", "a", "raw"]; // what the Sample tab writes; an old address names no tab
   const parts = window.gradio_config?.components ?? [];
   const frame = parts.find(({ type }) => type === "tabs");
@@ -64,6 +65,44 @@
     }, 50);
   }
 
+  // ---- failed uploads ----
+
+  // What to tell where `upload` threw `problem`: the server's sentence, plain or in JSON, if one came. A server between may
+  // answer with a page of its own.
+  function refusal({ message }) {
+    if (/^File\(s\) exceed/.test(message)) return words.too_large; // Gradio sent nothing
+    const answer = message.match(/^HTTP \d+: (.*)$/s)?.[1].trim() ?? "";
+    try {
+      return JSON.parse(answer).error || words.not_sent;
+    } catch {
+      return answer && !answer.startsWith("<") ? answer : words.not_sent;
+    }
+  }
+
+  // ---- which frame ----
+
+  // Puts into `place` the field for a file of several frames; `pick(whole, number)` is called when another one is wanted.
+  // Returns what shows the field: it takes {whole, frames, frame}, the whole file, how many it holds and which is open, or null.
+  function frameField(place, pick) {
+    const [label, name, input, note] = ["label", "span", "input", "small"].map((tag) => document.createElement(tag));
+    Object.assign(input, { type: "number", min: 1, step: 1, inputMode: "numeric" });
+    note.textContent = words.alone;
+    label.append(name, input);
+    let open = null;
+    input.addEventListener("change", () => {
+      const number = input.valueAsNumber;
+      if (number !== open.frame && input.checkValidity()) pick(open.whole, number);
+      else input.value = open.frame;
+    });
+    return (pages) => {
+      open = pages;
+      if (!pages) return place.replaceChildren();
+      if (!place.firstChild) place.append(label, note);
+      name.textContent = words.frame.replace("{count}", pages.frames);
+      Object.assign(input, { max: pages.frames, value: pages.frame });
+    };
+  }
+
   // ---- standing still ----
 
   const STILL = 150; // ms without a change; Gradio adds part after part, each of which moves those below it
@@ -79,6 +118,7 @@
 
   // ---- wiring ----
 
+  window.genrestore = { refusal, frameField };
   document.documentElement.classList.add("settling");
   if (frame) frame.props.selected = asked();
   let begun = false;
@@ -97,4 +137,4 @@
   addEventListener("popstate", follow);
   addEventListener("focusin", remember);
   addEventListener("focusout", soon);
-})();
+})(/* words */);

@@ -148,7 +148,7 @@ async function take(found) {
     trigger("upload");
   } catch (problem) {
     if (!counts()) return;
-    show({ problem: problem instanceof Problem ? problem.message : words.not_sent });
+    show({ problem: problem instanceof Problem ? problem.message : genrestore.refusal(problem) });
   }
 }
 

@@ -6,9 +6,9 @@ runs is `watch`, the fields of the recipe are `settings`.
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -25,6 +25,9 @@ from genrestore.ui.mask_editor import MaskEditor
 from genrestore.ui.said import said
 from genrestore.ui.shown import shown
 from genrestore.ui.words import Words
+
+if TYPE_CHECKING:
+    from genrestore.registry import Preset
 
 ARCHIVES = (".zip", ".npz", ".npy")
 UPLOAD = 2**32 - 1  # bytes of an upload where the page is for this computer only; what a zip can hold
@@ -67,10 +70,6 @@ W = Words(
         "unreadable": (
             "The browser cannot read {name}; check that it is still there and that you may read it.",
             "浏览器无法读取 {name}，请确认文件仍在且有读取权限。",
-        ),
-        "not_sent": (
-            "The pictures did not reach the server; they may be too large, or the connection broke.",
-            "图片未能上传，可能过大或连接中断。",
         ),
         "server_folder": ("Or a folder of this computer", "或本机文件夹"),
         "server_folder_hint": (
@@ -454,23 +453,30 @@ def _time(seconds: float, request: gr.Request | None) -> str:
     return W.text("days", request, d=round(minutes / 60) // 24, h=round(minutes / 60) % 24)
 
 
-def presets(_: dict[str, Any]) -> dict[str, Any]:
-    """For the browser: what can be trained, task by task."""
-    from genrestore.models import find, names
+def presets(tabs: Collection[str]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """For the browser: what can be trained, task by task, of the tasks that have one of the `tabs`; a model of another task
+    could be used nowhere on the page.
+    """
 
-    facts = [
-        {
-            "name": one.name,
-            "task": one.task,
-            "title": said(one.title),
-            "intended": said(one.intended),
-            "size": one.recipe.size,
-            "steps": one.recipe.steps,
-        }
-        for one in map(find, names())
-    ]
-    tasks = [{"task": task, "presets": [fact for fact in facts if fact["task"] == task]} for task in TASKS]
-    return {"tasks": [group for group in tasks if group["presets"]]}
+    def presets(_: dict[str, Any]) -> dict[str, Any]:
+        from genrestore.models import find, names
+
+        facts = [_facts(preset) for preset in map(find, names()) if preset.task in tabs]
+        tasks = [{"task": task, "presets": [fact for fact in facts if fact["task"] == task]} for task in TASKS]
+        return {"tasks": [group for group in tasks if group["presets"]]}
+
+    return presets
+
+
+def _facts(preset: "Preset") -> dict[str, Any]:
+    return {
+        "name": preset.name,
+        "task": preset.task,
+        "title": said(preset.title),
+        "intended": said(preset.intended),
+        "size": preset.recipe.size,
+        "steps": preset.recipe.steps,
+    }
 
 
 # ---- layout ----
@@ -491,13 +497,12 @@ def build(access: Access, tabs: gr.Tabs, pickers: Mapping[str, Any]) -> None:
     if access.owner:
         gr.LoginButton(elem_id="train-sign-in")
     page = Page(access, pickers)
-    mover = focus.mover()
     with gr.Column(visible=access.anyone) as everything:
-        setup = _lay(page, tabs, mover)
+        setup = _lay(page, tabs)
     gr.on(None, page.entered, [], [everything, setup], show_progress="hidden", api_visibility="private")
 
 
-def _lay(page: Page, tabs: gr.Tabs, mover: gr.HTML) -> gr.Accordion:
+def _lay(page: Page, tabs: gr.Tabs) -> gr.Accordion:
     """All that a visitor sees who may train; returns the place for a new training."""
     wanted, last, ready, pace = gr.State(("", "")), gr.State(""), gr.State(False), gr.State(UNKNOWN)
     with gr.Accordion(W("new"), elem_id="train-new") as setup:
@@ -516,7 +521,9 @@ def _lay(page: Page, tabs: gr.Tabs, mover: gr.HTML) -> gr.Accordion:
             with gr.Column(min_width=320):
                 gr.Markdown(f"## {W('step_model')}")
                 preset = _html(
-                    "presets", server_functions=[watch.guarded(page.access, presets)], elem_id="train-presets"
+                    "presets",
+                    server_functions=[watch.guarded(page.access, presets(page.pickers))],
+                    elem_id="train-presets",
                 )
         gr.Markdown(f"## {W('step_name')}")
         with gr.Row():
@@ -543,6 +550,7 @@ def _lay(page: Page, tabs: gr.Tabs, mover: gr.HTML) -> gr.Accordion:
             measure = gr.Button(W("measure"), min_width=240, scale=1, elem_id="train-measure")
         status = gr.HTML(visible=False, elem_id="train-status")
     panel = watch.build(page.access)
+    mover = focus.mover()  # last, for even what nobody sees takes a gap of the layout
 
     filled = [fields[key] for key in settings.NAMES]
     outputs = [status, panel, setup, name, last, mover]  # in the order of OUTPUTS
@@ -555,6 +563,8 @@ def _lay(page: Page, tabs: gr.Tabs, mover: gr.HTML) -> gr.Accordion:
     changes = [part.change for part in (*filled, leave_out, pace)]  # settings may change while the pace is measured
     gr.on(changes, page.retimed, [pace, wanted, leave_out, *filled], time, trigger_mode="always_last", **quiet)
     wanted.change(page.suggested, [wanted, name, last], [name, last], **quiet)
+    # One after the other, for each reads what is wanted and writes it: at once, one's change would be lost.
+    stale["concurrency_id"] = "train-wanted"
     pictures.upload(page.taken, [pictures, wanted, licence], [wanted, licence], **stale)
     preset.input(page.prefilled, [preset, wanted], [wanted, *filled], **stale)
     if folder is not None:

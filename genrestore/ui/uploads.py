@@ -49,6 +49,10 @@ W = Words(
             "The disk of the server is full; try again later, or tell whoever runs this page.",
             "服务器磁盘已满，请稍后再试，或告知本页面的管理者。",
         ),
+        "not_sent": (
+            "The file did not reach the server; it may be too large, or the connection broke.",
+            "文件未能上传，可能过大或连接中断。",
+        ),
         "late": ("The file did not arrive; try again.", "文件未能送达，请重试。"),
         "too_large": ("The file is larger than {limit} MB.", "文件超过 {limit} MB。"),
     },

@@ -9,6 +9,8 @@ const root = find(".chooser");
 const input = find("input");
 const tab = element.closest('[role="tabpanel"]') ?? element;
 const examples = props.value.examples; // files that lie on the server
+const askFrame = genrestore.frameField(find(".which-frame"), pick);
+let opened = null; // for askFrame
 let newest = 0; // number of the upload that counts; an older one that ends late is dropped
 
 function addExample(file) {
@@ -22,8 +24,9 @@ function addExample(file) {
   find(".examples").append(button);
 }
 
-function choose(file) {
+function choose(file, pages = null) {
   newest += 1;
+  opened = pages;
   props.value = { file };
   draw();
   trigger("upload");
@@ -38,13 +41,25 @@ async function take(file) {
     if (number !== newest) return;
     const sent = { path, url, orig_name: file.name, size: file.size, meta: { _type: "gradio.FileData" } };
     busy(words.reading);
-    const { problem } = await server.inspect(sent);
-    if (number !== newest) return;
-    if (problem) draw(problem);
-    else choose(sent);
-  } catch {
-    if (number === newest) draw(words.not_sent);
+    const facts = await server.inspect(sent);
+    if (number === newest) told(sent, facts);
+  } catch (problem) {
+    if (number === newest) draw(genrestore.refusal(problem));
   }
+}
+
+// What the server says of a file, or of one of its frames, which lies in a file of its own.
+function told(whole, { problem, file, frames, frame }) {
+  if (problem) draw(problem);
+  else if (file) choose({ ...file, orig_name: whole.orig_name }, { whole, frames, frame });
+  else choose(whole);
+}
+
+async function pick(whole, frame) {
+  const number = ++newest;
+  busy(words.reading);
+  const facts = await server.frame({ file: whole, frame });
+  if (number === newest) told(whole, facts);
 }
 
 function busy(text) {
@@ -57,6 +72,7 @@ function draw(problem = "") {
   const file = props.value?.file;
   root.classList.remove("busy");
   find(".problem").textContent = problem;
+  askFrame(file ? opened : null);
   find(".lead").textContent = file ? file.orig_name : words.choose;
   find(".hint").textContent = file ? words.change : words.drop;
   examples.forEach(({ path }, index) => find(".examples").children[index].setAttribute("aria-pressed", path === file?.path));

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
+import numpy as np
 
 import genrestore
 from genrestore import image
-from genrestore.errors import GenrestoreError, ImageError, SettingError
+from genrestore.errors import GenrestoreError, SettingError
 from genrestore.ui import compare, picker
 from genrestore.ui import job as jobs
 from genrestore.ui.compare import Compare
-from genrestore.ui.mask_editor import MaskEditor, inspect
+from genrestore.ui.mask_editor import MaskEditor, frame, inspect
 from genrestore.ui.said import said
 from genrestore.ui.shown import shown
 from genrestore.ui.words import Words
@@ -35,10 +36,6 @@ W = Words(
         "change": ("Click, drop or paste to change it", "点击、拖放或粘贴以更换"),
         "sending": ("Sending the file …", "正在上传…"),
         "reading": ("Reading the picture …", "正在读取图片…"),
-        "not_sent": (
-            "The file did not reach the server; it may be too large, or the connection broke.",
-            "文件未能上传，可能过大或连接中断。",
-        ),
         "examples": ("Examples", "示例"),
         "scale": ("Scale", "倍数"),
         "settings": ("Settings", "设置"),
@@ -158,7 +155,7 @@ def quoted(
         request,
         before=_size(seen.width, seen.height),
         after=_size(cost.width, cost.height),
-        megapixels=f"{cost.megapixels:.1f}",
+        megapixels=f"{cost.megapixels:.1f}" if cost.megapixels >= 1 else f"{cost.megapixels:.2g}",
         tenthousands=f"{100 * cost.megapixels:,.0f}",
         time=_time(cost.seconds, request),
         memory=_bytes(cost.peak_bytes),
@@ -197,7 +194,8 @@ def run(
         seconds = f"{time.monotonic() - started:.1f}"
         done = W.text("done", request, size=_size(*job.size), seconds=seconds, bytes=_bytes(job.file.stat().st_size))
         button = gr.DownloadButton(W.text("download", request, name=job.file.name), value=job.file, visible=True)
-        yield _change(stage=job.view, download=button, **{**_idle(), "status": done})
+        lost = [escape(said(note, request)) for note in job.picture.notes]
+        yield _change(stage=job.view, download=button, **{**_idle(), "status": "<br>".join([done, *lost])})
     except Exception:  # `shown` tells it
         yield _change(**_idle())
         raise
@@ -224,16 +222,17 @@ class Seen(NamedTuple):
 
     width: int
     height: int
-    alpha: bool
-    format: str  # that it is written in unless another is asked for
+    like: image.Picture  # one pixel, its clearest, for what formats ask: kind, depth, transparency
 
 
 @functools.lru_cache(maxsize=64)
 def _seen(path: Path) -> Seen:
     """An upload's path holds the hash of its content, so it cannot change."""
     picture = image.load(path)
-    written = image.SUFFIXES[image.suffix(picture)]
-    return Seen(picture.width, picture.height, picture.alpha is not None, written)
+    alpha = picture.pixels[..., -1] if picture.alpha is not None else None
+    y, x = np.unravel_index(int(alpha.argmin()), alpha.shape) if alpha is not None else (0, 0)
+    like = image.Picture(picture.pixels[y : y + 1, x : x + 1].copy(), picture.format)
+    return Seen(picture.width, picture.height, like)
 
 
 def _cost(seen: Seen, scale: int, width: float | None, height: float | None, kind: str, model: str) -> Any:
@@ -247,13 +246,7 @@ def _cost(seen: Seen, scale: int, width: float | None, height: float | None, kin
     if kind not in FORMATS:
         raise SettingError(f"Save as one of {', '.join(FORMATS)}, not {str(kind)[:40]!r}.")
     cost = upscale.quote(seen.width, seen.height, scale, model, to_width=_whole(width), to_height=_whole(height))
-    format = FORMATS[kind] or seen.format
-    longest = image.LONGEST.get(format)
-    if longest and max(cost.width, cost.height) > longest:
-        size = f"{cost.width}×{cost.height}"
-        raise ImageError(f"{format} holds {longest} pixels a side, the picture is {size}; choose PNG or TIFF.")
-    if seen.alpha and format in ("JPEG", "BMP"):
-        raise ImageError(f"{format} holds no transparency; choose PNG or WebP.")
+    image.output(seen.like, format=FORMATS[kind], size=(cost.width, cost.height))
     return cost
 
 
@@ -314,7 +307,7 @@ def build() -> gr.Dropdown:
                 css_template=_beside("css"),
                 js_on_load=_beside("js"),
                 apply_default_css=False,
-                server_functions=[inspect],
+                server_functions=[inspect, frame],
                 elem_id="upscale-source",
                 words=W.both(),
             )
