@@ -1,4 +1,4 @@
-"""The Train tab: drop pictures, read what the data doctor says, choose what they shall become, train, watch.
+"""The Train tab: drop pictures, read what the data doctor says, choose what to train, watch.
 
 Each handler and each server function first checks whether its visitor may train; see `access`. The panel that shows the
 runs is `watch`, the fields of the recipe are `settings`.

@@ -36,7 +36,7 @@ W = Words(
         "runs": ("Trainings", "训练列表"),
         "empty": ("Nothing has been trained here yet.", "这里还没有训练过模型。"),
         "empty_hint": (
-            "Drop a folder of pictures above, choose what it shall become and press Train. "
+            "Drop a folder of pictures above, choose what to train and press Train. "
             "You may close this page meanwhile: the training goes on, and you find it here again.",
             "将图片文件夹拖到上方，选择要训练的模型，再点“开始训练”。期间可关闭页面：训练会继续，回来仍可在此查看。",
         ),
@@ -345,7 +345,7 @@ def _model(run: Run) -> dict[str, Any]:
 
 
 def _thinned(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every so-manieth step and measurement, so that POINTS of each are left, with the last ones and the last events."""
+    """Every n-th step and measurement, so that POINTS of each are left, with the last ones and the last events."""
     steps = [line for line in lines if "losses" in line]
     measured = [line for line in lines if "holdout" in line]
     events = [line for line in lines if "event" in line]
