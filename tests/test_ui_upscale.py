@@ -17,7 +17,7 @@ from gradio import utils
 from PIL import Image, ImageCms
 
 import genrestore
-from genrestore import image
+from genrestore import image, ui
 from genrestore.errors import Cancelled, SettingError
 from genrestore.ui import job as jobs
 from genrestore.ui import upscale, words
@@ -283,8 +283,9 @@ def tab_url() -> Iterator[str]:
     with gr.Blocks(analytics_enabled=False) as page, gr.Tab("Upscale"):
         upscale.build()
     _, address, _ = page.queue(api_open=False).launch(
-        prevent_thread_lock=True, quiet=True, run_history=False, i18n=words.translations(), footer_links=[]
-    )
+        prevent_thread_lock=True, quiet=True, run_history=False, i18n=words.translations(), footer_links=[],
+        head=f"<script>{ui.script(1 << 30)}</script>",
+    )  # fmt: skip
     yield address.rstrip("/")
     page.close()
 

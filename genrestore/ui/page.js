@@ -1,12 +1,12 @@
 // What the whole page shares: it is shown once it stands still, the address names the open tab, and the keyboard keeps its
 // place. This runs before Gradio has drawn anything, with `WORDS` by language.
 ((WORDS) => {
-  const FIRST = "inpaint";
   const words = WORDS[/^zh/i.test(navigator.language) ? "zh-CN" : "en"];
   const SAMPLED = ["model", "seed", "truncation", "a", "raw"]; // what the Sample tab writes; an old address names no tab
   const parts = window.gradio_config?.components ?? [];
   const frame = parts.find(({ type }) => type === "tabs");
   const names = parts.filter(({ type }) => type === "tabitem").map(({ props }) => props.id);
+  const FIRST = names[0];
 
   const tabs = () => [...document.querySelectorAll('[role="tab"][data-tab-id]')];
   const opened = () => tabs().find((tab) => tab.getAttribute("aria-selected") === "true")?.dataset.tabId;
