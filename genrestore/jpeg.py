@@ -17,7 +17,6 @@ from PIL import Image, JpegImagePlugin
 from genrestore import samples
 from genrestore.samples import Pixels
 
-SUBSAMPLINGS = {0: (1, 1), 1: (2, 1), 2: (2, 2)}  # Pillow's number: samples of brightness per one of colour
 NARROW = 8  # pixels; below, libjpeg repeats colours instead of interpolating them
 
 

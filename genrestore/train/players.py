@@ -74,9 +74,8 @@ class Players:
         compiled = {phase.name for phase in self.phases if recipe.compile and not phase.penalty}
         self.losses = {phase.name: _compiled(phase) if phase.name in compiled else phase.loss for phase in self.phases}
         # what changes from step to step, where a recorded step reads it
-        self.now, self.lr, self.weight = (
-            torch.zeros((), dtype=kind, device=self.device) for kind in (torch.int64, *[torch.float32] * 2)
-        )
+        self.now = torch.zeros((), dtype=torch.int64, device=self.device)
+        self.lr, self.weight = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         # A scaler asks the device whether its scale was too large; several processes wait for each other.
         alone = world.size == 1 and not self.scaler.is_enabled()
         self.graphs = Graphs(self._turns, self.device) if self.device.type == "cuda" and alone else None
@@ -105,7 +104,7 @@ class Players:
         """The whole step, of what lies on the device."""
         batch = {key: _last(value) for key, value in self.prepare(given).items()} | {"step": self.now}
         losses = {phase.name: self._turn(phase, batch) for phase in due}
-        self.average.update(self.net, self.weight if self.weight.is_cuda else self.weight.item())
+        self.average.update(self.net, _read(self.weight))
         return losses
 
     def _turn(self, phase: Phase, batch: dict[str, Tensor]) -> Tensor:
@@ -113,7 +112,7 @@ class Players:
         own = [weight for group in phase.optimizer.param_groups for weight in group["params"]]
         phase.optimizer.zero_grad()
         for group in phase.optimizer.param_groups:
-            group["lr"] = self.lr if self.lr.is_cuda else self.lr.item()
+            group["lr"] = _read(self.lr)
         # the gradient of a gradient is too small for half precision, and too rare to save time with
         kind = torch.float32 if phase.penalty else self.kind
         with torch.autocast(self.device.type, kind, enabled=kind != torch.float32):
@@ -141,6 +140,11 @@ def _compiled(phase: Phase) -> Callable[[dict[str, Tensor]], Tensor]:
 
     inductor.fallback_random = True  # noise as without compiling, so that a resumed run draws the same
     return torch.compile(phase.loss)
+
+
+def _read(value: Tensor) -> float | Tensor:
+    """The number; on a GPU the tensor that holds it, which a recorded step reads anew each time."""
+    return value if value.is_cuda else value.item()
 
 
 def _last(value: Tensor) -> Tensor:
