@@ -1,5 +1,6 @@
 """What several test files share: the running page and a browser to look at it."""
 
+import json
 import os
 import shutil
 import socket
@@ -16,6 +17,12 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
+BROWSERS = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+)  # the first has no windows to draw
 CHROMIUM = (
     "--no-sandbox",
     "--disable-gpu",
@@ -88,9 +95,9 @@ def app_url(start_app: Callable[..., str]) -> str:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Chromium. Without it the test is skipped, or fails where GENRESTORE_REQUIRE_BROWSER is set."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
-        message = "There is no chromium on this machine; install it with `apt-get install chromium`."
+        message = "There is no chromium on this machine; install it with `apt-get install chromium-headless-shell`."
         if os.environ.get("GENRESTORE_REQUIRE_BROWSER"):
             pytest.fail(message)
         pytest.skip(message)
@@ -103,15 +110,34 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
-@pytest.fixture
-def visit(browser: Any, app_url: str) -> Iterator[Callable[..., Any]]:
-    """visit(path="/", **context) → a loaded page in a fresh context; `page.problems` lists its console errors."""
-    contexts: list[Any] = []
+@pytest.fixture(scope="session")
+def contexts(browser: Any) -> Callable[..., Any]:
+    """contexts(**options) → the context with these options: one for all tests, so that scripts are read but once."""
+    made: dict[str, Any] = {}
 
-    def go(path: str = "/", *, address: str = app_url, **context: Any) -> Any:
-        fresh = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **context})
-        contexts.append(fresh)
-        page = fresh.new_page()
+    def context(**options: Any) -> Any:
+        asked = {"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **options}
+        key = json.dumps(asked, sort_keys=True)
+        if key not in made:
+            made[key] = browser.new_context(**asked)
+        return made[key]
+
+    return context
+
+
+@pytest.fixture
+def visit(contexts: Callable[..., Any], app_url: str) -> Iterator[Callable[..., Any]]:
+    """visit(path="/", **options) → a loaded page of a newcomer's; `page.problems` lists its console errors."""
+    pages: list[Any] = []
+
+    def go(path: str = "/", *, address: str = app_url, **options: Any) -> Any:
+        context = contexts(**options)
+        context.clear_cookies()
+        page = context.new_page()
+        pages.append(page)
+        forget = context.new_cdp_session(page)
+        forget.send("Storage.clearDataForOrigin", {"origin": address, "storageTypes": "local_storage,indexeddb"})
+        forget.detach()
         page.problems = []
         page.on(
             "console",
@@ -125,8 +151,9 @@ def visit(browser: Any, app_url: str) -> Iterator[Callable[..., Any]]:
         return page
 
     yield go
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.unroute_all(behavior="wait")
+        page.close()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -138,6 +139,16 @@ def test_another_site_is_refused_over_plain_http_too(
         assert answer.status_code == 403, path
         assert "Another site" in answer.json()["error"]
         assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_a_refusal_is_read_by_who_is_still_sending(client: httpx.Client) -> None:
+    """Closed on bytes that nobody read, a connection is reset, and the browser knows of nothing but a broken network."""
+    with socket.create_connection((client.base_url.host, client.base_url.port), timeout=10) as sending:
+        head = "Host: x\r\nOrigin: http://evil.example\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
+        sending.sendall(f"POST {guard.QUESTION} HTTP/1.1\r\n{head}{{".encode())
+        assert select.select([sending], [], [], 0.3)[0] == [], "it was answered, and closed, too early"
+        sending.sendall(b"}")
+        assert sending.recv(100).startswith(b"HTTP/1.1 403")
 
 
 @pytest.mark.parametrize("path", ["/config", f"{guard.API}/info", f"{guard.API}/queue/data?session_hash=s"])

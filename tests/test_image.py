@@ -884,7 +884,7 @@ HALF[:, 15:] = 255
         pillow(HALF, "JPEG", quality=95),
         np.where(HALF > 0, 128, 127).astype(np.uint8),
     ],
-    ids=str,
+    ids=["uint8", "bool", "uint16", "L", "1", "P", "RGB", "RGBA", "layer", "png", "jpeg", "narrow"],
 )
 def test_masks_of_any_mode(mask: Any) -> None:
     np.testing.assert_array_equal(load_mask(mask, (30, 20)), HALF > 0)

@@ -476,9 +476,9 @@ def test_a_failed_upload_says_why(
     for tab, choice in (("inpaint", ".photo-file"), ("upscale", "#upscale-source input"), ("train", "input.files")):
         page.locator(f"[role=tab][data-tab-id={tab}]").click()
         page.locator(f"#tab-{tab} {choice}").set_input_files(path)
-        said = page.locator(f"#tab-{tab} .problem[role=alert]:not(:empty)").first
-        said.wait_for()
-        assert said.inner_text().startswith(told), tab
+        said = page.locator(f"#tab-{tab} .problem[role=alert]").get_by_text(told)
+        said.first.wait_for()
+        assert said.first.inner_text().startswith(told), tab
 
 
 # --- errors ---------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import torch
 
 from genrestore.errors import TrainingError
 from genrestore.runs import Run
+from genrestore.train.command import main
 from genrestore.train.world import World
 
 pytest.importorskip("accelerate")
@@ -38,14 +39,21 @@ ACCELERATE = [
     "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no",
     "--dynamo_backend", "no", "--main_process_port", "{port}", "-m", "genrestore.train",
 ]  # fmt: skip
-ALONE = ["-m", "genrestore.train"]
+ALONE: list[str] = []
 
 
 def trained(launcher: list[str], data: Path, out: Path, *more: str) -> Path:
     """A run of span-x4 by that launcher; each process computes on one core."""
+    options = ["span-x4", "--data", str(data), "--out", str(out), *SETTINGS, "--threads", "1", *more]
+    if launcher == ALONE:  # here, which saves the start of a process
+        threads = torch.get_num_threads()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["train", *options])
+            main()
+        torch.set_num_threads(threads)
+        return out
     start = [part.format(port=port()) for part in launcher]
-    command = [sys.executable, *start, "span-x4", "--data", str(data), "--out", str(out), *SETTINGS, "--threads", "1"]
-    done = subprocess.run([*command, *more], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run([sys.executable, *start, *options], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return out
 

@@ -134,6 +134,7 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
         visitor = visitors.visitor(scope, proxied=self.setting.proxied, space=self.setting.space)
+        receive = Incoming(receive)
         send = self._dressed(send)
         if self.requests[visitor] >= visitors.VISITOR_REQUESTS:
             await RefusedError(429, "crowd").answer(scope)(scope, receive, send)
@@ -145,8 +146,10 @@ class Guard:
                     answer: ASGIApp = await self._admitted(scope, receive, visitor, held)
                 except RefusedError as refused:
                     answer = refused.answer(scope)
+                    await receive.dropped()
                 except BusyError:
                     answer = RefusedError(503, "busy").answer(scope)
+                    await receive.dropped()
                 await answer(scope, receive, send)
         finally:
             self.requests[visitor] -= 1
@@ -300,6 +303,27 @@ class Guard:
     @staticmethod
     def _too_large(limit: int) -> "RefusedError":
         return RefusedError(413, "too_large", limit=limit // 2**20)
+
+
+class Incoming:
+    """What comes of a request, and whether all of it came."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.receive = receive
+        self.ended = False
+
+    async def __call__(self) -> Message:
+        message = await self.receive()
+        self.ended = not message.get("more_body", False)
+        return message
+
+    async def dropped(self) -> None:
+        """Read on for a moment: closed with something unread, a connection is reset, and the refusal lost on its way."""
+        size = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(visitors.LINGER):
+                while not self.ended and size < visitors.LINGER_BYTES:
+                    size += len((await self()).get("body", b""))
 
 
 def _check_session(name: object) -> str:

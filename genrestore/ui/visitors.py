@@ -18,6 +18,10 @@ VALUES = 200_000  # of one JSON body: 100 bytes each once parsed, so 20 MB and 0
 ALL_BODIES, VISITOR_BODIES = 128 * 2**20, 64 * 2**20  # that are being read or answered at once
 SILENCE = 30.0  # seconds without a byte after which an upload is given up; JSON gets these and its size at SLOWEST
 SLOWEST = 50_000  # bytes a second
+LINGER, LINGER_BYTES = (
+    2.0,
+    32 * 2**20,
+)  # seconds and bytes that a refused request may go on sending before it is answered
 
 # Requests at once.
 VISITOR_REQUESTS = 250  # a browser holds about six for each page that is open
