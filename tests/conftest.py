@@ -152,8 +152,9 @@ def visit(contexts: Callable[..., Any], app_url: str) -> Iterator[Callable[..., 
 
     yield go
     for page in pages:
-        page.unroute_all(behavior="wait")
-        page.close()
+        if not page.is_closed():
+            page.unroute_all(behavior="wait")
+            page.close()
 
 
 @pytest.fixture

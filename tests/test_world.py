@@ -68,8 +68,9 @@ def apart(a: Path, b: Path) -> float:
     return max((one[key] - other[key]).abs().max().item() / one[key].abs().max().item() for key in one)
 
 
-def losses(run: Path) -> list[float]:
-    return [line["losses"]["net"] for line in Run(run).log() if "losses" in line]
+def losses(run: Path) -> dict[int, float]:
+    """By step: the first, the last, and those that a slow machine logs in between."""
+    return {line["step"]: line["losses"]["net"] for line in Run(run).log() if "losses" in line}
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,10 @@ def test_two_processes_equal_one(pictures: Path, alone: Path, tmp_path: Path, la
     """Two processes with 32 pictures each end where one with 64 ends, up to rounding; a step more or less is far away."""
     run = trained(launcher, pictures, tmp_path / "run", "--steps", "6")
     assert apart(alone, run) < 1e-5
-    assert losses(run) == pytest.approx(losses(alone), rel=1e-5)
+    ours, whole = losses(run), losses(alone)
+    both = ours.keys() & whole.keys()
+    assert len(both) >= 2
+    assert [ours[step] for step in both] == pytest.approx([whole[step] for step in both], rel=1e-5)
     steps = [line["step"] for line in Run(run).log() if "losses" in line]
     assert steps == sorted(set(steps)), "only the first process writes"
 
