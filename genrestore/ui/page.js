@@ -106,7 +106,7 @@
   // ---- standing still ----
 
   const STILL = 150; // ms without a change; Gradio adds part after part, each of which moves those below it
-  const LATEST = 3000; // ms after the first part: then it is shown as it is
+  const LATEST = 6000; // ms after the first part: then it is shown as it is
 
   let settling = 0;
   const settle = () => document.documentElement.classList.remove("settling");
