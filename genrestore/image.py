@@ -246,12 +246,15 @@ def load(source: Source, *, limits: Limits | None = None, frame: int | None = No
 
 
 class Header(NamedTuple):
-    """What a file tells before anything is decoded: Pillow's name of its format, the upright size, frames or pages."""
+    """What a file tells before anything is decoded: Pillow's name of its format, the upright size, frames or pages, how
+    the pixels lie (1 to 8), and whether whoever reads EXIF alone finds them so."""
 
     format: str
     width: int
     height: int
     frames: int
+    orientation: int = 1
+    certain: bool = True
 
 
 def header(source: str | Path | bytes, *, limits: Limits | None = None) -> Header:
@@ -265,8 +268,9 @@ def header(source: str | Path | bytes, *, limits: Limits | None = None) -> Heade
         if not isinstance(source, bytes):
             name = _short(Path(source).name)
         with _opened(name, _bytes(source, allowed), allowed, 1) as (image, parts, count):
-            width, height = image.size[:: -1 if (parts.orientation or 1) > 4 else 1]
-            return Header(_format(image), width, height, count)
+            orientation = parts.orientation or 1
+            width, height = image.size[:: -1 if orientation > 4 else 1]
+            return Header(_format(image), width, height, count, orientation, parts.certain)
     except ImageError:
         raise
     except Exception as problem:
@@ -436,9 +440,10 @@ def _pillow_parts(image: Image.Image) -> Parts:
     exif = _kept(image, "exif")
     if isinstance(image, TiffImagePlugin.TiffImageFile):  # Pillow has turned the pixels
         exif = _tiff_exif(image)
-    exif = exif and container.sound(exif.removeprefix(b"Exif\0\0"))
-    xmp = _kept(image, "xmp")
+    exif = exif and exif.removeprefix(b"Exif\0\0")
     orientation = container.orientation(exif) if exif else None
+    exif = exif and container.sound(exif)
+    xmp = _kept(image, "xmp")
     if orientation is None and xmp and not isinstance(image, TiffImagePlugin.TiffImageFile):
         orientation = structure.xmp_orientation(xmp)
     kind = image.format or "PNG"
