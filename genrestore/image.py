@@ -26,6 +26,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from genrestore import colour, container, jpeg, samples, structure
 from genrestore.boxes import SRGB, Cicp
+from genrestore.card import expanded
 from genrestore.errors import ImageError, MaskError, SettingError
 from genrestore.heif import HeifImage
 from genrestore.jpeg import JpegCoding
@@ -295,7 +296,7 @@ def _reason(name: str, problem: Exception) -> str:
 def _bytes(source: str | Path | bytes, allowed: Limits) -> bytes:
     if isinstance(source, bytes):
         return source
-    path = Path(source).expanduser()
+    path = expanded(source)
     called = _short(path)
     try:
         if path.is_dir():
@@ -538,7 +539,7 @@ def output(
     """
     wanted = format
     if path is not None:
-        path = Path(path).expanduser()
+        path = expanded(path)
         _check_place(path)
         wanted = format or path.suffix or None
     width, height = size or (picture.width, picture.height)
@@ -610,7 +611,7 @@ def save(picture: Picture, path: str | Path, *, format: str | None = None, quali
         ImageError: as `output`, or the file cannot be written.
         SettingError: the quality is out of its range.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     kind = output(picture, path, format=format)
     part = path.with_name(f".{secrets.token_hex(8)}.part")  # in the same folder, for only there a rename is at once
     try:
