@@ -263,6 +263,10 @@ def _caption_table(name: str, text: str) -> dict[str, str]:
     except (ValueError, KeyError, TypeError, RecursionError, csv.Error) as problem:
         if name != "captions.csv":  # metadata may tell something else than captions
             return {}
+        if isinstance(problem, csv.Error):  # such as a caption that is far too long
+            raise TrainingError(
+                f"{name} cannot be read ({problem}); shorten its captions, or write it anew."
+            ) from problem
         raise TrainingError(f"{name} needs the columns file_name and text in its first line.") from problem
 
 

@@ -398,6 +398,11 @@ def test_captions_beside_pictures_and_in_tables(tmp_path: Path) -> None:
         data.read(root, WHOLE)
 
 
+def test_a_caption_that_is_too_long_is_not_called_a_missing_column() -> None:
+    with pytest.raises(TrainingError, match=r"captions\.csv cannot be read \(field larger than .*shorten its captions"):
+        sources._caption_table("captions.csv", "file_name,text\na.png," + "x" * 200_000)
+
+
 @pytest.mark.parametrize("form", ["folder", "zip"])
 def test_captions_have_a_length(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """200 MB of one letter beside each of 20 pictures pack to 4 MB; nothing of them is read."""
