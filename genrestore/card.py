@@ -18,7 +18,12 @@ TASKS = ("sample", "inpaint", "upscale", "restore", "compress")
 
 def home() -> Path:
     """Where this user's trained weights and decoded pictures are kept: $GENRESTORE_HOME or ~/.genrestore."""
-    return Path(os.environ.get("GENRESTORE_HOME") or Path.home() / ".genrestore")
+    return Path(os.environ.get("GENRESTORE_HOME") or expanded("~/.genrestore"))
+
+
+def expanded(path: str | Path) -> Path:
+    """A path whose ~ or ~user is put in full; where there is no such user it stays as it is, as in a shell."""
+    return Path(os.path.expanduser(path))
 
 
 def shelves() -> list[Path]:

@@ -13,7 +13,7 @@ import typer
 
 import genrestore
 from genrestore import console
-from genrestore.card import TASKS
+from genrestore.card import TASKS, expanded
 from genrestore.console import BAD_INPUT
 from genrestore.errors import SettingError
 
@@ -363,9 +363,9 @@ def _planned(path: Path, picture: "Picture", size: tuple[int, int], force: bool,
     """The path, if a result of that size may be written there in the format it names; asked before the work begins."""
     from genrestore import image
 
-    path = path.expanduser()
+    path = expanded(path)
     image.output(picture, path, size=size)
-    if path.resolve() in [file.expanduser().resolve() for file in inputs]:
+    if path.resolve() in [expanded(file).resolve() for file in inputs]:
         raise SettingError(f"{path} is an input and would be overwritten; choose another name with -o.")
     if path.exists() and not path.is_file():
         raise SettingError(f"{path} is no ordinary file; choose another name with -o.")
@@ -399,7 +399,7 @@ def _read_latent(path: Path) -> Any:
 
     try:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)  # mapped: a header may claim any number of rows
-    except (OSError, ValueError, EOFError) as problem:
+    except (OSError, ValueError, EOFError, OverflowError) as problem:  # the last of a negative shape
         raise SettingError(f"{path} is not a readable .npy file ({problem}); write one with numpy.save.") from problem
     if not isinstance(rows, np.ndarray) or rows.ndim > 2 or rows.dtype.kind not in "fiu":
         raise SettingError(f"{path} holds no rows of numbers; write one latent a row with numpy.save.")

@@ -20,6 +20,7 @@ Buffer = bytes | bytearray | memoryview
 TIFF_HEADER = re.compile(rb"II\*\0|MM\0\*")
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}  # bytes by type
 BYTE, SHORT, LONG, RATIONAL, UNDEFINED, POINTER = 1, 3, 4, 5, 7, 13  # types
+WHOLE = {BYTE: "B", SHORT: "H", LONG: "I", POINTER: "I"}  # types of whole numbers, as `struct` writes them
 SUBFILE, ORIENTATION, RESOLUTION, RESOLUTION_DOWN, UNIT = 0x00FE, 0x0112, 0x011A, 0x011B, 0x0128  # tags
 THUMBNAIL, THUMBNAIL_BYTES, WIDTH, HEIGHT = 0x0201, 0x0202, 0xA002, 0xA003
 EXIF, GPS, INTEROPERABILITY = NESTED = 0x8769, 0x8825, 0xA005
@@ -73,7 +74,7 @@ def directory(block: Buffer, at: int, needed: Collection[int] = ()) -> tuple[lis
 
 def numbers(block: Buffer, entry: Entry, most: int | None = None) -> list[int]:
     """The values of a tag of whole numbers, or the first so many of them; none where it holds something else."""
-    form = {BYTE: "B", SHORT: "H", LONG: "I", POINTER: "I"}.get(entry.kind)
+    form = WHOLE.get(entry.kind)
     count = entry.values if most is None else min(most, entry.values)
     return list(struct.unpack_from(f"{order_of(block)}{count}{form}", block, entry.at)) if form else []
 
@@ -120,9 +121,22 @@ def sound(exif: bytes) -> bytes | None:
 
 
 def orientation(exif: bytes) -> int | None:
-    """How the pixels lie, from 1 (upright) to 8, where the block tells it; it begins with its TIFF header."""
-    found = [number(exif, entry) for entry in next(_nested(exif)) if entry.tag == ORIENTATION]
+    """How the pixels lie, from 1 (upright) to 8, where the first directory tells it; whatever is broken behind that."""
+    found = [number(exif, entry) for entry in _orientations(exif)]
     return found[-1] if found and 1 <= found[-1] <= 8 else None
+
+
+def certain(exif: bytes) -> bool:
+    """Whether every reader finds the same orientation: there is none, or it stands there once, as it should be written."""
+    found = _orientations(exif)
+    return not found or (len(found) == 1 and (found[0].kind, found[0].values) == (SHORT, 1))
+
+
+def _orientations(exif: bytes) -> list[Entry]:
+    try:
+        return [entry for entry in next(_nested(exif)) if entry.tag == ORIENTATION]
+    except ValueError:
+        return []
 
 
 def resolution(block: bytes, entries: list[Entry] | None = None) -> tuple[float, float] | None:
@@ -186,7 +200,10 @@ def refit(exif: bytes, width: int, height: int) -> bytes:
     block, order = bytearray(exif), order_of(exif)
     wanted = {ORIENTATION: 1, WIDTH: width, HEIGHT: height}
     for entry in (entry for entries in _nested(exif) for entry in entries if entry.tag in wanted):
-        if entry.values == 1 and entry.kind in (SHORT, LONG):
+        if entry.tag == ORIENTATION:  # read whatever its type, so that it must be reset whatever that is
+            if form := WHOLE.get(entry.kind):
+                struct.pack_into(order + form, block, entry.at, 1)
+        elif entry.values == 1 and entry.kind in (SHORT, LONG):
             form = "H" if entry.kind == SHORT and wanted[entry.tag] < 1 << 16 else "I"
             struct.pack_into(order + form, block, entry.at, wanted[entry.tag])
     at = first(exif)

@@ -177,7 +177,7 @@ def split(pictures: Pictures, recipe: TrainRecipe) -> tuple[Pictures, Pictures |
     else:
         aside = np.floor((places + 1) * recipe.holdout + 1e-9) > np.floor(places * recipe.holdout + 1e-9)
         wish = f"holdout={recipe.holdout:g}"
-    if aside.all() or not aside.any():
+    if aside.all() or not aside.any() or recipe.folds > count:  # said by the first fold, not after as many as there are
         empty = "trains on none" if aside.all() else "keeps none aside"
         raise TrainingError(f"{wish} of {count} pictures {empty}; choose another, or give more pictures.")
     return pictures.only(np.sort(order[~aside])), pictures.only(np.sort(order[aside]))

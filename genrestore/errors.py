@@ -34,5 +34,6 @@ class Cancelled(GenrestoreError):
 
 def unknown(kind: str, name: str, known: Iterable[str], hint: str) -> ModelError:
     """The error for a name that is not in a table: offers the nearest one, else `hint`."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return ModelError(f"There is no {kind} named {name!r}. {f'Did you mean {near[0]!r}?' if near else hint}")
+    near = difflib.get_close_matches(name[:100], list(known), n=1)
+    told = name if len(name) <= 100 else f"{name[:100]}…"
+    return ModelError(f"There is no {kind} named {told!r}. {f'Did you mean {near[0]!r}?' if near else hint}")

@@ -26,6 +26,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from genrestore import colour, container, jpeg, samples, structure
 from genrestore.boxes import SRGB, Cicp
+from genrestore.card import expanded
 from genrestore.errors import ImageError, MaskError, SettingError
 from genrestore.heif import HeifImage
 from genrestore.jpeg import JpegCoding
@@ -246,12 +247,15 @@ def load(source: Source, *, limits: Limits | None = None, frame: int | None = No
 
 
 class Header(NamedTuple):
-    """What a file tells before anything is decoded: Pillow's name of its format, the upright size, frames or pages."""
+    """What a file tells before anything is decoded: Pillow's name of its format, the upright size, frames or pages, how
+    the pixels lie (1 to 8), and whether whoever reads EXIF alone finds them so."""
 
     format: str
     width: int
     height: int
     frames: int
+    orientation: int = 1
+    certain: bool = True
 
 
 def header(source: str | Path | bytes, *, limits: Limits | None = None) -> Header:
@@ -265,8 +269,9 @@ def header(source: str | Path | bytes, *, limits: Limits | None = None) -> Heade
         if not isinstance(source, bytes):
             name = _short(Path(source).name)
         with _opened(name, _bytes(source, allowed), allowed, 1) as (image, parts, count):
-            width, height = image.size[:: -1 if (parts.orientation or 1) > 4 else 1]
-            return Header(_format(image), width, height, count)
+            orientation = parts.orientation or 1
+            width, height = image.size[:: -1 if orientation > 4 else 1]
+            return Header(_format(image), width, height, count, orientation, parts.certain)
     except ImageError:
         raise
     except Exception as problem:
@@ -291,7 +296,7 @@ def _reason(name: str, problem: Exception) -> str:
 def _bytes(source: str | Path | bytes, allowed: Limits) -> bytes:
     if isinstance(source, bytes):
         return source
-    path = Path(source).expanduser()
+    path = expanded(source)
     called = _short(path)
     try:
         if path.is_dir():
@@ -436,9 +441,10 @@ def _pillow_parts(image: Image.Image) -> Parts:
     exif = _kept(image, "exif")
     if isinstance(image, TiffImagePlugin.TiffImageFile):  # Pillow has turned the pixels
         exif = _tiff_exif(image)
-    exif = exif and container.sound(exif.removeprefix(b"Exif\0\0"))
-    xmp = _kept(image, "xmp")
+    exif = exif and exif.removeprefix(b"Exif\0\0")
     orientation = container.orientation(exif) if exif else None
+    exif = exif and container.sound(exif)
+    xmp = _kept(image, "xmp")
     if orientation is None and xmp and not isinstance(image, TiffImagePlugin.TiffImageFile):
         orientation = structure.xmp_orientation(xmp)
     kind = image.format or "PNG"
@@ -533,7 +539,7 @@ def output(
     """
     wanted = format
     if path is not None:
-        path = Path(path).expanduser()
+        path = expanded(path)
         _check_place(path)
         wanted = format or path.suffix or None
     width, height = size or (picture.width, picture.height)
@@ -605,7 +611,7 @@ def save(picture: Picture, path: str | Path, *, format: str | None = None, quali
         ImageError: as `output`, or the file cannot be written.
         SettingError: the quality is out of its range.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     kind = output(picture, path, format=format)
     part = path.with_name(f".{secrets.token_hex(8)}.part")  # in the same folder, for only there a rename is at once
     try:

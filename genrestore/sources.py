@@ -33,7 +33,7 @@ import numpy as np
 from PIL import Image
 
 from genrestore import image, samples
-from genrestore.card import home
+from genrestore.card import expanded, home
 from genrestore.errors import Cancelled, GenrestoreError, ImageError, TrainingError
 
 # What may be a picture, by its name; HEIC and GIF too, so that people are told what to do with them.
@@ -87,7 +87,7 @@ def find(reference: str | Path, progress: Progress | None = None, cancel: thread
     """
     if str(reference).startswith("torchvision:"):
         return _torchvision(str(reference).removeprefix("torchvision:"))
-    path = Path(reference).expanduser()
+    path = expanded(reference)
     if path.is_dir():
         return _folder(path, progress, cancel)
     readers = {".zip": _zip, ".npy": _npy, ".npz": _npz}
@@ -263,6 +263,10 @@ def _caption_table(name: str, text: str) -> dict[str, str]:
     except (ValueError, KeyError, TypeError, RecursionError, csv.Error) as problem:
         if name != "captions.csv":  # metadata may tell something else than captions
             return {}
+        if isinstance(problem, csv.Error):  # such as a caption that is far too long
+            raise TrainingError(
+                f"{name} cannot be read ({problem}); shorten its captions, or write it anew."
+            ) from problem
         raise TrainingError(f"{name} needs the columns file_name and text in its first line.") from problem
 
 
@@ -623,7 +627,7 @@ def _torchvision(reference: str) -> Source:
         near = difflib.get_close_matches(name, kinds, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else "Names are spelt as in torchvision.datasets."
         raise TrainingError(f"torchvision has no data set named {name!r}. {hint}")
-    folder = Path(root).expanduser() if root else home() / "datasets"
+    folder = expanded(root) if root else home() / "datasets"
     dataset = _constructed(name, kinds[name], folder, options)
     count = len(dataset)
     if count == 0:

@@ -39,6 +39,7 @@ class Parts:
         shown: what will be seen of it, where the decoder does not tell that before it decodes.
         exif: the block from its TIFF header on.
         orientation: how the pixels lie, 1 to 8; None where the file does not say.
+        certain: whether whoever reads EXIF alone finds the same orientation.
         gamma: the exponent of the samples, as PNG's gAMA tells it (0.45 …).
         primaries: x and y of white, red, green, blue, as PNG's cHRM tells them.
         lost: what a result cannot keep: keys of LOST in image.py.
@@ -50,6 +51,7 @@ class Parts:
     shown: tuple[int, int] | None = None
     exif: bytes | None = None
     orientation: int | None = None
+    certain: bool = True
     icc: bytes | None = None
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
@@ -84,12 +86,13 @@ def take_apart(data: bytes, kind: str, frame: int = 0) -> Parts:
             parts = Parts(data)
     exif = parts.exif
     if exif and kind != "TIFF":
-        parts.exif = exif = container.sound(exif)
-        if exif and parts.orientation is None:
+        parts.exif = container.sound(exif)
+        if parts.orientation is None:
             parts.orientation = container.orientation(exif)
-        parts.dpi = parts.dpi or (exif and container.resolution(exif)) or None
-    if parts.orientation is None and parts.xmp:
-        parts.orientation = xmp_orientation(parts.xmp)
+        parts.certain = parts.exif is not None and container.certain(exif)
+        parts.dpi = parts.dpi or (parts.exif and container.resolution(parts.exif)) or None
+    if parts.orientation is None and parts.xmp and (found := xmp_orientation(parts.xmp)):
+        parts.orientation, parts.certain = found, found == 1
     return parts
 
 

@@ -96,6 +96,8 @@ def resolve(reference: str, task: str | None = None) -> Card:
     Raises:
         ModelError: nothing of that name, or it serves another task.
     """
+    if not isinstance(reference, str):  # pyright: ignore[reportUnnecessaryIsInstance] (callers need not be typed)
+        raise ModelError(f"A model is named by a text such as 'auto', not by {repr(reference)[:40]}.")
     if reference.startswith("file:"):
         path = Path(reference.removeprefix("file:"))
         card = Card.read(path.parent if path.suffix == ".safetensors" else path)

@@ -171,6 +171,14 @@ def test_options_have_the_names_and_defaults_of_the_python_functions(command: st
         ("sample --truncation 1e300", "truncation"),
         ("sample --latent text.npy", "no rows of numbers"),
         ("sample --latent claims.npy", "claims.npy"),
+        ("sample --latent negative.npy", "negative.npy"),
+        ("upscale photo.png -o ~no-such-user/x.png", "no folder ~no-such-user"),
+        ("upscale ~no-such-user/x.png", "There is no picture ~no-such-user/x.png"),
+        ("train span-x4 --data ~no-such-user/x --licence own --out run", "~no-such-user/x is neither"),
+        (
+            "train span-x4 --data torchvision:CIFAR10@~no-such-user/x --licence own --out run",
+            "CIFAR10 in ~no-such-user",
+        ),
         ("sample --latent many.npy", "rows of latent"),
         ("sample --latent folder", "folder"),
         ("upscale photo.png --model span-x5", "span-x5"),
@@ -206,6 +214,9 @@ def test_bad_input_is_one_line_and_exit_code_2(
     claims = io.BytesIO()
     np.lib.format.write_array_header_1_0(claims, {"descr": "<f4", "fortran_order": False, "shape": (10**9, 64)})
     Path("claims.npy").write_bytes(claims.getvalue())
+    negative = io.BytesIO()
+    np.lib.format.write_array_header_1_0(negative, {"descr": "<f4", "fortran_order": False, "shape": (-1, 64)})
+    Path("negative.npy").write_bytes(negative.getvalue())
     before = {path: path.read_bytes() for path in Path().iterdir() if path.is_file()}
 
     def worked(*_: Any, **__: Any) -> None:

@@ -261,6 +261,51 @@ def test_what_the_page_does_not_use_is_closed_to_writers(client: httpx.Client, p
     assert client.post("/login", data={"username": "a", "password": "b"}).status_code == 404
 
 
+@pytest.mark.parametrize("wrong", ["http://[", "http://[::1", "http://a]", "//", "http://"])
+def test_an_origin_that_makes_no_sense_is_another_site(client: httpx.Client, wrong: str) -> None:
+    assert client.post(guard.JOIN, json={}, headers={"origin": wrong}).status_code == 403
+
+
+@pytest.mark.parametrize("wrong", ["[", "[::1", "a]b"])
+def test_a_host_that_makes_no_sense_is_not_local(server: serve.Server, client: httpx.Client, wrong: str) -> None:
+    answer = client.post(guard.JOIN, json={}, headers={"host": wrong, "origin": f"http://{wrong}"})
+    assert answer.status_code == 403
+    assert "this computer only" in ask(client, server.page, "watch", "look", {}, host=wrong).json()["problem"]
+
+
+@pytest.mark.parametrize("route", ["/assets/", "/static/", f"{guard.FILE}/tmp/"])
+@pytest.mark.parametrize("name", ["x" * 256, "x/" * 2000, "%00", "a%00b"])
+def test_a_path_that_no_file_has_leads_nowhere(client: httpx.Client, route: str, name: str) -> None:
+    assert client.get(route + name).status_code == 404
+
+
+@pytest.mark.parametrize("rest", ["../../../etc/passwd", "%2e%2e/x", "x/../../y", "..%5cx"])
+def test_a_way_out_of_an_alias_names_no_folder_of_the_server(client: httpx.Client, rest: str) -> None:
+    """Gradio tells the path that it refuses."""
+    with socket.create_connection((client.base_url.host, client.base_url.port), timeout=10) as asking:
+        asking.sendall(
+            f"GET {guard.FILE}{guard.ALIAS}0/{rest} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+        )
+        said = b"".join(iter(lambda: asking.recv(65536), b"")).decode()
+    assert said.startswith("HTTP/1.1 40")
+    assert not [folder for folder in guard.Aliases().folders.values() if folder in said]
+
+
+@pytest.mark.parametrize("path", [f"{guard.API}/queue/data?session_hash=nobody", f"{guard.API}/call/sample/nothing"])
+def test_who_listens_to_nothing_is_told_so(client: httpx.Client, path: str) -> None:
+    """Gradio would begin an answer and break it off, with a traceback in the log."""
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert "Nothing of this session" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("event", [-1, 10**6, 10**40, "1", True, None, [1], {}])
+def test_an_event_that_is_not_on_the_page(server: serve.Server, client: httpx.Client, event: Any) -> None:
+    body = {"session_hash": "s", "fn_index": event, "data": [], "component_id": event, "fn_name": "look"}
+    for path in (guard.JOIN, f"{guard.API}/run/nothing", f"{guard.API}/call/nothing", guard.QUESTION):
+        assert client.post(path, json=body).status_code == 404, path
+
+
 # ---- bodies ----
 
 
@@ -343,6 +388,9 @@ def test_an_event_that_cannot_begin_is_not_printed(client: httpx.Client, capfd: 
     body = {"data": ["secret"], "fn_index": event["id"], "session_hash": "s"}
     answer = client.post(guard.JOIN, json=body)
     assert answer.status_code == 400
+    assert client.post(f"{guard.API}/call/sample", json={"data": ["secret"]}).status_code == 400
+    for path in ("call/v2", "run"):
+        assert client.post(f"{guard.API}/{path}/sample", json={"data": ["secret"]}).status_code == 404
     assert "secret" not in "".join(capfd.readouterr())
 
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,14 @@ def test_what_browsers_may_not_turn_or_draw_is_drawn_by_the_server(
     path = uploads / "hash" / "photo"
     path.write_bytes(oriented(kind, orientation, xmp))
     assert mask_editor.inspect({"path": str(path)})["alike"] is alike
+
+
+def test_a_photo_with_broken_exif_is_drawn_by_the_server(uploads: Path) -> None:
+    """Its orientation is read, and browsers differ about what they make of the rest."""
+    exif = b"II*\0\x08\0\0\0\x02\0" + struct.pack("<HHIHxxHHII", 0x0112, 3, 1, 6, 0x8825, 4, 1, 60) + b"\xff" * 200
+    path = uploads / "hash" / "photo"
+    Image.new("RGB", (8, 6)).save(path, "JPEG", exif=b"Exif\0\0" + exif)
+    assert mask_editor.inspect({"path": str(path)}) == {"width": 6, "height": 8, "alike": False}
 
 
 def test_every_word_of_the_page_is_known() -> None:

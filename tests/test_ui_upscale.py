@@ -442,6 +442,10 @@ def test_too_large_a_target_is_refused_in_the_quote(page: Any) -> None:
     page.locator("#upscale-width input").fill("60000")
     page.locator("#upscale-width input").blur()
     page.locator("#upscale-quote", has_text="more than 16 times").wait_for()
+    page.locator("#upscale-width input").fill("-5")
+    page.locator("#upscale-width input").blur()
+    page.locator("#upscale-quote", has_text="width must be a whole number between 1 and").wait_for()
+    assert not page.locator(".toast-body").count(), "it is said in the quote, in the language of the page"
     page.locator("#upscale-width input").fill("1000")
     page.locator("#upscale-width input").blur()
     page.locator("#upscale-quote", has_text="1000 × 1000").wait_for()

@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -281,6 +282,12 @@ def test_bad_arguments(dog: Picture, arguments: dict[str, float]) -> None:
     with pytest.raises(SettingError) as raised:
         genrestore.upscale(dog, **arguments)  # type: ignore[arg-type]
     assert str(raised.value).endswith(".") and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("scale", ["2", "2.0", np.float32(2), np.array(2)])
+def test_a_scale_is_whatever_is_a_number(scale: Any) -> None:
+    quoted = task.quote(30, 20, scale)
+    assert (quoted.width, quoted.height) == (60, 40)
 
 
 def test_a_result_beyond_the_limits_is_refused_before_any_work() -> None:

@@ -113,6 +113,12 @@ def test_references(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         weights.resolve("auto", "compress")
     with pytest.raises(SettingError, match="cook"):
         weights.models("cook")
+    for wrong in (None, 5, ["span-x4"]):
+        with pytest.raises(ModelError, match="named by a text"):
+            weights.resolve(wrong)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ModelError) as told:
+        weights.resolve("x" * 10_000)
+    assert len(str(told.value)) < 300
 
 
 WRONG: dict[str, dict[str, object]] = {

@@ -155,9 +155,9 @@ def _target(width: int, height: int, scale: float, to_width: int | None, to_heig
         for name, value in (("width", to_width), ("height", to_height))
     )
     if to_width is None and to_height is None:
-        if not 1 < number("scale", scale) <= LARGEST_SCALE:
+        if not 1 < (times := number("scale", scale)) <= LARGEST_SCALE:
             raise SettingError(f"scale must lie above 1 and at most {LARGEST_SCALE:g}, not {scale}.")
-        target = round(width * scale), round(height * scale)
+        target = round(width * times), round(height * times)
     elif to_height is None:
         assert to_width is not None
         target = to_width, max(1, round(height * to_width / width))

@@ -13,7 +13,7 @@ import gradio as gr
 
 from genrestore import image
 from genrestore.errors import SettingError
-from genrestore.ui.guard import foreign
+from genrestore.ui.guard import foreign, netloc
 from genrestore.ui.visitors import forwarded, loopback
 from genrestore.ui.words import Words
 
@@ -87,7 +87,8 @@ class Access:
             raise SettingError("Another site asked this page to train; open the page itself.")
         # A stranger's name that leads to this computer would make a stranger's page look like this one to the browser; what
         # another server hands on may come from anywhere.
-        named = loopback(urlsplit("//" + headers.get("host", "localhost")).hostname or "")
+        host = netloc("//" + headers.get("host", "localhost"))
+        named = loopback(urlsplit("//" + host).hostname or "")
         if self.local and (not named or forwarded(headers)):
             raise SettingError(
                 "Training is for this computer only; open the page at 127.0.0.1, or start it with --host and --training."

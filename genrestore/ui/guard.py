@@ -40,23 +40,25 @@ UPLOAD = f"{API}/upload"
 QUESTION = f"{API}/component_server"
 JOIN = f"{API}/queue/join"
 ENDS = (f"{API}/cancel", f"{API}/reset")
-CALL = re.compile(rf"{API}/call/(v2/)?[^/]+")
+CALL = re.compile(rf"{API}/call/(?P<name>[^/]+)")
+RUN = re.compile(rf"{API}/run/(?P<name>[^/]+)")
 
 # All that the page and its clients use. Gradio has more, such as /process_recording, /monitoring and /proxy=.
 READ = re.compile(
     r"/|/config|/theme\.css|/(assets|static)/.+|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon(/\d+)?"
     r"|/logout|/login/(huggingface|callback)"
-    rf"|{API}/(info|theme\.css|user|login_check|app_id|queue/status|queue/data|heartbeat/[^/]+|call/(v2/)?[^/]+/[^/]+"
+    rf"|{API}/(info|theme\.css|user|login_check|app_id|queue/status|queue/data|heartbeat/[^/]+|call/[^/]+/[^/]+"
     r"|file=.+)",
     re.DOTALL,
 )
 WRITE = re.compile(
-    rf"{UPLOAD}|{QUESTION}|{JOIN}|{API}/(cancel|reset|run/[^/]+)|{CALL.pattern}",
+    rf"{UPLOAD}|{QUESTION}|{JOIN}|{API}/(cancel|reset|run/[^/]+|call/[^/]+)",
     re.DOTALL,
 )
 FILE = f"{API}/file="
-STREAM = re.compile(rf"{API}/(?:heartbeat/(?P<open>[^/]+)|queue/(?P<data>data)|call/(?:v2/)?[^/]+/(?P<event>[^/]+))")
+STREAM = re.compile(rf"{API}/(?:heartbeat/(?P<open>[^/]+)|queue/(?P<data>data)|call/[^/]+/(?P<event>[^/]+))")
 
+LONGEST_PATH, LONGEST_NAME = 2048, 255  # bytes of what is asked for, and of each name in it, as file systems hold them
 SESSION = re.compile(r"[\w.-]{1,64}")
 BEAT = 0.1  # seconds between two looks at whether a place in the queue is free
 ALIAS = "@genrestore/"  # stands for the folders of the server in what the page is told
@@ -107,7 +109,7 @@ class Setting:
     def of(cls, published: str) -> "Setting":
         """What the surroundings say; `published` is the path or the address under which another server shows the page."""
         space = "SPACE_ID" in os.environ
-        hosts = {*os.environ.get("SPACE_HOST", "").split(","), urlsplit(published).netloc}
+        hosts = {*os.environ.get("SPACE_HOST", "").split(","), netloc(published)}
         return cls(frozenset(_host(host.strip()) for host in hosts if host), bool(published) or space, space)
 
 
@@ -165,7 +167,9 @@ class Guard:
         """
         path = scope["path"].rstrip("/") or "/"
         reads = scope["method"] in ("GET", "HEAD")
-        if not (READ if reads else WRITE).fullmatch(path) or (not reads and scope["method"] != "POST"):
+        if not _is_path(path) or not (READ if reads else WRITE).fullmatch(path):
+            raise RefusedError(404, "There is nothing here.")
+        if not reads and scope["method"] != "POST":
             raise RefusedError(404, "There is nothing here.")
         headers = Headers(scope=scope)
         opened = reads and headers.get("sec-fetch-mode") == "navigate"  # by a link that somebody followed
@@ -219,9 +223,15 @@ class Guard:
                 held.enter_context(self.sessions.open(stream["open"]))
             elif stream["data"]:
                 session = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[0]
-                held.enter_context(self.sessions.listening(session))
+                held.enter_context(self._heard(session))
             else:
-                held.enter_context(self.sessions.listening(self.sessions.of_event(stream["event"])))
+                held.enter_context(self._heard(self.sessions.of_event(stream["event"])))
+
+    def _heard(self, session: str) -> AbstractContextManager[None]:
+        """Somebody listens to a session; to one of which nothing is told Gradio's answer would break off in the middle."""
+        if session not in self.sessions.queue.pending_messages_per_session:
+            raise RefusedError(404, "Nothing of this session is waiting or being made.")
+        return self.sessions.listening(session)
 
     async def _writing(self, path: str, sent: "Sent", visitor: str, held: AsyncExitStack) -> None:
         """Take the visitor's share of what the request will need."""
@@ -229,23 +239,38 @@ class Guard:
         if session is not None:
             self.sessions.named(visitor, _check_session(session))
         if path == QUESTION:
+            if self._known(self.page.blocks, sent.content.get("component_id")) is None:
+                raise RefusedError(404, "There is nothing of this number on the page.")
             if sent.files:
                 paths = [Path(str(entry["path"])) for entry in sent.files]
                 pixels = await anyio.to_thread.run_sync(megapixels, paths)
                 await held.enter_async_context(self.pictures(visitor, pixels))
             await held.enter_async_context(self.questions(visitor))  # last, so that nobody waits inside
-        elif path == JOIN or CALL.fullmatch(path):
-            self._fitting(sent)
+        elif path not in ENDS:
+            self._fitting(path, sent)
+        if path == JOIN or CALL.fullmatch(path):
             held.enter_context(self.sessions.arriving(sent.content))
             await held.enter_async_context(self.sessions.joining(visitor))
 
-    def _fitting(self, sent: "Sent") -> None:
+    def _fitting(self, path: str, sent: "Sent") -> None:
         """Refuse what an event cannot begin with: Gradio would print all of it, megabytes of it, into the log."""
-        event = sent.content.get("fn_index")
-        found: Any = self.page.fns.get(event) if isinstance(event, int) else None
+        event, called = sent.content.get("fn_index"), CALL.fullmatch(path)
+        if named := called or (RUN.fullmatch(path) if event is None else None):
+            found: Any = next((fn for fn in self.page.fns.values() if fn.api_name == named["name"]), None)
+        else:
+            found = self._known(self.page.fns, event)
+        if found is None or (found.queue and path != JOIN and not called):
+            raise RefusedError(404, "There is no such event on the page, or it is asked for through the queue alone.")
         data = sent.content.get("data")
-        if found is not None and not (isinstance(data, list) and len(cast("list[Any]", data)) >= len(found.inputs)):
+        # Who calls by name may leave out what only the page itself knows.
+        least = sum(not (called and block.skip_api) for block in found.inputs)
+        if not isinstance(data, list) or len(cast("list[Any]", data)) < least:
             raise RefusedError(400, f"The event takes a list of {len(found.inputs)} values as its data.")
+
+    @staticmethod
+    def _known(numbered: Mapping[int, Any], number: object) -> Any:
+        """What has this number, if it is one."""
+        return numbered.get(number) if type(number) is int else None
 
     async def _body(self, headers: Headers, path: str, receive: Receive, visitor: str, held: AsyncExitStack) -> bytes:
         """All of the body, its room held."""
@@ -386,8 +411,16 @@ def foreign(headers: Mapping[str, str], hosts: frozenset[str] = frozenset()) -> 
     origin = headers.get("origin")
     if origin is None:
         return False
-    parts = urlsplit(origin)
-    return not parts.netloc or _host(parts.netloc) not in {_host(headers.get("host", "")), *hosts}
+    host = _host(netloc(origin))
+    return not host or host not in {_host(headers.get("host", "")), *hosts}
+
+
+def netloc(address: str) -> str:
+    """Host and port in an address; "" where it has none or makes no sense."""
+    try:
+        return urlsplit(address).netloc
+    except ValueError:
+        return ""
 
 
 def _host(netloc: str) -> str:
@@ -433,6 +466,12 @@ def read(body: bytes) -> Sent:
     return sent
 
 
+def _is_path(path: str) -> bool:
+    """Whether a file could have this path; Gradio's routes for files raise at what the system cannot ask for."""
+    longest = max(len(os.fsencode(name)) for name in path.split("/"))
+    return "\0" not in path and len(os.fsencode(path)) <= LONGEST_PATH and longest <= LONGEST_NAME
+
+
 def _is_address(path: str) -> bool:
     """Whether a path leads to another computer; a single letter before the colon is a drive."""
     return re.match(r"\s*([\w+.-]{2,}:|//|\\\\)", path) is not None
@@ -461,7 +500,9 @@ class Aliases:
     def real(self, path: str) -> str:
         """The path behind an alias; any other path as it is."""
         head, _, rest = path.removeprefix(ALIAS).partition("/")
-        folder = self.folders.get(ALIAS + head) if path.startswith(ALIAS) else None
+        # A way up and out is told as it was asked for: what Gradio refuses, it names in full.
+        within = path.startswith(ALIAS) and ".." not in re.split(r"[/\\]", rest)
+        folder = self.folders.get(ALIAS + head) if within else None
         return path if folder is None else f"{folder}/{rest}"
 
     def put_back(self, entry: dict[str, Any]) -> bool:
@@ -522,9 +563,11 @@ class Sessions:
         return _counted(self.heard, session)
 
     def of_event(self, event: str) -> str:
-        """The session of an event; a call that named none has the event's own name."""
-        found = self.queue.event_ids_to_events.get(event)
-        return event if found is None else found.session_hash
+        """The session of an event, until all of it is told; a call that named none has the event's own name."""
+        if (found := self.queue.event_ids_to_events.get(event)) is not None:
+            return found.session_hash
+        pending: dict[str, set[str]] = self.queue.pending_event_ids_session
+        return next((session for session, events in list(pending.items()) if event in events), event)
 
     def arriving(self, asked: dict[str, Any]) -> AbstractContextManager[None]:
         """An event that is asked for has no number while the block lasts."""

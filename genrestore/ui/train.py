@@ -14,7 +14,7 @@ import gradio as gr
 
 import genrestore
 from genrestore import image, runs
-from genrestore.card import TASKS
+from genrestore.card import TASKS, expanded
 from genrestore.errors import GenrestoreError, SettingError, TrainingError
 from genrestore.recipe import LICENCES, TrainRecipe, licence_named
 from genrestore.sources import SUFFIXES
@@ -210,7 +210,7 @@ class Page:
             raise TrainingError(begin.W.text("no_pictures", request))
         if text.startswith("torchvision:"):
             return (text, wanted[1]), None if licence == OWN else licence
-        return (str(Path(text).expanduser().resolve()), wanted[1]), licence or OWN
+        return (str(expanded(text).resolve()), wanted[1]), licence or OWN
 
     @shown
     def prefilled(self, profile: gr.OAuthProfile | None, request: gr.Request, preset: str, wanted: begin.Wanted) -> Any:

@@ -319,12 +319,9 @@ def build() -> gr.Dropdown:
             with gr.Accordion(W("settings"), open=False):
                 model = picker.picker("upscale")
                 with gr.Row():
-                    width = gr.Number(
-                        0, label=W("width"), precision=0, minimum=0, min_width=100, elem_id="upscale-width"
-                    )
-                    height = gr.Number(
-                        0, label=W("height"), precision=0, minimum=0, min_width=100, elem_id="upscale-height"
-                    )
+                    # No bounds: Gradio would refuse in English and leave an old quote; `quoted` says what is wrong.
+                    width = gr.Number(0, label=W("width"), precision=0, min_width=100, elem_id="upscale-width")
+                    height = gr.Number(0, label=W("height"), precision=0, min_width=100, elem_id="upscale-height")
                 gr.Markdown(W("size_hint"))
             quote = gr.Markdown(W("none"), elem_id="upscale-quote")
             go = gr.Button(W("go"), variant="primary", elem_id="upscale-go")
