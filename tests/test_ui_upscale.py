@@ -479,6 +479,17 @@ def test_a_size_that_cannot_be_is_told_in_chinese(visit: Callable[..., Any]) -> 
     assert page.get_by_test_id("toast-body").count() == 0
 
 
+def test_a_long_name_stays_within_its_button(visit: Callable[..., Any], tmp_path: Path) -> None:
+    path = tmp_path / f"PXL_20261128_101112345_{'NIGHT' * 6}.jpg"
+    Image.new("RGB", (24, 16), "teal").save(path)
+    page = visit("/?tab=upscale", **PHONE)
+    page.locator("#upscale-source input").set_input_files(path)
+    page.locator("#upscale-quote", has_text="96 × 64").wait_for()
+    page.locator("#upscale-go").tap()
+    finished(page)
+    assert page.locator("#upscale-download").evaluate("node => node.scrollWidth <= node.clientWidth")
+
+
 def test_on_a_phone_by_touch_in_chinese(visit: Callable[..., Any]) -> None:
     page = visit(**{**PHONE, "locale": "zh-CN"})
     page.get_by_role("tab", name="放大").tap()
