@@ -99,6 +99,8 @@ def test_cards_and_presets_have_their_chinese() -> None:
         ("cat.png is 9×9; the limit here is 50 megapixels: scale it down first.", "上限为 50 百万像素"),
         ("640×480 is more than 16 times 30×20; ask for less.", "640×480 超过了 30×20 的 16 倍"),
         ('raw must be an object of at most 9 numbers such as {"3": -0.4}.', '例如 {"3": -0.4}'),
+        ("They cannot be read; the first: a.jpg cannot be read (its header makes no sense); save it again as PNG or JPEG in a "
+         "picture editor.", "无法读取；第一张：无法读取 a.jpg（文件头无效）"),
         ("cats · VAE, clothing 64×64", "cats · VAE · 服装 64×64"),
     ],
 )  # fmt: skip
