@@ -88,7 +88,9 @@ def sample(
 @app.command()
 def inpaint(
     source: Annotated[Path, typer.Argument(help="Picture to repair.")],
-    mask: Annotated[Path, typer.Argument(help="Picture of the same size: white where it is to be filled.")],
+    mask: Annotated[
+        Path, typer.Argument(help="Picture of the same size or proportions: white where it is to be filled.")
+    ],
     model: Model = "auto",
     strategy: Annotated[
         str, typer.Option(help="crop: work round each hole; whole: all of it, at most 768 pixels at once.")

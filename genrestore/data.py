@@ -139,7 +139,7 @@ def usable(decoded: Decoded, recipe: TrainRecipe) -> np.ndarray:
     tiny = np.setdiff1d(found["tiny"], out)
     if use(recipe) == "crops" and len(tiny):
         height, width = facts.sizes[tiny[0]]
-        more = f" (and {len(tiny) - 1} more)" if len(tiny) > 1 else ""
+        more = f" (and {len(tiny) - 1} more such pictures)" if len(tiny) > 1 else ""
         raise TrainingError(
             f"{files[tiny[0]]} is {width}×{height}{more}, smaller than the training crop of {side(recipe)}; take it out, "
             "leave such pictures out (--leave-out tiny, or the box on the page), or lower the recipe's size."

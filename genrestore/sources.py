@@ -92,9 +92,7 @@ def find(reference: str | Path, progress: Progress | None = None, cancel: thread
         return _folder(path, progress, cancel)
     readers = {".zip": _zip, ".npy": _npy, ".npz": _npz}
     if not path.is_file() or path.suffix.lower() not in readers:
-        raise TrainingError(
-            f"{path} is neither a folder of pictures nor a .zip, .npy or .npz file; say where the data lie with --data."
-        )
+        raise TrainingError(f"{path} is neither a folder of pictures nor a .zip, .npy or .npz file; check the name.")
     digest = _digests([path], path, progress, cancel)[0]
     with _unpacking(path):
         return readers[path.suffix.lower()](path, digest)

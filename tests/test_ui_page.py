@@ -495,6 +495,15 @@ def test_a_mistake_becomes_a_toast_and_the_outputs_stay() -> None:
     assert (handler.__name__, handler.__doc__) == ("handler", "Its docstring.")
 
 
+def test_toasts_say_nothing_in_another_language(visit: Callable[..., Any]) -> None:
+    """Gradio heads every toast with "Warning", and two of a kind with "Warning (2)"."""
+    page = visit("/?tab=upscale", locale="zh-CN")
+    for count in (1, 2):
+        page.locator("#upscale-go").click()
+        page.wait_for_function("n => document.querySelectorAll('[data-testid=toast-text]').length === n", arg=count)
+        assert "Warning" not in page.get_by_test_id("toast-body").inner_text()
+
+
 def test_what_a_generator_gave_before_its_error_stays() -> None:
     @shown
     def handler() -> Any:

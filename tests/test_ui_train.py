@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from gradio.context import LocalContext
 from PIL import Image
 
 from genrestore import doctor, judge, runs, ui
@@ -475,6 +476,29 @@ def test_a_model_is_offered_once_its_pictures_mean_something(home: Path) -> None
         assert watch.look({"run": task})["run"]["unripe"] == 0
         (run.folder / "status.json").unlink()
         assert task in shown(), "a folder that was copied here is a model as any other"
+
+
+def test_a_run_tells_in_chinese_why_it_ended(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = made_up(home, "cats", "done", log=1, message="All 2 steps are done.")
+    with (run.folder / "log.jsonl").open("a") as log:
+        log.write(json.dumps({"step": 1, "seconds": 1, "event": "All 2 steps are done."}) + "\n")
+    assert watch.look({})["run"]["message"] == "All 2 steps are done."
+    monkeypatch.setattr(LocalContext, "request", SimpleNamespace(get=lambda _: asked(accept_language="zh-CN")))
+    facts = watch.look({})["run"]
+    assert facts["message"] == "全部 2 步已完成。"
+    assert list(facts["lines"][0]["losses"]) == ["生成器", "判别器"]
+    assert facts["lines"][1]["event"] == "全部 2 步已完成。"
+
+
+def test_what_the_doctor_found_is_told_in_chinese() -> None:
+    found = doctor.Finding(
+        "broken", ("a.jpg",), "They cannot be read; the first: a.jpg is empty (0 bytes); choose another file."
+    )
+    problem = "3 pictures are too few to learn from; this model needs at least 16, better 1000."
+    report = doctor.Report("cats", 3, (found,), (), {}, {}, 0, 16, 1000, problem)
+    text = findings.html(report, asked(accept_language="zh-CN"))
+    assert "3 张图片太少，不足以训练；此模型至少需要 16 张，最好有 1000 张。" in text
+    assert "无法读取；第一张：a.jpg" in text and "empty" not in text
 
 
 def test_how_a_run_goes_is_told_in_words_of_both_languages(home: Path) -> None:

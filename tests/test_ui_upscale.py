@@ -470,6 +470,30 @@ def test_a_picture_may_be_dropped_or_pasted(page: Any) -> None:
     page.locator("#upscale-source .lead", has_text="paste.png").wait_for()
 
 
+def test_a_size_that_cannot_be_is_told_in_chinese(visit: Callable[..., Any]) -> None:
+    """Gradio's own check of a number field told it in English, and wiped the quote with "Error"."""
+    page = visit("/?tab=upscale", locale="zh-CN")
+    names = page.locator("#upscale-source .examples img").evaluate_all("nodes => nodes.map((node) => node.alt)")
+    assert names == ["狗", "灯泡", "吉他", "纽约", "沙"]
+    page.locator("#upscale-source .examples button").first.click()
+    page.locator("#upscale-quote", has_text="2304 × 2304").wait_for()
+    page.get_by_role("button", name="设置").click()
+    page.locator("#upscale-width input").fill("-5")
+    page.locator("#upscale-quote", has_text="宽度 须为 1 到 65535 之间的整数，而不是 -5。").wait_for()
+    assert page.get_by_test_id("toast-body").count() == 0
+
+
+def test_a_long_name_stays_within_its_button(visit: Callable[..., Any], tmp_path: Path) -> None:
+    path = tmp_path / f"PXL_20261128_101112345_{'NIGHT' * 6}.jpg"
+    Image.new("RGB", (24, 16), "teal").save(path)
+    page = visit("/?tab=upscale", **PHONE)
+    page.locator("#upscale-source input").set_input_files(path)
+    page.locator("#upscale-quote", has_text="96 × 64").wait_for()
+    page.locator("#upscale-go").tap()
+    finished(page)
+    assert page.locator("#upscale-download").evaluate("node => node.scrollWidth <= node.clientWidth")
+
+
 def test_on_a_phone_by_touch_in_chinese(visit: Callable[..., Any]) -> None:
     page = visit(**{**PHONE, "locale": "zh-CN"})
     page.get_by_role("tab", name="放大").tap()

@@ -18,14 +18,12 @@ from genrestore.ui import picker, said
 from genrestore.ui.shown import shown
 
 PACKAGE = Path(genrestore.__file__).parent
-# Files that tell a visitor of the picture tabs nothing: training, which speaks English from below the page for now, what the
-# command line and the start of a page say, and the answers to programs.
+# Files that tell a visitor nothing: what the command line and the start of a page say, the answers to programs, and verdicts on
+# a run, for which the page has words of its own.
 ELSEWHERE = {
-    "augment", "data", "decoded", "degrade", "doctor", "flaws", "judge", "losses", "optimizers", "recipe", "registry", "runs",
-    "sources", "train", "models",
-    "cli", "__main__", "console",
-    "ui/__init__", "ui/access", "ui/begin", "ui/findings", "ui/guard", "ui/serve", "ui/settings", "ui/train", "ui/uploads",
-    "ui/watch",
+    "cli", "__main__", "console", "judge",
+    "train/board", "train/command", "train/terminal", "train/world",
+    "ui/guard", "ui/serve", "ui/uploads",
 }  # fmt: skip
 CHINESE: Any = SimpleNamespace(headers={"accept-language": "zh-CN,zh;q=0.9"})
 
@@ -87,6 +85,7 @@ def test_chinese_forms_hold_the_same_values() -> None:
 
 def test_cards_and_presets_have_their_chinese() -> None:
     texts = [text for card in genrestore.models() for text in (card.title, card.intended, card.limits, card.license)]
+    texts += [metric.protocol for card in genrestore.models() for metric in card.metrics]
     texts += [text for one in map(find, names()) for text in (one.title, one.intended, one.limits)]
     assert [text for text in texts if text and not re.search("[一-鿿]", said.said(text, CHINESE))] == []
 
@@ -100,6 +99,8 @@ def test_cards_and_presets_have_their_chinese() -> None:
         ("cat.png is 9×9; the limit here is 50 megapixels: scale it down first.", "上限为 50 百万像素"),
         ("640×480 is more than 16 times 30×20; ask for less.", "640×480 超过了 30×20 的 16 倍"),
         ('raw must be an object of at most 9 numbers such as {"3": -0.4}.', '例如 {"3": -0.4}'),
+        ("They cannot be read; the first: a.jpg cannot be read (its header makes no sense); save it again as PNG or JPEG in a "
+         "picture editor.", "无法读取；第一张：无法读取 a.jpg（文件头无效）"),
         ("cats · VAE, clothing 64×64", "cats · VAE · 服装 64×64"),
     ],
 )  # fmt: skip

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from genrestore.ui.said import said
 from genrestore.ui.words import Words
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def kinds(report: "Report", request: gr.Request | None) -> list[tuple[str, str]]
 
 def _verdict(report: "Report", request: gr.Request | None) -> str:
     level = "problem" if report.problem else "few" if report.count < report.enough else "ready"
-    text = report.problem or W.text(level, request, enough=f"{report.enough:,}")
+    text = said(report.problem, request) or W.text(level, request, enough=f"{report.enough:,}")
     counted = W.text("pictures", request, count=f"{report.count:,}")
     return f"<div class='verdict {level}'><b>{escape(report.name)}: {counted}</b>{escape(text)}</div>"
 
@@ -87,5 +88,5 @@ def _findings(report: "Report", request: gr.Request | None) -> str:
         if len(found.files) > SHOWN:
             names += " " + W.text("more", request, n=f"{len(found.files) - SHOWN:,}")
         head = f"{W.text(found.kind, request)}: {len(found.files):,}"
-        rows.append(f"<li><b>{head}</b> {escape(found.why)}<span>{names}</span></li>")
+        rows.append(f"<li><b>{head}</b> {escape(said(found.why, request))}<span>{names}</span></li>")
     return f"<ul>{''.join(rows)}</ul>"

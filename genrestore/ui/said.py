@@ -63,7 +63,10 @@ def _letters(form: str) -> int:
 
 
 def _chinese(text: str) -> tuple[str, int]:
-    """The translation that covers most of the text, and how many of its letters; the text itself and 0 if none does."""
+    """The translation that covers most of the text, and how many of its letters; the text itself and 0 if none does.
+
+    Of two that cover as much, the one whose form begins as the text does is outermost.
+    """
     if text in forms() and "{}" not in text:
         return forms()[text], _letters(text)
     best = text, 0
@@ -71,6 +74,7 @@ def _chinese(text: str) -> tuple[str, int]:
         if found := form.pattern.fullmatch(text):
             values = [_chinese(value) for value in found.groups()]
             letters = form.letters + sum(covered for _, covered in values)
-            if letters >= SHARE and letters > best[1]:
+            begins = not form.pattern.pattern.startswith("(.*?)")
+            if letters >= SHARE and (letters > best[1] or (begins and letters == best[1])):
                 best = form.chinese.format(*(value for value, _ in values)), letters
     return best

@@ -17,7 +17,7 @@ function addExample(file) {
   const name = file.path.split(/[\\/]/).pop();
   const button = document.createElement("button");
   const picture = document.createElement("img");
-  Object.assign(picture, { src: file.url, alt: name.replace(/\.\w+$/, "") });
+  Object.assign(picture, { src: file.url, alt: words[name.replace(/\.\w+$/, "")] });
   button.type = "button";
   button.append(picture);
   button.addEventListener("click", () => choose({ ...file, orig_name: name }));

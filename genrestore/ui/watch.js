@@ -318,7 +318,7 @@ function showRun() {
   showNearest();
   const events = lines.filter(({ event }) => event).slice(-8).reverse();
   put(find(".events"), "hidden", events.length === 0);
-  const items = events.map(({ step, event }) => make("li", {}, make("span", {}, say("samples_at", { step: count(step) })), event));
+  const items = events.map(({ step, event }) => make("li", {}, make("span", {}, say("samples_at", { step: count(step + 1) })), event));
   if (find("ul").textContent !== items.map((item) => item.textContent).join("")) find("ul").replaceChildren(...items);
 }
 

@@ -271,16 +271,15 @@ def _full(run: Run, status: Status, start: int) -> dict[str, Any]:
     lines, begin, end = run.log_from(start)
     nearest = run.nearest()
     drawn = run.folder / "nearest.webp"
-    facts = {
-        key: getattr(status, key) for key in ("state", "step", "steps", "seconds", "left", "speed", "lr", "message")
-    }
+    facts = {key: getattr(status, key) for key in ("state", "step", "steps", "seconds", "left", "speed", "lr")}
     return {
         **_finite(facts),
+        "message": said(status.message),
         "name": run.name,
         "asked": run.asked(),
         "how": _judged(run.folder, (run.folder / "recipe.json").stat().st_mtime_ns).now(),
         **_model(run),
-        "lines": _finite(_thinned(lines)),
+        "lines": [_told(line) for line in _finite(_thinned(lines))],
         "from": end,
         "anew": begin == 0,  # the lines are all that there are
         "samples": [step for step, _ in run.samples()],
@@ -351,6 +350,15 @@ def _thinned(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     events = [line for line in lines if "event" in line]
     few = [*_few(steps), *_few(measured), *events[-EVENTS:]]
     return sorted(few, key=lambda line: line.get("step", 0)) if len(few) < len(lines) else lines
+
+
+def _told(line: dict[str, Any]) -> dict[str, Any]:
+    """A line of the log in the visitor's language: what happened, and whom a loss belongs to."""
+    if "event" in line:
+        return line | {"event": said(line["event"])}
+    return (
+        line | {"losses": {said(name): value for name, value in line["losses"].items()}} if "losses" in line else line
+    )
 
 
 def _few(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
