@@ -336,7 +336,7 @@ def test_too_few_pictures(folder: Path) -> None:
 
 
 def test_bad_references_say_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="--data"):
+    with pytest.raises(TrainingError, match="check the name"):
         data.read(tmp_path / "nowhere", RECIPE)
     (tmp_path / "empty").mkdir()
     with pytest.raises(TrainingError, match="no picture in"):
