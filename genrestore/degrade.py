@@ -180,11 +180,25 @@ def box(rng: np.random.Generator, height: int, width: int) -> Image.Image:
     return mask
 
 
+def blob(rng: np.random.Generator, height: int, width: int) -> Image.Image:
+    """One object-like shape of a fifth to two fifths of each side: an outline of waves, clear of the picture's edges."""
+    w, h = rng.uniform(0.2, 0.4) * width, rng.uniform(0.2, 0.4) * height
+    x, y = rng.uniform(0.65 * w, width - 0.65 * w), rng.uniform(0.65 * h, height - 0.65 * h)
+    angle = np.linspace(0, 2 * np.pi, 180, endpoint=False)
+    waves = sum(rng.normal(0, 0.15 / k) * np.cos(k * angle + rng.uniform(0, 2 * np.pi)) for k in range(2, 7))
+    radius = 0.5 * np.clip(1 + waves, 0.4, 1.3)
+    mask = Image.new("L", (width, height))
+    points = list(zip(x + w * radius * np.cos(angle), y + h * radius * np.sin(angle), strict=True))
+    ImageDraw.Draw(mask).polygon(points, fill=255)
+    return mask
+
+
 FAMILIES: dict[str, Callable[[np.random.Generator, int, int], Image.Image]] = {
     "scratch": scratch,
     "text": text,
     "strokes": strokes,
     "box": box,
+    "blob": blob,
 }
 
 # --- steps that join into one degradation ---------------------------------------------------------------------------

@@ -1,0 +1,78 @@
+"""Joining copied pixels without visible steps."""
+
+import torch
+from torch import Tensor
+
+from genrestore.fill.labels import Labels, steps
+from genrestore.fill.pyramid import Level
+
+SCREEN = 0.003  # a correction fades over about 1/√SCREEN = 18 pixels
+MOST, ENOUGH = 400, 2e-4  # conjugate-gradient steps, and the residual's share at which they end
+
+
+def blended(level: Level, labels: Labels, image: Tensor) -> Tensor:
+    """(C, H, W), its hole copied by the labels and lightened or darkened so that seams and rim go.
+
+    The gradients wanted are those of the sources, averaged where two meet; the values stay near the copy's. Screened Poisson
+    equation: Bhat et al., "Fourier analysis of the 2D screened Poisson equation for gradient domain problems", ECCV 2008.
+
+    Args:
+        image: (C, H, W) that is copied, of the level's size, such as its colours or its transparency.
+    """
+    y, x = level.yx(level.hole)
+    top, bottom = max(0, int(y.min()) - 1), min(level.height, int(y.max()) + 2)
+    left, right = max(0, int(x.min()) - 1), min(level.width, int(x.max()) + 2)
+    part = (slice(top, bottom), slice(left, right))
+    rows = image.flatten(1)
+    source, turn = (plane.reshape(level.known.shape)[part] for plane in (labels.source, labels.turn))
+    hole = ~level.known[part]
+    copy = rows[:, source]  # (C, h, w)
+    stride = steps(level.width)
+
+    def wanted(first: tuple[slice, slice], second: tuple[slice, slice], dy: int, dx: int) -> tuple[Tensor, Tensor]:
+        """By how much more the copy should rise from each first pixel to its second, and where that matters."""
+        a, b, ta, tb = source[first], source[second], turn[first], turn[second]
+        in_a, in_b = hole[first], hole[second]
+        last = rows.shape[1] - 1
+        rise_a = rows[:, (a + stride[ta, dy + 4, dx + 4]).clamp(0, last)] - rows[:, a]
+        rise_b = rows[:, b] - rows[:, (b - stride[tb, dy + 4, dx + 4]).clamp(0, last)]
+        rise = torch.where(in_a & in_b, (rise_a + rise_b) / 2, torch.where(in_a, rise_a, rise_b))
+        edge = (in_a | in_b).float()
+        return (rise - (copy[:, second[0], second[1]] - copy[:, first[0], first[1]])) * edge, edge
+
+    all_, to, from_ = slice(None), slice(None, -1), slice(1, None)
+    across, edge_x = wanted((all_, to), (all_, from_), 0, 1)
+    down, edge_y = wanted((to, all_), (from_, all_), 1, 0)
+
+    def spread(values: Tensor, along_x: Tensor, along_y: Tensor) -> Tensor:
+        values[..., to] -= along_x
+        values[..., from_] += along_x
+        values[..., to, :] -= along_y
+        values[..., from_, :] += along_y
+        return values * hole
+
+    def operator(u: Tensor) -> Tensor:
+        return spread(SCREEN * u, (u[..., from_] - u[..., to]) * edge_x, (u[..., from_, :] - u[..., to, :]) * edge_y)
+
+    correction = _solved(operator, spread(torch.zeros_like(copy), across, down))
+    result = image.clone()
+    result[:, part[0], part[1]] = torch.where(hole, copy + correction, image[:, part[0], part[1]])
+    return result.clamp(0, 1)
+
+
+def _solved(operator, right: Tensor) -> Tensor:
+    """Conjugate gradients (Hestenes & Stiefel 1952), all channels as one system."""
+    result = torch.zeros_like(right)
+    residual, direction = right, right
+    first = energy = float(residual.square().sum())
+    for _ in range(MOST):
+        if energy <= ENOUGH**2 * first:
+            break
+        image = operator(direction)
+        step = energy / max(float((direction * image).sum()), 1e-20)
+        result = result + step * direction
+        residual = residual - step * image
+        lower = float(residual.square().sum())
+        direction = residual + (lower / energy) * direction
+        energy = lower
+    return result

@@ -1,0 +1,116 @@
+"""Fill a hole with pieces of the same picture.
+
+1. Halve the picture until the hole has some thousand pixels. 2. Find the moves by which the picture repeats itself
+(`offsets`). 3. Give each pixel of the hole one of them, so that few seams are seen and the whole looks like a smooth fill from far
+(`labels`). 4. Take the labels down to the full size, level by level. 5. Copy single pixels, so that texture stays sharp, and
+join them (`blend`).
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from genrestore import layers
+from genrestore.errors import Cancelled, MaskError
+from genrestore.fill import labels as labelling
+from genrestore.fill import offsets
+from genrestore.fill.blend import blended
+from genrestore.fill.labels import Labels
+from genrestore.fill.pyramid import Level, box, pyramid
+
+SWEEPS = 6  # of refining on a level above the coarsest, where it is eight
+BLUR = 2  # pixels round one by which a piece and the guide are compared
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    Attributes:
+        seed: of the random choices; another one gives another fill.
+        guide: how much a piece is to look like a smooth fill from far; 0 lets structure go where it likes.
+        turns: of `offsets.TURNS` that may be used: 1 shifts only, 2 mirrors left to right too, 8 turns as well.
+    """
+
+    seed: int = 0
+    guide: float = 0.05
+    turns: int = 1
+
+
+@dataclass(frozen=True)
+class Filled:
+    """
+    Attributes:
+        level: the picture at its full size.
+        labels: where each pixel came from.
+        energy: of the seams on the coarsest level: lower is better, among fills of one hole.
+    """
+
+    level: Level
+    labels: Labels
+    energy: float
+
+    def of(self, image: Tensor) -> Tensor:
+        """(C, H, W) filled in the same way: the colours, or a transparency that goes with them."""
+        return blended(self.level, self.labels, image)
+
+
+def fill(
+    image: Tensor,
+    hole: Tensor,
+    *,
+    forbidden: Tensor | None = None,
+    smooth: Tensor | None = None,
+    settings: Settings = Settings(),
+    report: Callable[[float], None] = lambda done: None,
+    cancel: threading.Event | None = None,
+) -> Filled:
+    """
+    Args:
+        image: (C, H, W) in [0, 1].
+        hole: (H, W) bool, what is to be filled; its pixels are never read.
+        forbidden: (H, W) bool, what must not be copied.
+        smooth: (C, H, W) a smooth fill to be guided by; left out, `layers.biharmonic` makes one.
+
+    Raises:
+        MaskError: there is too little to copy from.
+        Cancelled: `cancel` was set.
+    """
+    known = ~hole
+    usable = known if forbidden is None else known & ~forbidden
+    levels = pyramid(Level(image * known, known, usable))
+    if not len(levels[-1].sources):
+        raise MaskError("There is nothing round the hole to copy from; mark less.")
+    level = levels[-1]
+    generator = torch.Generator().manual_seed(settings.seed)
+    guide = _guide(level, smooth, len(levels) - 1) if settings.guide else None
+    found = labelling.propagate(
+        level, offsets.moves(level, settings.turns, generator), guide, settings.guide
+    )
+    found = labelling.refine(level, labelling.repaired(level, found), 8)
+    energy = labelling.energy(level, found)
+    for k, finer in enumerate(reversed(levels[:-1])):
+        if cancel is not None and cancel.is_set():
+            raise Cancelled("Cancelled; nothing was written.")
+        report(1 - 4.0 ** -(k + 1) / 2)
+        found = labelling.refine(finer, labelling.doubled(level, found, finer), SWEEPS)
+        level = finer
+    return Filled(level, found, energy)
+
+
+def _guide(level: Level, smooth: Tensor | None, halvings: int) -> tuple[Tensor, Tensor]:
+    """What a piece shows from far, and what it should."""
+    mask = (~level.known)[None, None].float()
+    if smooth is None:
+        wanted = layers.biharmonic(level.image[None], mask)[0]
+    else:
+        for _ in range(halvings):
+            height, width = smooth.shape[1:]
+            smooth = F.avg_pool2d(F.pad(smooth[None], (0, width % 2, 0, height % 2), mode="replicate"), 2)[0]
+        wanted = torch.where(level.known, level.image, smooth)
+    weight = box(level.known[None].float(), BLUR)
+    seen = box(level.image, BLUR) / weight.clamp(min=1e-3)
+    return seen, box(wanted, BLUR)

@@ -1,0 +1,232 @@
+"""Which pixel of the picture each pixel of a hole is copied from, so that few seams are seen.
+
+The energy is that of Kwatra et al., "Graphcut textures", SIGGRAPH 2003: where neighbours p and q come from different moves a and b,
+what a and b show at p, and at q, should agree. It is lowered by belief propagation in sweeps (Tappen & Freeman, ICCV 2003) on
+the coarsest level, and by trying the neighbours' moves (iterated conditional modes, Besag 1986) on every level.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from genrestore.fill.offsets import TURNS
+from genrestore.fill.pyramid import Level
+
+ASIDE = ((0, 1), (0, -1), (1, 0), (-1, 0))
+AROUND = (*ASIDE, (1, 1), (-1, -1), (1, -1), (-1, 1))
+JUMPS = (1, 2, 1, 4, 1, 1, 3, 1)  # pixels to the neighbour whose move is tried, sweep after sweep
+UNKNOWN = 4.0  # what it costs to show something that is not known: more than any two colours differ
+NO_SOURCE = 20.0
+ROUNDS = 4  # of belief propagation
+SETTLED = 0.002  # of the hole's pixels: fewer changes end the sweeps
+
+
+@dataclass
+class Labels:
+    """Where every pixel of a level comes from.
+
+    Attributes:
+        source: (H·W,) flat indices; a known pixel comes from itself.
+        turn: (H·W,) which of TURNS its surroundings were copied by.
+    """
+
+    source: Tensor
+    turn: Tensor
+
+
+def steps(width: int) -> Tensor:
+    """(turns, 9, 9): entry [t, dy + 4, dx + 4] is the flat step that a source makes when its pixel goes by (dy, dx)."""
+    reach = torch.arange(-4, 5)
+    grid = torch.stack(torch.meshgrid(reach, reach, indexing="ij"), -1)  # (9, 9, 2)
+    moved = torch.einsum("tij,yxj->tyxi", TURNS, grid)
+    return moved[..., 0] * width + moved[..., 1]
+
+
+def propagate(level: Level, moves: Tensor, guide: tuple[Tensor, Tensor] | None, weight: float) -> Labels:
+    """Choose a move (K, 3) for each pixel of the hole.
+
+    Args:
+        guide: (C, H, W) twice, what a source shows from far and what a pixel should; preferred by `weight`.
+    """
+    chosen = _Messages(level, moves, guide, weight).best()
+    y, x = level.yx(level.hole)
+    sy, sx = _moved(y, x, moves[chosen])
+    flat = sy.clamp(0, level.height - 1) * level.width + sx.clamp(0, level.width - 1)
+    source, turn = torch.arange(level.height * level.width), torch.zeros(level.height * level.width, dtype=torch.long)
+    source[level.hole], turn[level.hole] = flat, moves[chosen, 0]
+    return Labels(source, turn)
+
+
+class _Messages:
+    """Min-sum belief propagation: N pixels of the hole, K moves."""
+
+    def __init__(self, level: Level, moves: Tensor, guide: tuple[Tensor, Tensor] | None, weight: float) -> None:
+        self.level, self.moves = level, moves
+        y, x = level.yx(level.hole)
+        known = level.known.flatten()
+        self.here = {side: self._shown(y + side[0], x + side[1]) for side in ((0, 0), *ASIDE)}
+        place = torch.full((level.height * level.width,), -1)
+        place[level.hole] = torch.arange(len(level.hole))
+
+        flat, inside = self._flat(*_moved(y[:, None], x[:, None], moves))
+        allowed = level.source[flat] & inside
+        self.cost = torch.where(allowed, 0.0, NO_SOURCE)  # (N, K)
+        if guide is not None:
+            seen, wanted = (planes.flatten(1).T for planes in guide)
+            self.cost += weight * (seen[flat] - wanted[level.hole][:, None]).square().sum(-1)
+        self.next: dict[tuple[int, int], Tensor] = {}  # each pixel's neighbour in the hole, or -1
+        for side in ASIDE:
+            flat, inside = self._flat(y + side[0], x + side[1])
+            colours, shown = self.here[side]
+            apart = torch.where(shown, (colours - level.rows[flat][:, None]).square().sum(-1), UNKNOWN)
+            self.cost += torch.where((known[flat] & inside)[:, None], 2 * apart, 0.0)
+            self.next[side] = torch.where(inside, place[flat], -1)
+        self.between = {side: self._pairs(side) for side in ((0, 1), (1, 0))}
+        self.lines = {
+            side: [
+                line
+                for at in _walk(x if side[0] == 0 else y, forwards=sum(side) > 0)
+                if len(line := ((x if side[0] == 0 else y).eq(at) & (self.next[side] >= 0)).nonzero()[:, 0])
+            ]
+            for side in ASIDE
+        }
+
+    def best(self) -> Tensor:
+        """(N,) the move of each pixel."""
+        told = {side: torch.zeros_like(self.cost) for side in ASIDE}  # by the neighbour on that side
+        for _ in range(ROUNDS):
+            for side in ASIDE:
+                back = (-side[0], -side[1])
+                for line in self.lines[side]:
+                    there = self.next[side][line]
+                    belief = self.cost[line] + sum(told[other][line] for other in ASIDE if other != side)
+                    pair = self.between[side][line] if side in self.between else self.between[back][there]
+                    message = (pair + belief[:, None, :]).amin(2)  # what holds for a pair holds for its exchange
+                    told[back][there] = message - message.amin(1, keepdim=True)
+        return (self.cost + sum(told.values())).argmin(1)
+
+    def _flat(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        inside = (y >= 0) & (y < self.level.height) & (x >= 0) & (x < self.level.width)
+        return (y * self.level.width + x) * inside, inside
+
+    def _shown(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What each move shows at (N,) places: (N, K, C), and where that is known."""
+        flat, inside = self._flat(*_moved(y[:, None], x[:, None], self.moves))
+        return self.level.rows[flat], self.level.known.flatten()[flat] & inside
+
+    def _pairs(self, side: tuple[int, int]) -> Tensor:
+        """(N, K, K) what two moves cost at a pixel and its neighbour."""
+        total = torch.zeros(())
+        for place in ((0, 0), side):
+            colours, shown = self.here[place]
+            squares = colours.square().sum(-1)
+            apart = squares[:, :, None] + squares[:, None] - 2 * colours @ colours.transpose(1, 2)
+            total = total + torch.where(shown[:, :, None] & shown[:, None], apart.clamp(min=0), UNKNOWN)
+        total.diagonal(dim1=1, dim2=2).zero_()
+        return total
+
+
+def refine(level: Level, labels: Labels, sweeps: int) -> Labels:
+    """Let each pixel of the hole take a neighbour's move where that lowers the energy, until few do."""
+    source, turn = labels.source.clone(), labels.turn.clone()
+    stride = steps(level.width)
+    y, x = level.yx(level.hole)
+    even = (y + x) % 2 == 0
+    hole = ~level.known.flatten()
+    for sweep in range(sweeps):
+        changed = 0
+        jump = JUMPS[sweep % len(JUMPS)]
+        for half in (even, ~even):
+            here, hy, hx = level.hole[half], y[half], x[half]
+            for dy, dx in AROUND:
+                ny, nx = hy + dy * jump, hx + dx * jump
+                inside = (ny >= 0) & (ny < level.height) & (nx >= 0) & (nx < level.width)
+                there = torch.where(inside, here + (dy * level.width + dx) * jump, here)
+                offered = source[there] - stride[turn[there], dy * jump + 4, dx * jump + 4]
+                offered = offered.clamp(0, len(source) - 1)
+                new = inside & hole[there] & (offered != source[here]) & level.source[offered]
+                p = here[new]
+                if not len(p):
+                    continue
+                a, ta = offered[new], turn[there[new]]
+                better = _seams(level, source, turn, p, a, ta, stride) < _seams(
+                    level, source, turn, p, source[p], turn[p], stride
+                ) - 1e-6
+                p = p[better]
+                source[p], turn[p] = a[better], ta[better]
+                changed += len(p)
+        if changed < SETTLED * len(level.hole):
+            break
+    return Labels(source, turn)
+
+
+def energy(level: Level, labels: Labels) -> float:
+    """Σ over seams of what their two sides differ by: comparable between fills of one hole."""
+    found = _seams(
+        level, labels.source, labels.turn, level.hole, labels.source[level.hole], labels.turn[level.hole], steps(level.width)
+    )
+    return float(found.sum())
+
+
+def doubled(coarse: Level, labels: Labels, fine: Level) -> Labels:
+    """The labels of a level on the next finer one; what has no source there takes one at hand."""
+    y, x = fine.yx(fine.hole)
+    parent = (y // 2).clamp(max=coarse.height - 1) * coarse.width + (x // 2).clamp(max=coarse.width - 1)
+    turn = labels.turn[parent]
+    sy, sx = coarse.yx(labels.source[parent])
+    # The four pixels of one go with its centre: s' = A·(q − ½) + ½ for q in {0, 1}².
+    quarter = 2 * torch.stack([y - 2 * (y // 2), x - 2 * (x // 2)], -1) - 1
+    part = (torch.einsum("nij,nj->ni", TURNS[turn], quarter) + 1) // 2
+    sy, sx = 2 * sy + part[:, 0], 2 * sx + part[:, 1]
+    flat = sy.clamp(max=fine.height - 1) * fine.width + sx.clamp(max=fine.width - 1)
+    source, all_turns = torch.arange(fine.height * fine.width), torch.zeros(fine.height * fine.width, dtype=torch.long)
+    source[fine.hole], all_turns[fine.hole] = flat, turn
+    return repaired(fine, Labels(source, all_turns))
+
+
+def repaired(level: Level, labels: Labels) -> Labels:
+    """Labels whose sources are all allowed: the others take the nearest that is, in reading order."""
+    source, turn = labels.source.clone(), labels.turn.clone()
+    at = source[level.hole]
+    wrong = ~level.source[at]
+    nearest = torch.searchsorted(level.sources, at[wrong]).clamp(max=len(level.sources) - 1)
+    source[level.hole[wrong]] = level.sources[nearest]
+    turn[level.hole[wrong]] = 0
+    return Labels(source, turn)
+
+
+def _moved(y: Tensor, x: Tensor, moves: Tensor) -> tuple[Tensor, Tensor]:
+    a = TURNS[moves[..., 0]]
+    return (
+        a[..., 0, 0] * y + a[..., 0, 1] * x + moves[..., 1],
+        a[..., 1, 0] * y + a[..., 1, 1] * x + moves[..., 2],
+    )
+
+
+def _walk(line: Tensor, forwards: bool) -> Tensor:
+    values = torch.unique(line)
+    return values if forwards else values.flip(0)
+
+
+def _seams(level: Level, source: Tensor, turn: Tensor, p: Tensor, a: Tensor, ta: Tensor, stride: Tensor) -> Tensor:
+    """(P,) what it costs that pixels p come from sources a by turns ta, their neighbours staying as they are.
+
+    A source has its whole patch inside and known, so what a move shows one pixel further needs no test.
+    """
+    y, x = level.yx(p)
+    known, rows = level.known.flatten(), level.rows
+    shown = rows[a]
+    total = torch.zeros(len(p))
+    for dy, dx in ASIDE:
+        inside = (y + dy >= 0) & (y + dy < level.height) & (x + dx >= 0) & (x + dx < level.width)
+        q = torch.where(inside, p + dy * level.width + dx, p)
+        b, tb = source[q], turn[q]
+        next_a = a + stride[ta, dy + 4, dx + 4]
+        outside = known[q]
+        there = (rows[next_a] - rows[b]).square().sum(1).sqrt()
+        back = b - stride[tb, dy + 4, dx + 4]
+        here = (shown - rows[torch.where(outside, a, back)]).square().sum(1).sqrt()
+        cost = torch.where(outside, 2 * there, there + here)
+        total += torch.where(inside & (outside | (next_a != b) | (ta != tb)), cost, 0.0)
+    return total

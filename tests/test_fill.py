@@ -1,0 +1,155 @@
+"""Filling by example: what is copied, from where, and what must never be."""
+
+import threading
+
+import pytest
+import torch
+from torch import Tensor
+
+from genrestore.errors import Cancelled, MaskError
+from genrestore.fill import exemplar, labels, offsets
+from genrestore.fill.blend import blended
+from genrestore.fill.exemplar import Settings, fill
+from genrestore.fill.labels import Labels
+from genrestore.fill.pyramid import Level, pyramid
+
+
+def noise(height: int, width: int, seed: int = 0) -> Tensor:
+    return torch.rand(3, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+def tiled(side: int = 120, tile: int = 24) -> Tensor:
+    """A picture that repeats itself every `tile` pixels."""
+    return noise(tile, tile).repeat(1, side // tile, side // tile)
+
+
+def square(side: int = 120, at: int = 45, size: int = 30) -> Tensor:
+    hole = torch.zeros(side, side, dtype=torch.bool)
+    hole[at : at + size, at : at + size] = True
+    return hole
+
+
+def filled(image: Tensor, hole: Tensor, **settings: object) -> Tensor:
+    return fill(image, hole, settings=Settings(**settings)).of(image * ~hole)  # pyright: ignore[reportArgumentType]
+
+
+def test_what_repeats_is_continued_exactly() -> None:
+    image, hole = tiled(), square()
+    assert (filled(image, hole) - image).abs().max() < 1e-3
+    assert fill(image, hole).energy < 1e-6
+
+
+def test_a_hole_of_several_levels_is_continued_too() -> None:
+    image, hole = tiled(240), square(240, 70, 100)
+    assert len(pyramid(Level(image, ~hole, ~hole))) > 1
+    assert (filled(image, hole) - image).abs().mean() < 0.02
+
+
+def test_a_mirrored_half_is_found_where_mirrors_are_allowed() -> None:
+    half = noise(120, 60)
+    image, hole = torch.cat([half, half.flip(2)], 2), square(120, 15, 24)
+    assert (filled(image, hole, turns=2) - image).abs().max() < 1e-3
+    assert (filled(image, hole, turns=1) - image).abs().max() > 0.3
+
+
+@pytest.mark.parametrize("turn", range(8))
+def test_every_turn_is_found_in_a_turned_half(turn: int) -> None:
+    """The right half shows the left one, moved as `offsets.TURNS` says: source = A·pixel + b."""
+    left = noise(60, 60, 1)
+    y, x = torch.meshgrid(torch.arange(60), torch.arange(60), indexing="ij")
+    a = offsets.TURNS[turn]
+    sy, sx = a[0, 0] * y + a[0, 1] * x, a[1, 0] * y + a[1, 1] * x
+    image = torch.cat([left[:, sy % 60, sx % 60], noise(60, 4, 2), left], 2)
+    hole = torch.zeros(60, 124, dtype=torch.bool)
+    hole[20:34, 20:34] = True
+    assert (filled(image, hole, turns=8) - image).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("turn", range(8))
+def test_labels_of_the_next_level_move_alike(turn: int) -> None:
+    """Taken to twice the size, a move stays a move: neighbours in the picture come from neighbours."""
+    coarse, fine = (Level(noise(n, n), ~h, ~h) for n, h in ((40, square(40, 12, 10)), (80, square(80, 24, 20))))
+    y, x = coarse.yx(coarse.hole)
+    sy, sx = labels._moved(y - 17, x - 17, torch.tensor([turn, 17, 17]))
+    source, turns = torch.arange(1600), torch.zeros(1600, dtype=torch.long)
+    source[coarse.hole], turns[coarse.hole] = sy * 40 + sx, turn
+    level = Level(fine.image, fine.known, torch.ones_like(fine.known))  # anything may be copied here
+    found = labels.doubled(coarse, Labels(source, turns), level)
+    stride = labels.steps(80)[turn]
+    inner = square(80, 25, 18).flatten().nonzero()[:, 0]
+    for dy, dx in labels.ASIDE:
+        assert (found.source[inner + dy * 80 + dx] == found.source[inner] + stride[dy + 4, dx + 4]).all()
+
+
+def test_the_hole_is_never_read_and_the_rest_never_changed() -> None:
+    image, hole = noise(90, 110), torch.zeros(90, 110, dtype=torch.bool)
+    hole[20:50, 30:70] = True
+    strange = torch.where(hole, torch.nan, image)
+    first, second = fill(image, hole), fill(torch.where(hole, 7.0, image), hole)
+    assert (first.labels.source == second.labels.source).all()
+    assert ((first.of(image * ~hole) == image) | hole).all()
+    assert torch.isfinite(fill(torch.nan_to_num(strange), hole).of(image * ~hole)).all()
+    assert (~hole.flatten())[first.labels.source].all()
+
+
+def test_what_is_forbidden_is_not_copied() -> None:
+    image, hole = tiled(), square()
+    forbidden = torch.zeros_like(hole)
+    forbidden[:, :40] = True
+    found = fill(image, hole, forbidden=forbidden)
+    assert not forbidden.flatten()[found.labels.source[hole.flatten()]].any()
+    assert forbidden.flatten()[fill(image, hole).labels.source[hole.flatten()]].any()
+    assert (found.of(image * ~hole) - image).abs().max() < 1e-3
+
+
+def test_nothing_to_copy_from_is_said() -> None:
+    hole = torch.ones(40, 40, dtype=torch.bool)
+    hole[:3] = False
+    with pytest.raises(MaskError, match="mark less"):
+        fill(noise(40, 40), hole)
+
+
+def test_equal_seeds_give_equal_pixels_and_others_do_not() -> None:
+    image, hole = noise(100, 100), square(100, 30, 40)
+    first = filled(image, hole, seed=3)
+    assert torch.equal(first, filled(image, hole, seed=3))
+    assert ((first != filled(image, hole, seed=4)).any(0) & hole).sum() > 0.5 * hole.sum()
+
+
+def test_refining_lowers_the_energy() -> None:
+    image, hole = noise(60, 60), square(60, 20, 20)
+    level = Level(image * ~hole, ~hole, ~hole)
+    moves = offsets.moves(level, 1, torch.Generator().manual_seed(0))
+    rough = labels.repaired(level, labels.propagate(level, moves[:4], None, 0.0))
+    assert labels.energy(level, labels.refine(level, rough, 8)) <= labels.energy(level, rough)
+
+
+def test_the_rim_of_a_brighter_piece_is_not_seen() -> None:
+    """Copied from a brighter part, the fill is darkened to fit; what is fine in it stays."""
+    fine = noise(80, 160) * 0.1
+    image = fine + torch.linspace(0.2, 0.7, 160)
+    hole = torch.zeros(80, 160, dtype=torch.bool)
+    hole[30:50, 20:40] = True
+    level = Level(image * ~hole, ~hole, ~hole)
+    source = torch.arange(80 * 160)
+    source[level.hole] += 100  # 0.3 brighter
+    result = blended(level, Labels(source, torch.zeros_like(source)), level.image)
+    inside = result[:, hole]
+    assert (inside.mean() - image[:, hole].mean()).abs() < 0.1
+    assert inside.std() > 0.8 * image[:, hole].std()
+
+
+def test_a_fill_can_be_cancelled() -> None:
+    image, hole = tiled(240), square(240, 70, 100)
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(Cancelled):
+        fill(image, hole, cancel=cancel)
+
+
+def test_a_guide_keeps_what_it_does_not_look_like_out() -> None:
+    """Half of the picture is dark, half light, the hole in the light half: without a hint, dark pieces would be allowed."""
+    image = torch.cat([noise(100, 50) * 0.3, 0.7 + noise(100, 50) * 0.3], 2)
+    hole = square(100, 60, 30)
+    found = fill(image, hole, settings=Settings(guide=exemplar.Settings().guide))
+    assert ((found.labels.source[hole.flatten()] % 100) >= 50).all()
