@@ -95,28 +95,39 @@ def inpaint(
     strategy: Annotated[
         str, typer.Option(help="crop: work round each hole; whole: all of it, at most 768 pixels at once.")
     ] = "crop",
-    seed: Annotated[int, typer.Option(help="Where the randomness starts, for nets that draw it.")] = 0,
+    seed: Annotated[int, typer.Option(help="Another seed gives another fill of wide holes.")] = 0,
+    grow: Annotated[int, typer.Option(help="Pixels by which the mask is widened on every side.")] = 0,
+    forbid: Annotated[
+        Path | None, typer.Option(help="Mask of what must not be copied into wide holes.", show_default=False)
+    ] = None,
     frame: Frame = None,
     out: Out = None,
     force: Force = False,
 ) -> None:
     """Repair the white part of a mask; all else stays as it is.
 
+    Thin parts are filled by a net, wide ones with pieces of the picture. --model exemplar takes pieces only, the name of a
+    net that net only.
+
     Example: genrestore inpaint photo.jpg mask.png -o repaired.png
     """
     from genrestore import image
-    from genrestore.tasks.inpaint import changed_outside, marked
+    from genrestore.tasks import whole
+    from genrestore.tasks.inpaint import LARGEST_GROWTH, changed_outside, marked, widened
 
     picture = _opened(source, frame)
     size = picture.width, picture.height
-    hole = image.load_mask(mask, size)
+    hole = widened(image.load_mask(mask, size), whole("grow", grow, 0, LARGEST_GROWTH))
+    forbidden = None if forbid is None else image.load_mask(forbid, size)
     path = _planned(out or _beside(source, "repaired", picture, size), picture, size, force, source, mask)
     share, ask = marked(hole)
     told = f"{100 * share:.2g} % of the picture"
     if ask:
         print(f"The mask marks {told}; if it should be the other way round, invert it.", file=sys.stderr)
     with _progress() as progress:
-        result = genrestore.inpaint(picture, hole, model=model, strategy=strategy, seed=seed, progress=progress)
+        result = genrestore.inpaint(
+            picture, hole, model=model, strategy=strategy, seed=seed, forbidden=forbidden, progress=progress
+        )
     image.save(result, path)
     written = image.load(path)
     alike = written.pixels.shape == picture.pixels.shape and written.pixels.dtype == picture.pixels.dtype

@@ -26,7 +26,7 @@ FLOORS = [
     },
     {"layers", "losses", "optimizers", "degrade", "augment", "metrics", "sources", "flaws", "judge"},
     {"decoded"},
-    {"models", "data"},
+    {"models", "data", "fill"},
     {"weights", "backends", "doctor", "runs", "resident"},
     {"runtime"},
     {"tasks", "train"},

@@ -1,5 +1,7 @@
 """Joining copied pixels without visible steps."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -60,7 +62,7 @@ def blended(level: Level, labels: Labels, image: Tensor) -> Tensor:
     return result.clamp(0, 1)
 
 
-def _solved(operator, right: Tensor) -> Tensor:
+def _solved(operator: Callable[[Tensor], Tensor], right: Tensor) -> Tensor:
     """Conjugate gradients (Hestenes & Stiefel 1952), all channels as one system."""
     result = torch.zeros_like(right)
     residual, direction = right, right

@@ -1,9 +1,9 @@
 """Fill a hole with pieces of the same picture.
 
 1. Halve the picture until the hole has some thousand pixels. 2. Find the moves by which the picture repeats itself
-(`offsets`). 3. Give each pixel of the hole one of them, so that few seams are seen and the whole looks like a smooth fill from far
-(`labels`). 4. Take the labels down to the full size, level by level. 5. Copy single pixels, so that texture stays sharp, and
-join them (`blend`).
+(`offsets`). 3. Give each pixel of the hole one of them, so that few seams are seen and the whole looks like a smooth fill from
+far (`labels`). 4. Take the labels down to the full size, level by level. 5. Copy single pixels, so that texture stays sharp,
+and join them (`blend`).
 """
 
 import threading
@@ -87,9 +87,7 @@ def fill(
     level = levels[-1]
     generator = torch.Generator().manual_seed(settings.seed)
     guide = _guide(level, smooth, len(levels) - 1) if settings.guide else None
-    found = labelling.propagate(
-        level, offsets.moves(level, settings.turns, generator), guide, settings.guide
-    )
+    found = labelling.propagate(level, offsets.moves(level, settings.turns, generator), guide, settings.guide)
     found = labelling.refine(level, labelling.repaired(level, found), 8)
     energy = labelling.energy(level, found)
     for k, finer in enumerate(reversed(levels[:-1])):

@@ -1,8 +1,8 @@
 """Which pixel of the picture each pixel of a hole is copied from, so that few seams are seen.
 
-The energy is that of Kwatra et al., "Graphcut textures", SIGGRAPH 2003: where neighbours p and q come from different moves a and b,
-what a and b show at p, and at q, should agree. It is lowered by belief propagation in sweeps (Tappen & Freeman, ICCV 2003) on
-the coarsest level, and by trying the neighbours' moves (iterated conditional modes, Besag 1986) on every level.
+The energy is that of Kwatra et al., "Graphcut textures", SIGGRAPH 2003: where neighbours p and q come from different moves a
+and b, what a and b show at p, and at q, should agree. It is lowered by belief propagation in sweeps (Tappen & Freeman, ICCV 2003)
+on the coarsest level, and by trying the neighbours' moves (iterated conditional modes, Besag 1986) on every level.
 """
 
 from dataclasses import dataclass
@@ -150,9 +150,10 @@ def refine(level: Level, labels: Labels, sweeps: int) -> Labels:
                 if not len(p):
                     continue
                 a, ta = offered[new], turn[there[new]]
-                better = _seams(level, source, turn, p, a, ta, stride) < _seams(
-                    level, source, turn, p, source[p], turn[p], stride
-                ) - 1e-6
+                better = (
+                    _seams(level, source, turn, p, a, ta, stride)
+                    < _seams(level, source, turn, p, source[p], turn[p], stride) - 1e-6
+                )
                 p = p[better]
                 source[p], turn[p] = a[better], ta[better]
                 changed += len(p)
@@ -164,7 +165,13 @@ def refine(level: Level, labels: Labels, sweeps: int) -> Labels:
 def energy(level: Level, labels: Labels) -> float:
     """Σ over seams of what their two sides differ by: comparable between fills of one hole."""
     found = _seams(
-        level, labels.source, labels.turn, level.hole, labels.source[level.hole], labels.turn[level.hole], steps(level.width)
+        level,
+        labels.source,
+        labels.turn,
+        level.hole,
+        labels.source[level.hole],
+        labels.turn[level.hole],
+        steps(level.width),
     )
     return float(found.sum())
 

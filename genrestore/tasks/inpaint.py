@@ -1,6 +1,7 @@
 """Repair what a mask marks, and nothing else."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +14,15 @@ from torch import Tensor
 from genrestore import image as pictures
 from genrestore import runtime
 from genrestore.errors import Cancelled, MaskError, SettingError
+from genrestore.fill import Settings
 from genrestore.image import Picture
-from genrestore.tasks import LARGEST_SEED, colours, whole
+from genrestore.tasks import LARGEST_SEED, colours, whole, wide
+from genrestore.tasks.wide import Box
 
 STRATEGIES = ("crop", "whole")
+EXEMPLAR = "exemplar"  # in place of a net's name: pieces of the picture
+REASONS = ("asked", "wide", "even", "alone")  # why a part was filled by pieces, by pieces, by a net, by a net
+LARGEST_GROWTH = 200  # pixels
 CONTEXT = 96  # pixels round a hole that the net is shown
 LARGEST = 768  # pixels a side of what the net is given at once
 OVERLAP = 64  # pixels that neighbouring pieces of a large hole share
@@ -34,6 +40,8 @@ def inpaint(
     strategy: str = "crop",
     prompt: str | None = None,
     seed: int = 0,
+    grow: int = 0,
+    forbidden: Image.Image | np.ndarray | str | Path | bytes | None = None,
     frame: int | None = None,
     progress: runtime.Progress | None = None,
     cancel: threading.Event | None = None,
@@ -45,10 +53,14 @@ def inpaint(
     Args:
         image: a Picture, a PIL image, a path, or the bytes of a file; any size, 8 or 16 bits.
         mask: what is white and opaque is filled; see `image.load_mask`. Any mode, of the picture's size or proportions.
-        strategy: "crop" works on a crop round each hole and costs what the holes cost; "whole" shows the net all of the
+        model: "auto" fills thin and even parts by a net, and makes wide parts of pieces of the picture; EXEMPLAR makes all
+            of pieces; the name of a net has that net fill all.
+        strategy: "crop" works on a crop round each hole and costs what the holes cost; "whole" shows a net all of the
             picture, LARGEST pixels a side at once: a larger one in pieces of that size, which see no further.
         prompt: for models that read text; none of the present ones does.
-        seed: for models that draw at random; the present ones do not, so it has no influence.
+        seed: of the random choices where pieces are searched; another one gives another fill. The present nets draw nothing.
+        grow: pixels by which the mask is widened, at most LARGEST_GROWTH: a rim of what should go spoils every fill.
+        forbidden: a mask of what must not be copied into wide parts, such as a second person.
         frame: of an animation or a document of pages, the one to take, from 1 on.
 
     Returns: a Picture for a Picture, a PIL image for anything else.
@@ -62,28 +74,168 @@ def inpaint(
     if prompt is not None:
         raise SettingError("No model that repairs by text is installed yet; leave prompt out.")
     whole("seed", seed, 0, LARGEST_SEED)
+    whole("grow", grow, 0, LARGEST_GROWTH)
     source = pictures.load(image, frame=frame)
-    hole = pictures.load_mask(mask, (source.width, source.height))
+    size = source.width, source.height
+    hole = widened(pictures.load_mask(mask, size), grow)
+    spared = None if forbidden is None else pictures.load_mask(forbidden, size)
+    result = repair(
+        source, hole, model=model, strategy=strategy, seed=seed, forbidden=spared, progress=progress, cancel=cancel
+    )
+    return result.picture if isinstance(image, Picture) else result.picture.pil()
+
+
+class Part(NamedTuple):
+    """A part of a hole, and how it was filled."""
+
+    box: Box
+    reason: str  # why that way: one of REASONS
+
+
+class Repair(NamedTuple):
+    picture: Picture
+    parts: tuple[Part, ...]  # the wide ones; what is thin goes without saying
+
+
+def repair(
+    source: Picture,
+    hole: np.ndarray,
+    *,
+    model: str = "auto",
+    strategy: str = "crop",
+    seed: int = 0,
+    forbidden: np.ndarray | None = None,
+    progress: runtime.Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Repair:
+    """`inpaint` of a hole (H, W; bool), and how each of its wide parts was filled."""
     if hole.all():
         raise MaskError("The mask covers the whole picture, so nothing is left to repair from; mark less.")
-    boxes = [(0, 0, source.height, source.width)] if strategy == "whole" else regions(hole)
-    work = sum((bottom - top) * (right - left) for top, left, bottom, right in boxes)
-    chosen = runtime.load(model, task="inpaint", pixels=work)
+    copied, parts = _planned(source, hole, model, forbidden)
+    rest = hole.copy()
+    for part, within in copied:
+        rest[box_slice(part.box)] &= ~within
+    share = 0.3 if copied else 1.0  # of the work that is told for what a net fills
+
+    def tell(done: float, what: str) -> None:
+        if progress is not None:
+            progress(min(done, 1.0), what)
 
     pixels = source.pixels.copy()
-    for k, (top, left, bottom, right) in enumerate(boxes):
+    if rest.any():
+        boxes = [(0, 0, source.height, source.width)] if strategy == "whole" else regions(rest)
+        work = sum((bottom - top) * (right - left) for top, left, bottom, right in boxes)
+        chosen = runtime.load(model, task="inpaint", pixels=work)
+        for k, box in enumerate(boxes):
+            part = box_slice(box)
+            crop = source.with_pixels(np.ascontiguousarray(source.pixels[part]))
+
+            def report(done: float, k: int = k) -> None:
+                tell(share * (k + done) / len(boxes), f"hole {k + 1} of {len(boxes)}")
+
+            repaired = _repaired(chosen, crop, torch.from_numpy(hole[part]), report, cancel)
+            pixels[part][rest[part]] = repaired.pixels[rest[part]]
+            report(1.0)
+    for k, (part, within) in enumerate(copied):
 
         def report(done: float, k: int = k) -> None:
-            if progress is not None:
-                progress((k + done) / len(boxes), f"hole {k + 1} of {len(boxes)}")
+            tell(1 - (1 - share) * (1 - (k + done) / len(copied)), f"wide hole {k + 1} of {len(copied)}")
 
-        part = np.s_[top:bottom, left:right]
-        crop = source.with_pixels(np.ascontiguousarray(source.pixels[part]))
-        repaired = _repaired(chosen, crop, torch.from_numpy(hole[part]), report, cancel)
-        pixels[part][hole[part]] = repaired.pixels[hole[part]]
+        _copy(pixels, source, hole, part, within, forbidden, seed, report, cancel)
         report(1.0)
-    result = source.with_pixels(pixels)
-    return result if isinstance(image, Picture) else result.pil()
+    return Repair(source.with_pixels(pixels), tuple(parts))
+
+
+def widened(hole: np.ndarray, by: int) -> np.ndarray:
+    """A mask (H, W; bool) grown by so many pixels on every side: by an octagon, which is nearly a disc."""
+    grown = torch.from_numpy(hole)[None, None].float()
+    for step in range(by):
+        across = F.max_pool2d(grown, (1, 3), 1, (0, 1))
+        if step % 2:
+            grown = F.max_pool2d(across, (3, 1), 1, (1, 0))
+        else:
+            grown = torch.maximum(across, F.max_pool2d(grown, (3, 1), 1, (1, 0)))
+    return (grown[0, 0] > 0).numpy()
+
+
+def _planned(
+    source: Picture, hole: np.ndarray, model: str, forbidden: np.ndarray | None
+) -> tuple[list[tuple[Part, np.ndarray]], list[Part]]:
+    """Which parts are made of pieces of the picture, each with its pixels in its box; and all parts that were looked at.
+
+    Raises:
+        MaskError: pieces are asked for, and there is nothing to copy from.
+    """
+    if model not in ("auto", EXEMPLAR):
+        return [], []
+    copied: list[tuple[Part, np.ndarray]] = []
+    parts: list[Part] = []
+    for box, within in _parts(hole if model == EXEMPLAR else _wide(hole)):
+        outer = wide.surroundings(box, source.height, source.width)
+        there = box_slice(outer)
+        if not wide.copyable(~_spared(hole, forbidden, there)):
+            if model == EXEMPLAR:
+                raise MaskError(
+                    "There is too little round a hole to copy from; mark less, or take a net instead of pieces."
+                )
+            reason = "alone"
+        elif model == EXEMPLAR:
+            reason = "asked"
+        else:
+            crop = source.with_pixels(np.ascontiguousarray(source.pixels[there]))
+            reason = "even" if wide.flat(crop, hole[there], _inside(within, box, outer)) else "wide"
+        parts.append(Part(box, reason))
+        if reason in ("asked", "wide"):
+            copied.append((parts[-1], within))
+    return copied, parts
+
+
+def _spared(hole: np.ndarray, forbidden: np.ndarray | None, there: tuple[slice, slice]) -> np.ndarray:
+    """What must not be copied: what was made up in any hole, and what the visitor forbids."""
+    return hole[there] if forbidden is None else hole[there] | forbidden[there]
+
+
+def _inside(within: np.ndarray, box: Box, outer: Box) -> np.ndarray:
+    """The pixels of a box as pixels of a larger one."""
+    inner = np.zeros((outer[2] - outer[0], outer[3] - outer[1]), bool)
+    inner[box_slice(box, outer)] = within
+    return inner
+
+
+def _copy(
+    pixels: np.ndarray,
+    source: Picture,
+    hole: np.ndarray,
+    part: Part,
+    within: np.ndarray,
+    forbidden: np.ndarray | None,
+    seed: int,
+    report: Callable[[float], None],
+    cancel: threading.Event | None,
+) -> None:
+    """Fill a part in `pixels`, in which what is thin is filled already; only what came with the file is copied."""
+    _check(cancel)
+    outer = wide.surroundings(part.box, source.height, source.width)
+    there = box_slice(outer)
+    inner = _inside(within, part.box, outer)
+    crop = source.with_pixels(np.ascontiguousarray(pixels[there]))
+    filled = wide.filled(crop, inner, _spared(hole, forbidden, there), Settings(seed=seed), report, cancel)
+    pixels[there][inner] = filled.pixels[inner]
+
+
+def _wide(hole: np.ndarray) -> np.ndarray:
+    """The wide parts of all holes; looked for where there are holes, not in the whole picture."""
+    found = np.zeros_like(hole)
+    for box in regions(hole):
+        part = box_slice(box)
+        found[part] = wide.wide(hole[part])
+    return found
+
+
+def box_slice(box: Box, inside: Box = (0, 0, 0, 0)) -> tuple[slice, slice]:
+    """The rows and columns of a box, counted from the corner of another."""
+    top, left, bottom, right = box
+    return slice(top - inside[0], bottom - inside[0]), slice(left - inside[1], right - inside[1])
 
 
 class Marked(NamedTuple):
@@ -115,21 +267,33 @@ def changed_outside(before: Picture, after: Picture, mask: np.ndarray) -> tuple[
     return int(changed.sum()), int((~mask).sum()) * before.channels
 
 
-def regions(hole: np.ndarray) -> list[tuple[int, int, int, int]]:
+def regions(hole: np.ndarray) -> list[Box]:
     """(top, left, bottom, right) of crops that hold all holes of the mask with CONTEXT round them; crops do not overlap."""
     height, width = hole.shape
     marked = _blocks(hole)
-    boxes: list[tuple[int, int, int, int]] = []
-    for rows, columns in _components(marked):
+    boxes: list[Box] = []
+    for cells in _components(marked):
+        top, left, bottom, right = _bounds(cells)
         boxes.append(
-            (
-                max(0, rows[0] * BLOCK - CONTEXT),
-                max(0, columns[0] * BLOCK - CONTEXT),
-                min(height, (rows[1] + 1) * BLOCK + CONTEXT),
-                min(width, (columns[1] + 1) * BLOCK + CONTEXT),
-            )
+            (max(0, top - CONTEXT), max(0, left - CONTEXT), min(height, bottom + CONTEXT), min(width, right + CONTEXT))
         )
     return _merged(boxes)
+
+
+def _parts(marked: np.ndarray) -> list[tuple[Box, np.ndarray]]:
+    """What is marked (H, W; bool), group by group: a box, and the group's pixels in it."""
+    parts: list[tuple[Box, np.ndarray]] = []
+    for cells in _components(_blocks(marked)):
+        top, left, bottom, right = _bounds(cells)
+        own = np.zeros(((bottom - top) // BLOCK, (right - left) // BLOCK), bool)
+        for y, x in cells:
+            own[y - top // BLOCK, x - left // BLOCK] = True
+        within = marked[top:bottom, left:right]
+        within = within & own.repeat(BLOCK, 0).repeat(BLOCK, 1)[: within.shape[0], : within.shape[1]]
+        rows, columns = np.flatnonzero(within.any(1)).tolist(), np.flatnonzero(within.any(0)).tolist()
+        box = (top + rows[0], left + columns[0], top + rows[-1] + 1, left + columns[-1] + 1)
+        parts.append((box, within[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]))
+    return parts
 
 
 def _blocks(hole: np.ndarray) -> np.ndarray:
@@ -139,10 +303,10 @@ def _blocks(hole: np.ndarray) -> np.ndarray:
     return np.asarray(padded.reshape(padded.shape[0] // BLOCK, BLOCK, -1, BLOCK).any((1, 3)))
 
 
-def _components(marked: np.ndarray) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """First and last row and column of each group of squares that touch, corners included."""
+def _components(marked: np.ndarray) -> list[list[tuple[int, int]]]:
+    """The squares of each group that touch, corners included; groups in reading order."""
     left = {(int(y), int(x)) for y, x in np.argwhere(marked)}
-    groups: list[tuple[tuple[int, int], tuple[int, int]]] = []
+    groups: list[list[tuple[int, int]]] = []
     while left:
         front = [left.pop()]
         group = list(front)
@@ -152,14 +316,19 @@ def _components(marked: np.ndarray) -> list[tuple[tuple[int, int], tuple[int, in
             left -= near
             front.extend(near)
             group.extend(near)
-        ys, xs = [y for y, _ in group], [x for _, x in group]
-        groups.append(((min(ys), max(ys)), (min(xs), max(xs))))
+        groups.append(sorted(group))
     return sorted(groups)
 
 
-def _merged(boxes: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+def _bounds(cells: list[tuple[int, int]]) -> Box:
+    """The box, in pixels, of squares."""
+    ys, xs = [y for y, _ in cells], [x for _, x in cells]
+    return min(ys) * BLOCK, min(xs) * BLOCK, (max(ys) + 1) * BLOCK, (max(xs) + 1) * BLOCK
+
+
+def _merged(boxes: list[Box]) -> list[Box]:
     """Overlapping boxes joined until none overlaps."""
-    done: list[tuple[int, int, int, int]] = []
+    done: list[Box] = []
     for box in boxes:
         current = box
         while hit := next((other for other in done if _overlap(current, other)), None):
@@ -174,7 +343,7 @@ def _merged(boxes: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int,
     return done
 
 
-def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
+def _overlap(a: Box, b: Box) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 

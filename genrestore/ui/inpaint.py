@@ -79,6 +79,18 @@ W = Words(
             "修复改变了遮罩外 {all} 个采样值中的 {repair} 个；{format} 以不同的位深保存。",
         ),
         "took": (" {seconds} s.", "用时 {seconds} 秒。"),
+        "wide": (
+            "Wide parts were filled with pieces of the picture.",
+            "较大的区域用图片自身的内容填补。",
+        ),
+        "even": (
+            "Parts in even surroundings were filled smoothly.",
+            "周围平整的区域已平滑填补。",
+        ),
+        "alone": (
+            "A wide part has too little round it to copy from and was filled smoothly.",
+            "有一处较大的区域周围可供复制的内容太少，已平滑填补。",
+        ),
     },
 )
 
@@ -98,12 +110,14 @@ class Job(jobs.Job):
         self.kind = kind  # format of the file; None is the picture's own
         self.settings = settings
         self.view: dict[str, Any] | None = None  # for the slider
+        self.reasons: set[str] = set()  # of tasks.inpaint.REASONS, why wide parts were filled as they were
         self.changed: tuple[int | None, int, int] = (0, 0, 0)  # samples outside the mask: see _count
 
     def work(self) -> None:
-        repaired = genrestore.inpaint(
-            self.picture, self.mask, **self.settings, progress=self.report, cancel=self.cancel
-        )
+        from genrestore.tasks.inpaint import repair
+
+        repaired, parts = repair(self.picture, self.mask, **self.settings, progress=self.report, cancel=self.cancel)
+        self.reasons = {part.reason for part in parts}
         self.fraction = 1.0
         output = replace(repaired, format=self.kind, lossless=True) if self.kind else repaired
         self.file = jobs.written(output, _name(self.source, output))
@@ -208,7 +222,7 @@ def onward(result: str | None) -> Any:
 
 def _model(name: str) -> str:
     """`name`, if the picker offers it. A path or a Hub reference is not: a page must not choose what is read."""
-    known = [picker.AUTO, *(card.name for card in genrestore.models("inpaint"))]
+    known = [picker.AUTO, picker.EXEMPLAR, *(card.name for card in genrestore.models("inpaint"))]
     if name not in known:
         raise SettingError(f"Choose one of the models {', '.join(known)}, not {str(name)[:40]!r}.")
     return name
@@ -235,7 +249,8 @@ def _line(job: Job, seconds: float, request: gr.Request) -> str:
     numbers = {"changed": f"{in_file or 0:,}", "repair": f"{by_repair:,}", "all": f"{everything:,}"}
     kind = job.file.suffix[1:].upper().replace("JPG", "JPEG")
     facts = W.text(key, request, format=kind, **numbers) + W.text("took", request, seconds=f"{seconds:.1f}")
-    return "  \n".join([facts, *(said(note, request) for note in job.picture.notes)])
+    how = [W.text(reason, request) for reason in ("wide", "even", "alone") if reason in job.reasons]
+    return "  \n".join([facts, *how, *(said(note, request) for note in job.picture.notes)])
 
 
 # ---- layout ----

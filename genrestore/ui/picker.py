@@ -12,9 +12,17 @@ from genrestore.ui.said import label, said
 from genrestore.ui.words import Words
 
 AUTO = "auto"
+EXEMPLAR = "exemplar"  # of tasks.inpaint: no net, and so no card
 RIPE = 1000  # steps after which the pictures of a net begin to mean something
 
-W = Words("picker", {"model": ("Model", "模型"), "auto": ("Best available", "自动选择")})
+W = Words(
+    "picker",
+    {
+        "model": ("Model", "模型"),
+        "auto": ("Best available", "自动选择"),
+        "exemplar": ("Pieces of the picture", "取自图片自身"),
+    },
+)
 
 
 def ripe(card: Card) -> bool:
@@ -42,7 +50,8 @@ def titles(cards: Sequence[Card], say: Callable[[str], Any] = said) -> list[Any]
 def choices(task: str) -> list[tuple[Any, str]]:
     """(what is shown, name) of the models to `task`."""
     cards = offered(task)
-    return [(W("auto"), AUTO), *zip(titles(cards, label), (card.name for card in cards), strict=True)]
+    own = [(W("exemplar"), EXEMPLAR)] if task == "inpaint" else []
+    return [(W("auto"), AUTO), *own, *zip(titles(cards, label), (card.name for card in cards), strict=True)]
 
 
 def picker(task: str) -> gr.Dropdown:
