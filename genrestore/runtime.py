@@ -31,6 +31,21 @@ machine.bound_arenas()
 if machine.cores() < torch.get_num_threads():  # PyTorch knows which processors it may use, not how much of their time
     torch.set_num_threads(machine.cores())
 
+
+def one_core() -> None:
+    """Let the calling thread compute on one core.
+
+    Small work gains little from a second one, and loses much where another program holds it: two cores that wait for each
+    other took 4 times the processor time and 8 times as long for a picture of a VAE, 8 and 4 times for a fill by example.
+    """
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    # The call above also set what threads that start later will use; only another thread can put that back.
+    other = threading.Thread(target=torch.set_num_threads, args=(usual,))
+    other.start()
+    other.join()
+
+
 Progress = Callable[[float, str], None]
 
 PRECISIONS = ("fast", "exact")

@@ -241,3 +241,121 @@ def test_an_object_on_a_clear_ground_vanishes_and_a_clear_hole_is_closed(sand: P
 def test_a_seed_out_of_range_is_refused(sand: Picture, seed: object) -> None:
     with pytest.raises(SettingError, match="seed"):
         genrestore.inpaint(sand, SPOT, seed=seed)  # type: ignore[arg-type]
+
+
+# --- wide holes ---------------------------------------------------------------------------------------------------------
+
+
+def woven(height: int = 200, width: int = 240, tile: int = 40) -> Picture:
+    """A picture that repeats itself."""
+    rng = np.random.default_rng(5)
+    pattern = rng.integers(0, 256, (tile, tile, 3), dtype=np.uint8)
+    return Picture(np.tile(pattern, (-(-height // tile), -(-width // tile), 1))[:height, :width].copy())
+
+
+def test_a_wide_hole_is_made_of_pieces_of_the_picture() -> None:
+    """The old fill was a smudge; what repeats is continued as it is."""
+    picture, hole = woven(), disc(200, 240, 100, 120, 24)
+    result = task.repair(picture, hole)
+    assert [part.reason for part in result.parts] == ["wide"]
+    assert task.changed_outside(picture, result.picture, hole)[0] == 0
+    assert np.abs(result.picture.pixels.astype(int) - picture.pixels)[hole].mean() < 2
+    smudge = genrestore.inpaint(picture, hole, model="residual-fill").pixels
+    assert smudge[hole].std() < 0.7 * picture.pixels[hole].std()
+
+
+def test_thin_and_even_parts_are_left_to_the_net() -> None:
+    y, x = np.mgrid[:200, :240]
+    ramp = Picture(np.repeat(((x + y) / 2).astype(np.uint8)[..., None], 3, 2))
+    wide = disc(200, 240, 100, 120, 24)
+    for picture, hole, reasons in ((woven(), disc(200, 240, 90, 90, 4), []), (ramp, wide, ["even"])):
+        repaired = task.repair(picture, hole)
+        assert [part.reason for part in repaired.parts] == reasons
+        net = genrestore.inpaint(picture, hole, model="residual-fill")
+        assert np.array_equal(repaired.picture.pixels, net.pixels)
+
+
+def test_each_part_of_a_mask_is_filled_in_its_own_way() -> None:
+    """A thin line that runs into a disc, and another disc far away: two wide parts, the line the net's."""
+    hole = disc(400, 600, 100, 120, 20) | disc(400, 600, 320, 500, 30)
+    hole[99:102, 120:400] = True
+    found = task._wide(hole)
+    assert found[100, 120] and found[320, 500] and not found[100, 200:400].any() and not (found & ~hole).any()
+    parts = task._parts(found)
+    assert len(parts) == 2
+    together = np.zeros_like(hole)
+    for box, within in parts:
+        together[task.box_slice(box)] |= within
+    assert np.array_equal(together, found)
+
+
+def test_nothing_that_was_made_up_or_forbidden_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each wide part copies what came with the file, and not what is spared."""
+    spared: list[np.ndarray] = []
+
+    def watched(crop: Picture, part: np.ndarray, forbidden: np.ndarray, *rest: object) -> Picture:
+        spared.append(forbidden)
+        return crop
+
+    monkeypatch.setattr(task.wide, "filled", watched)
+    hole = disc(200, 240, 100, 60, 16) | disc(200, 240, 100, 170, 16)
+    person = disc(200, 240, 40, 60, 20)
+    task.repair(woven(), hole, forbidden=person)
+    assert len(spared) == 2
+    boxes = [part.box for part in task.repair(woven(), hole).parts]
+    for box, forbidden in zip(boxes, spared[:2], strict=True):
+        there = task.box_slice(task.wide.surroundings(box, 200, 240))
+        assert np.array_equal(forbidden, (hole | person)[there])
+    assert spared[0].sum() > spared[2].sum()  # which nobody is forbidden in
+
+
+def test_seeds_give_other_fills_and_equal_ones_the_same(sand: Picture) -> None:
+    hole = disc(256, 256, 120, 120, 30)
+    first, again, other = (genrestore.inpaint(sand, hole, seed=seed).pixels for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert (first != other).any(2)[hole].mean() > 0.3
+
+
+def test_pieces_may_be_asked_for_and_refused(sand: Picture) -> None:
+    """`exemplar` takes them for a thin hole too; with nothing round the hole it says so, and "auto" leaves it to the net."""
+    hole = disc(256, 256, 120, 120, 4)
+    assert [part.reason for part in task.repair(sand, hole, model=task.EXEMPLAR).parts] == ["asked"]
+    frame = np.ones((64, 64), bool)
+    frame[:4] = False
+    small = sand.with_pixels(np.ascontiguousarray(sand.pixels[:64, :64]))
+    with pytest.raises(MaskError, match="too little round a hole"):
+        genrestore.inpaint(small, frame, model=task.EXEMPLAR)
+    assert [part.reason for part in task.repair(small, frame).parts] == ["alone"]
+
+
+def test_a_mask_can_be_widened(sand: Picture) -> None:
+    """By about a disc, and by no more: what the wider mask leaves out stays."""
+    dot = np.zeros((101, 101), bool)
+    dot[50, 50] = True
+    grown = task.widened(dot, 20)
+    assert abs(grown.sum() / (np.pi * 20.5**2) - 1) < 0.12 and grown[50, 30] and not grown[50, 29]
+    assert np.array_equal(task.widened(dot, 0), dot)
+    mask = disc(256, 256, 60, 60, 5)
+    result = genrestore.inpaint(sand, mask, grow=3)
+    changed = (result.pixels != sand.pixels).any(2)
+    assert (changed & ~mask).any() and not (changed & ~task.widened(mask, 3)).any()
+    with pytest.raises(SettingError, match="grow"):
+        genrestore.inpaint(sand, mask, grow=-1)
+
+
+@pytest.mark.parametrize("kind", ["grey", "deep", "clear"])
+def test_pieces_carry_depth_and_transparency(sand: Picture, kind: str) -> None:
+    hole = disc(256, 256, 120, 120, 24)
+    pixels = sand.pixels
+    if kind == "grey":
+        pixels = pixels[..., :1].copy()
+    elif kind == "deep":
+        pixels = pixels.astype(np.uint16) * 257
+    else:
+        pixels = np.dstack([pixels, np.where(np.arange(256) // 16 % 2, 255, 0)[None].repeat(256, 0).astype(np.uint8)])
+    result = task.repair(Picture(pixels), hole, model=task.EXEMPLAR).picture.pixels
+    assert result.shape == pixels.shape and result.dtype == pixels.dtype
+    assert np.array_equal(result[~hole], pixels[~hole])
+    assert result[hole][:, 0].std() > 0.6 * pixels[~hole][:, 0].std()
+    if kind == "clear":
+        assert set(np.unique(result[..., 3])) == {0, 255}

@@ -9,7 +9,7 @@ from genrestore.fill.labels import Labels, steps
 from genrestore.fill.pyramid import Level
 
 SCREEN = 0.003  # a correction fades over about 1/√SCREEN = 18 pixels
-MOST, ENOUGH = 400, 2e-4  # conjugate-gradient steps, and the residual's share at which they end
+MOST, ENOUGH = 400, 2e-3  # conjugate-gradient steps, and the residual's share at which they end
 
 
 def blended(level: Level, labels: Labels, image: Tensor) -> Tensor:

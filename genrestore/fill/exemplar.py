@@ -54,8 +54,12 @@ class Filled:
     energy: float
 
     def of(self, image: Tensor) -> Tensor:
-        """(C, H, W) filled in the same way: the colours, or a transparency that goes with them."""
+        """(C, H, W) of the same size, filled: copied, and blended so that no seam is seen."""
         return blended(self.level, self.labels, image)
+
+    def copied(self, image: Tensor) -> Tensor:
+        """(C, H, W) of the same size, filled with values that are in it, such as a transparency that goes with the colours."""
+        return image.flatten(1)[:, self.labels.source].reshape(image.shape)
 
 
 def fill(

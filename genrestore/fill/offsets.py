@@ -22,7 +22,7 @@ DOMINANT = 50  # moves of the whole picture
 RIM = 30  # moves that continue the rim
 RIM_PIXELS = 400  # that are asked for them
 FEATURES = 24  # numbers by which patches are compared
-DISTANCES = 4e7  # that are computed at most
+DISTANCES = 2e7  # that are computed at most
 AT_ONCE = 8e6
 NEAREST = 1 / 15  # of the longer side: a smaller offset finds the patch itself
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -10,18 +11,21 @@ from torch import Tensor
 
 from genrestore import fill as filling
 from genrestore import image as pictures
+from genrestore import machine, runtime
 from genrestore.fill.exemplar import Settings
 from genrestore.fill.pyramid import LEAST_SOURCES, Level, box, grown
 from genrestore.image import Picture
 from genrestore.tasks import colours
 
-RADIUS = 8  # pixels: a part of a hole that holds a square of twice this is wide
+RADIUS = 6  # pixels: a part of a hole in which a square of 2·RADIUS + 1 has room is wide; see benchmarks/quality.py
 FLAT = 1.5 / 255  # deviation of the fine detail round a hole below which there is no texture to continue
 RIM = 16  # pixels round a hole whose detail is looked at
 CONTEXT = (
     64,
     512,
 )  # pixels round a hole from which pieces are taken: its longer side, but no fewer and no more than these
+
+_fillers = ThreadPoolExecutor(machine.cores(), "filler", runtime.one_core)
 
 Box = tuple[int, int, int, int]  # top, left, bottom, right
 
@@ -78,12 +82,26 @@ def filled(
     colour, alpha = tensor[: crop.colour.shape[2]], tensor[crop.colour.shape[2] :]
     seen = tensor
     if len(alpha):
-        colour = colours.bled(colour[None], alpha[None], hole)[0]
-        seen = torch.cat([colour * alpha, alpha])  # colours that cannot be seen must not decide
-    found = filling.fill(
-        seen, hole, forbidden=torch.from_numpy(forbidden), settings=settings, report=report, cancel=cancel
-    )
-    return pictures.from_tensor(found.of(torch.cat([colour, alpha]))[None], crop)
+        known = alpha[:, ~hole]
+        if bool((known == known[0, 0]).all()):
+            alpha, seen = torch.full_like(alpha, float(known[0, 0])), colour
+        else:
+            colour = colours.bled(colour[None], alpha[None], hole)[0]
+            seen = torch.cat([colour * alpha, alpha])  # colours that cannot be seen must not decide
+    cancel = cancel or threading.Event()
+
+    def work() -> Tensor:
+        found = filling.fill(
+            seen, hole, forbidden=torch.from_numpy(forbidden), settings=settings, report=report, cancel=cancel
+        )
+        return torch.cat([found.of(colour), found.copied(alpha)])  # an edge of a sprite stays as hard as it is
+
+    result = _fillers.submit(work)
+    try:
+        return pictures.from_tensor(result.result()[None], crop)
+    except KeyboardInterrupt:
+        cancel.set()  # the thread would go on, and the program wait for it
+        raise
 
 
 def _most(plane: Tensor, radius: int, padding: int) -> Tensor:

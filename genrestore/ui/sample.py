@@ -108,19 +108,10 @@ W = Words(
 
 
 def _one_core() -> None:
-    """Let the calling thread compute on one core.
+    """What each painter begins with; torch is loaded only then."""
+    from genrestore import runtime
 
-    A picture is too small to share: with other work beside it, two cores waiting for each other took 4 times the
-    processor time and 8 times as long (VAE, 64×64).
-    """
-    import torch
-
-    usual = torch.get_num_threads()
-    torch.set_num_threads(1)
-    # The call above also set what threads that start later will use; only another thread can put that back.
-    other = threading.Thread(target=torch.set_num_threads, args=(usual,))
-    other.start()
-    other.join()
+    runtime.one_core()
 
 
 _painters = ThreadPoolExecutor(AT_ONCE, "painter", _one_core)
