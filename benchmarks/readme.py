@@ -71,7 +71,7 @@ def speed() -> str:
 
 def sections() -> dict[str, str]:
     sys.path.insert(0, str(Path(__file__).parent))
-    from quality import DENOISED, FAMILIES, PUBLISHED, RESTORED, markdown
+    from quality import DENOISED, FAMILIES, PUBLISHED, RESTORED, likeness, markdown
 
     def quality(what: str, columns: tuple[str, ...], published: dict[str, dict[str, float]]) -> str:
         told = {f"{name} (published)": row for name, row in published.items()}
@@ -80,6 +80,7 @@ def sections() -> dict[str, str]:
     return {
         "models": models(),
         "repair": quality("repair", FAMILIES, {}),
+        "likeness": likeness(read("quality-repair.json").get("table", {})),
         "upscale": quality("upscale", ("Set5", "Set14", "BSD100"), PUBLISHED),
         "restore": quality("restore", RESTORED, DENOISED),
         "speed": speed(),

@@ -37,7 +37,7 @@ class Settings:
 
     seed: int = 0
     guide: float = 0.05
-    turns: int = 1
+    turns: int = 2
 
 
 @dataclass(frozen=True)
