@@ -47,6 +47,20 @@ def test_luma_ends_and_weights() -> None:
     assert metrics.luma(white).item() * 255 == pytest.approx(235, abs=0.01)
 
 
+def test_texture_counts_wherever_it_lies() -> None:
+    """Other noise of the same kind is near, a smudge of the right colour far, and equal pictures are at 0."""
+    draw = torch.Generator().manual_seed(1)
+    truth, other = (0.5 + 0.1 * torch.randn(1, 3, 64, 64, generator=draw) for _ in range(2))
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., 16:48, 16:48] = 1
+    smudge = torch.where(mask > 0, 0.5, truth)
+    like, far = (metrics.hole_distances(picture, truth, mask) for picture in (other, smudge))
+    assert metrics.hole_distances(truth, truth, mask) == (0, 0)
+    assert all(near < 0.2 * wide for near, wide in zip(like, far, strict=True))
+    outside = torch.where(mask > 0, truth, 0.0)
+    assert metrics.hole_distances(outside, truth, mask)[0] < far[0], "outside the hole little counts"
+
+
 def test_hole_loss_counts_pictures_not_pixels() -> None:
     """A wide hole must not drown a thin one: scaling one picture's hole area leaves its share as it is."""
     target = torch.zeros(2, 3, 16, 16)
