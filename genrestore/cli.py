@@ -126,7 +126,7 @@ def inpaint(
         print(f"The mask marks {told}; if it should be the other way round, invert it.", file=sys.stderr)
     with _progress() as progress:
         result = genrestore.inpaint(
-            picture, hole, model=model, strategy=strategy, seed=seed, forbidden=forbidden, progress=progress
+            picture, hole, model=model, strategy=strategy, seed=seed, forbid=forbidden, progress=progress
         )
     image.save(result, path)
     written = image.load(path)

@@ -123,6 +123,22 @@ def test_options_have_the_names_and_defaults_of_the_python_functions(command: st
         assert here[name].default == function[name].default, name
 
 
+def test_a_mask_is_widened_and_copies_are_forbidden(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)).save("photo.png")
+    mask = np.zeros((60, 80), np.uint8)
+    mask[20:24, 30:42] = 255
+    Image.fromarray(mask).save("mask.png")
+    Image.fromarray(mask.T.repeat(2, 0)[:60, :].repeat(2, 1)[:, :80]).save("person.png")
+    code, told, _ = run("inpaint", "photo.png", "mask.png", "--grow", "3", "--forbid", "person.png", "-o", "out.png")
+    assert code == 0 and "3.5 % of the picture filled; 0 of" in told
+    changed = (np.asarray(Image.open("out.png")) != np.asarray(Image.open("photo.png"))).any(2)
+    assert changed[17:27, 27:45].mean() > 0.9
+    assert run("inpaint", "photo.png", "mask.png", "--grow", "-1")[0] == 2
+
+
 # --- bad input ------------------------------------------------------------------------------------------------------
 
 

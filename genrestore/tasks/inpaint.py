@@ -41,7 +41,7 @@ def inpaint(
     prompt: str | None = None,
     seed: int = 0,
     grow: int = 0,
-    forbidden: Image.Image | np.ndarray | str | Path | bytes | None = None,
+    forbid: Image.Image | np.ndarray | str | Path | bytes | None = None,
     frame: int | None = None,
     progress: runtime.Progress | None = None,
     cancel: threading.Event | None = None,
@@ -60,7 +60,7 @@ def inpaint(
         prompt: for models that read text; none of the present ones does.
         seed: of the random choices where pieces are searched; another one gives another fill. The present nets draw nothing.
         grow: pixels by which the mask is widened, at most LARGEST_GROWTH: a rim of what should go spoils every fill.
-        forbidden: a mask of what must not be copied into wide parts, such as a second person.
+        forbid: a mask of what must not be copied into wide parts, such as a second person.
         frame: of an animation or a document of pages, the one to take, from 1 on.
 
     Returns: a Picture for a Picture, a PIL image for anything else.
@@ -78,7 +78,7 @@ def inpaint(
     source = pictures.load(image, frame=frame)
     size = source.width, source.height
     hole = widened(pictures.load_mask(mask, size), grow)
-    spared = None if forbidden is None else pictures.load_mask(forbidden, size)
+    spared = None if forbid is None else pictures.load_mask(forbid, size)
     result = repair(
         source, hole, model=model, strategy=strategy, seed=seed, forbidden=spared, progress=progress, cancel=cancel
     )
