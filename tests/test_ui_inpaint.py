@@ -21,9 +21,9 @@ pytest.importorskip("gradio")
 import gradio as gr
 from conftest import PHONE
 
-import genrestore
 from genrestore import image
 from genrestore.errors import MaskError
+from genrestore.tasks import inpaint as task
 from genrestore.ui import inpaint
 from genrestore.ui import job as jobs
 from genrestore.ui.mask_editor import MaskEditor
@@ -810,13 +810,15 @@ def test_the_handler_gives_the_task_what_was_painted(value: dict[str, Any], monk
         changed = picture.pixels.copy()
         changed[mask] = 255 - changed[mask]
         changed[0, 0] ^= 1  # a fault that must be counted
-        return picture.with_pixels(changed)
+        parts = [task.Part((0, 0, 9, 9), reason) for reason in ("wide", "even", "wide")]
+        return task.Repair(picture.with_pixels(changed), tuple(parts))
 
-    monkeypatch.setattr(genrestore, "inpaint", fake, raising=False)
+    monkeypatch.setattr(task, "repair", fake)
     last = named(list(inpaint.run(value, "auto", "whole", "png", False, None))[-1])
     assert (seen["model"], seen["strategy"]) == ("auto", "whole")
     assert seen["mask"].sum() == 1600
     assert last["line"].value.startswith(f"3 of {3 * (160 * 120 - 1600):,} samples changed outside the mask.")
+    assert last["line"].value.count("pieces of the picture") == 1 and "smoothly" in last["line"].value
     assert Path(last["result"]).name == "photo.repaired.png"
     assert MaskEditor.value(Path(last["result"]))["file"]["path"] == last["result"]
 
@@ -825,7 +827,7 @@ def test_more_than_half_is_asked_about_once(value: dict[str, Any], monkeypatch: 
     """The inverse of what is meant is an easy mistake, and costs most."""
     told: list[str] = []
     monkeypatch.setattr("gradio.Warning", lambda text, **_: told.append(text))
-    monkeypatch.setattr(genrestore, "inpaint", lambda picture, mask, **_: picture, raising=False)
+    monkeypatch.setattr(task, "repair", lambda picture, mask, **_: task.Repair(picture, ()))
     mask = Image.new("1", (160, 120), 1)
     mask.paste(0, (40, 40, 80, 80))
     file = io.BytesIO()
@@ -855,7 +857,7 @@ def test_what_the_format_cannot_hold_is_refused_before_the_work(
 ) -> None:
     told: list[str] = []
     monkeypatch.setattr("gradio.Warning", lambda text, **_: told.append(text))
-    monkeypatch.setattr(genrestore, "inpaint", lambda *_, **__: pytest.fail("time was spent"), raising=False)
+    monkeypatch.setattr(task, "repair", lambda *_, **__: pytest.fail("time was spent"))
     monkeypatch.setitem(image.LONGEST, "WEBP", 159)
     list(inpaint.run(value, "auto", "crop", "webp", False, None))
     assert len(told) == 1 and told[0].startswith("WEBP holds 159 pixels a side, the picture is 160×120")
@@ -867,7 +869,7 @@ def test_what_the_format_cannot_hold_is_refused_before_the_work(
 def test_what_a_result_cannot_keep_is_told(
     value: dict[str, Any], monkeypatch: pytest.MonkeyPatch, language: str, sentence: str
 ) -> None:
-    monkeypatch.setattr(genrestore, "inpaint", lambda picture, mask, **_: picture, raising=False)
+    monkeypatch.setattr(task, "repair", lambda picture, mask, **_: task.Repair(picture, ()))
     source = Path(value["file"]["path"]).with_name("hdr.jpg")
     source.write_bytes(REPRO.joinpath("uhdr.jpg").read_bytes())
     picture = image.load(source)
@@ -893,7 +895,7 @@ def test_a_closed_page_stops_the_job(value: dict[str, Any], monkeypatch: pytest.
             stopped.set()
         raise MaskError("stopped")
 
-    monkeypatch.setattr(genrestore, "inpaint", slow, raising=False)
+    monkeypatch.setattr(task, "repair", slow)
     running = inpaint.run(value, "auto", "crop", "input", False, None)
     next(running)
     next(running)
@@ -905,7 +907,7 @@ def test_a_mistake_gives_the_button_back(value: dict[str, Any], monkeypatch: pyt
     def wrong(*_: Any, **__: Any) -> Any:
         raise MaskError("wrong")
 
-    monkeypatch.setattr(genrestore, "inpaint", wrong, raising=False)
+    monkeypatch.setattr(task, "repair", wrong)
     told: list[str] = []
     monkeypatch.setattr("genrestore.ui.shown.gr.Warning", lambda text, **_: told.append(text))
     changes = [
@@ -926,9 +928,9 @@ def test_only_listed_models_and_formats_are_used(value: dict[str, Any], monkeypa
 
 
 def test_strategies_are_those_of_the_task() -> None:
-    from genrestore.tasks import inpaint as task
-
     assert inpaint.STRATEGIES == task.STRATEGIES
+    assert inpaint.picker.EXEMPLAR == task.EXEMPLAR
+    assert set(task.REASONS) - {"asked"} <= set(inpaint.W.pairs), "each reason has its words"
 
 
 def test_examples_are_there() -> None:
