@@ -80,7 +80,8 @@ def scores(result: np.ndarray, truth: np.ndarray, hole: np.ndarray) -> tuple[flo
     a, b = (torch.tensor(x).permute(2, 0, 1)[None].double() / 255 for x in (result, truth))
     mask = torch.from_numpy(hole)[None, None].double()
     apart = metrics.hole_distances(a.float(), b.float(), mask.float())
-    return metrics.psnr(a, b, mask).item(), metrics.ssim(a, b, mask).item(), *map(math.log, apart)
+    raw, texture = (math.log(distance) for distance in apart)
+    return float(metrics.psnr(a, b, mask)), float(metrics.ssim(a, b, mask)), raw, texture
 
 
 def hole_of(family: str, path: Path, k: int, height: int, width: int) -> np.ndarray:
@@ -359,8 +360,10 @@ def main() -> None:
         if what == "repair":
             table = repair(given.model, given.count, given.only)
             if given.only and given.count == 41:
-                before = json.loads((RESULTS / "quality-repair.json").read_text("utf-8"))["table"]
-                table = {name: table.get(name, before.get(name, {})) for name in [*before, *(set(table) - set(before))]}
+                before: dict[str, dict[str, Row]] = json.loads((RESULTS / "quality-repair.json").read_text("utf-8"))[
+                    "table"
+                ]
+                table = {**before, **table}
             print("\nIn-hole PSNR (dB) / SSIM:\n" + markdown(table, FAMILIES, {}))
             print("\nPatches / texture in wide holes, as shares of the net's distances:\n" + likeness(table))
             if given.count == 20 and "genrestore" in table:

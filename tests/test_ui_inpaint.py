@@ -229,7 +229,7 @@ def test_a_file_that_is_no_picture_leaves_all_as_it_was(editor: Editor, tmp_path
 
 def test_examples_drop_and_paste_open_pictures(page: Any) -> None:
     editor = Editor(page)
-    editor.root.get_by_role("button", name="Example: bulb").click()
+    editor.root.get_by_role("button", name="Example: Light bulb").click()
     editor.root.locator(".note", has_text="bulb.jpg · 576 × 576").wait_for()
     example = f"{page.url}gradio_api/file={editor.value()['file']['path']}"  # the page knows it by another name
     assert page.request.get(example).body() == (EXAMPLES / "bulb.jpg").read_bytes()

@@ -12,11 +12,11 @@ from PIL import Image
 import genrestore
 from genrestore import machine
 from genrestore.card import TASKS, Card, DataSource, Metric
+from genrestore.ui import job as jobs
 from genrestore.ui.said import in_both
 from genrestore.ui.words import Words
 
 HERE = Path(__file__).parent
-EXAMPLES = HERE / "examples"
 
 W = Words(
     "about",
@@ -70,11 +70,6 @@ W = Words(
             "取自 GB82 图像集，摄影者已以 CC0 1.0 将其贡献给公有领域。",
         ),
         "program": ("The program", "程序"),
-        "dog": ("Dog", "狗"),
-        "bulb": ("Light bulb", "灯泡"),
-        "guitar": ("Guitar", "吉他"),
-        "nyc": ("New York", "纽约"),
-        "sand": ("Sand", "沙"),
     },
 )
 
@@ -82,12 +77,11 @@ W = Words(
 def build() -> None:
     """Lay out the tab inside the gr.Tab that is open."""
     cards = sorted(genrestore.models(), key=lambda card: TASKS.index(card.task))
-    photos = sorted(EXAMPLES.glob("*.jpg"))
     gr.set_static_paths([path for card in cards if (path := sample_picture(card))])
     gr.HTML(
         f"<p>{say('privacy')}</p>"
         f"<h2>{say('models')}</h2>{models(cards)}"
-        f"<h2>{say('photos')}</h2><p>{say('photos_hint')}</p><div class='photos'>{''.join(map(photo, photos))}</div>"
+        f"<h2>{say('photos')}</h2><p>{say('photos_hint')}</p><div class='photos'>{''.join(map(photo, jobs.EXAMPLES))}</div>"
         f"<h2>{say('program')}</h2><p>genrestore {genrestore.__version__}, Apache-2.0</p>",
         css_template=HERE.joinpath("about.css").read_text("utf-8"),
         apply_default_css=False,
@@ -97,7 +91,7 @@ def build() -> None:
 
 def say(key: str) -> str:
     """The word in both languages; page.css shows the visitor's. (Gradio translates one word in an HTML, not many.)"""
-    return _either({language: words[key] for language, words in W.both().items()})
+    return _either({language: words[key] for language, words in W.both(jobs.NAMES).items()})
 
 
 def told(text: str) -> str:

@@ -258,7 +258,7 @@ def _line(job: Job, seconds: float, request: gr.Request) -> str:
 
 def build() -> gr.Dropdown:
     """Lay out the tab inside the gr.Tab that is open; returns its list of models."""
-    editor = MaskEditor(elem_id=EDITOR, label=W("editor"), examples=jobs.EXAMPLES)
+    editor = MaskEditor(elem_id=EDITOR, label=W("editor"), examples=jobs.EXAMPLES, names=jobs.NAMES)
     with gr.Row(equal_height=True):
         go = gr.Button(W("go"), variant="primary", elem_id="inpaint-go")
         stop = gr.Button(W("stop"), visible=False, scale=0, min_width=140, elem_id="inpaint-stop")

@@ -9,8 +9,20 @@ from pathlib import Path
 from gradio import utils
 
 from genrestore import image
+from genrestore.ui.words import Words
 
-EXAMPLES = [Path(__file__).with_name("examples") / f"{name}.jpg" for name in ("dog", "bulb", "guitar", "nyc", "sand")]
+# The example photographs, and what to call them.
+NAMES = Words(
+    "examples",
+    {
+        "dog": ("Dog", "狗"),
+        "bulb": ("Light bulb", "灯泡"),
+        "guitar": ("Guitar", "吉他"),
+        "nyc": ("New York", "纽约"),
+        "sand": ("Sand", "沙"),
+    },
+)
+EXAMPLES = [Path(__file__).with_name("examples") / f"{name}.jpg" for name in NAMES.pairs]
 BEAT = 0.2  # seconds between two looks at a running job; a cancelled one is told to stop within it
 
 

@@ -1187,7 +1187,8 @@ function addExamples() {
     const name = file.path.split(/[\\/]/).pop();
     const node = document.createElement("button");
     node.type = "button";
-    node.title = say(words.example, { name: name.replace(/\.\w+$/, "") });
+    const stem = name.replace(/\.\w+$/, "");
+    node.title = say(words.example, { name: words[stem] ?? stem });
     node.setAttribute("aria-label", node.title);
     const image = new Image();
     Object.assign(image, { src: file.url, alt: "", loading: "lazy" });

@@ -119,8 +119,11 @@ class MaskEditor:
     Not a subclass of gr.HTML, because Gradio writes a .pyi file beside every subclass that it meets.
     """
 
-    def __new__(cls, *, elem_id: str, label: Any = None, examples: Sequence[Path] = ()) -> gr.HTML:
-        """The empty editor, inside the layout that is open; `label` names it to screen readers."""
+    def __new__(
+        cls, *, elem_id: str, label: Any = None, examples: Sequence[Path] = (), names: words.Words | None = None
+    ) -> gr.HTML:
+        """The empty editor, inside the layout that is open; `label` names it to screen readers, `names` the examples by the
+        stems of their files."""
         gr.set_static_paths(list(examples))
         return gr.HTML(
             {"examples": [gr.FileData(path=str(path)).model_dump() for path in examples]},
@@ -131,7 +134,7 @@ class MaskEditor:
             js_on_load=_beside("js"),
             apply_default_css=False,
             server_functions=[inspect, frame, preview, mask],
-            words=W.both(),
+            words=W.both(*([names] if names else [])),
         )
 
     @staticmethod

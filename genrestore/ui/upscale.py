@@ -15,7 +15,7 @@ import numpy as np
 import genrestore
 from genrestore import image
 from genrestore.errors import GenrestoreError, SettingError
-from genrestore.ui import about, compare, picker
+from genrestore.ui import compare, picker
 from genrestore.ui import job as jobs
 from genrestore.ui.compare import Compare
 from genrestore.ui.mask_editor import MaskEditor, frame, inspect
@@ -309,7 +309,7 @@ def build() -> gr.Dropdown:
                 apply_default_css=False,
                 server_functions=[inspect, frame],
                 elem_id="upscale-source",
-                words=_words(),
+                words=W.both(jobs.NAMES),
             )
             scales = [(f"{times}×", times) for times in SCALES]
             scale = gr.Radio(scales, value=SCALE, label=W("scale"), elem_id="upscale-scale")
@@ -343,15 +343,6 @@ def build() -> gr.Dropdown:
     asked = [part.change for part in (*settings, stage)]
     gr.on(asked, quoted, settings, quote, trigger_mode="always_last", **quiet)
     return model
-
-
-def _words() -> dict[str, dict[str, str]]:
-    """What the browser says: this tab's words and the names of the examples."""
-    names = about.W.both()
-    return {
-        language: texts | {path.stem: names[language][path.stem] for path in jobs.EXAMPLES}
-        for language, texts in W.both().items()
-    }
 
 
 def _beside(kind: str) -> str:

@@ -28,9 +28,10 @@ class Words:
         """The plain text in the visitor's language, for toasts and measured lines; `values` fill its braces."""
         return self.pairs[key][LANGUAGES.index(language(request))].format(**values)
 
-    def both(self) -> dict[str, dict[str, str]]:
-        """{language: {key: text}} for JavaScript that draws its own text."""
-        return {name: {key: texts[place] for key, texts in self.pairs.items()} for place, name in enumerate(LANGUAGES)}
+    def both(self, *others: "Words") -> dict[str, dict[str, str]]:
+        """{language: {key: text}} of these words and others, for JavaScript that draws its own text."""
+        pairs = {key: texts for words in (self, *others) for key, texts in words.pairs.items()}
+        return {name: {key: texts[place] for key, texts in pairs.items()} for place, name in enumerate(LANGUAGES)}
 
 
 def named(kind: str, texts: Mapping[str, str]) -> Any:
