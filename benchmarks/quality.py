@@ -364,6 +364,7 @@ def main() -> None:
                     "table"
                 ]
                 table = {**before, **table}
+                table["genrestore"] = table.pop("genrestore")  # last
             print("\nIn-hole PSNR (dB) / SSIM:\n" + markdown(table, FAMILIES, {}))
             print("\nPatches / texture in wide holes, as shares of the net's distances:\n" + likeness(table))
             if given.count == 20 and "genrestore" in table:
