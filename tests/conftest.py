@@ -46,6 +46,17 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """PyTorch computes on one core."""
+    import torch
+
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(usual)
+
+
 @pytest.fixture(scope="session")
 def start_app() -> Iterator[Callable[..., str]]:
     """start_app(**environment) → address of a page of its own, served by `python app.py` to the end of the tests."""

@@ -1,7 +1,6 @@
 """Filling by example: what is copied, from where, and what must never be."""
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -14,14 +13,7 @@ from genrestore.fill.exemplar import Settings, fill
 from genrestore.fill.labels import Labels
 from genrestore.fill.pyramid import Level, pyramid
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_core() -> Iterator[None]:
-    """As the program fills; see `runtime.one_core`."""
-    usual = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(usual)
+pytestmark = pytest.mark.usefixtures("one_thread")  # as the program fills; see `runtime.one_core`
 
 
 def noise(height: int, width: int, seed: int = 0) -> Tensor:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +40,12 @@ TINY = dataclasses.replace(find("dcgan-cifar10").recipe, steps=12, batch=8, lice
 CONFIG = Config(latent=8, width=8)
 
 
+pytestmark = pytest.mark.usefixtures("one_thread")  # nets this small only wait for a second core
+
+
 @pytest.fixture(autouse=True)
 def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GENRESTORE_HOME", str(tmp_path / "home"))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_core() -> Iterator[None]:
-    """Nets this small only wait for a second core."""
-    usual = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(usual)
 
 
 @pytest.fixture(scope="module")
