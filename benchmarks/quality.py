@@ -101,7 +101,7 @@ def fills(model: str) -> dict[str, Callable[[str], Fill]]:
     return {"genrestore, net": ours(net), "genrestore, pieces": ours(EXEMPLAR), "genrestore": ours(model)}
 
 
-def repair(model: str, count: int, only: list[str]) -> dict[str, dict[str, Row]]:
+def repair(model: str, count: int, only: list[str], families: list[str]) -> dict[str, dict[str, Row]]:
     """{method: {family: {psnr, ssim, patches, texture, n}}}, of the methods in `only`, or of all."""
     photos = sorted((DATA / "photos/val").glob("*.avif"))[:count]
     methods = {**classical(), **fills(model)}
@@ -109,7 +109,7 @@ def repair(model: str, count: int, only: list[str]) -> dict[str, dict[str, Row]]
         raise SystemExit(f"There is no method {unknown}; there are {', '.join(methods)}.")
     table: dict[str, dict[str, Row]] = {}
     for name, make in methods.items():
-        for family in FAMILIES if not only or name in only else ():
+        for family in families if not only or name in only else ():
             if name == "biharmonic" and family in ("box", "blob"):
                 continue  # a dense system of 15 000 unknowns a photo: minutes each
             found = []
@@ -341,6 +341,7 @@ def main() -> None:
     parser.add_argument("--model", default="auto", help="reference of the weight to measure")
     parser.add_argument("--count", type=int, default=41, help="photos of the repair set; the first so many by name")
     parser.add_argument("--only", nargs="+", default=[], help="ways of repair; the others' numbers stay as they are")
+    parser.add_argument("--families", nargs="+", default=list(FAMILIES), choices=FAMILIES, help="of holes, likewise")
     parser.add_argument("--write", action="store_true", help="write benchmarks/results/*.json and the cards")
     given = parser.parse_args()
     if not DATA.is_dir():
@@ -358,12 +359,12 @@ def main() -> None:
         task = {"repair": "inpaint"}.get(what, what)
         card = weights.resolve(given.model, task)
         if what == "repair":
-            table = repair(given.model, given.count, given.only)
-            if given.only and given.count == 41:
+            table = repair(given.model, given.count, given.only, given.families)
+            if given.count == 41:
                 before: dict[str, dict[str, Row]] = json.loads((RESULTS / "quality-repair.json").read_text("utf-8"))[
                     "table"
                 ]
-                table = {**before, **table}
+                table = {name: before.get(name, {}) | table.get(name, {}) for name in {**before, **table}}
                 table["genrestore"] = table.pop("genrestore")  # last
             print("\nIn-hole PSNR (dB) / SSIM:\n" + markdown(table, FAMILIES, {}))
             print("\nPatches / texture in wide holes, as shares of the net's distances:\n" + likeness(table))
