@@ -136,6 +136,8 @@ def likeness(table: dict[str, dict[str, Row]]) -> str:
     net = table.get("genrestore, net", {})
     lines = ["| | " + " | ".join(WIDE) + " |", "|---|" + "---|" * len(WIDE)]
     for name, row in table.items():
+        if not any("texture" in cell for cell in row.values()):
+            continue
         cells = [
             " / ".join(f"{row[family][key] / net[family][key]:.2f}" for key in ("patches", "texture"))
             if family in net and "texture" in row.get(family, {})
@@ -314,7 +316,7 @@ def markdown(table: dict[str, dict[str, Row]], columns: tuple[str, ...], publish
                 f"{row[column][key]:.{digits}f}" for key, digits in (("psnr", 2), ("ssim", 3)) if key in row[column]
             )
             if column in row
-            else "not run (slow)"
+            else "not run"
             for column in columns
         ]
         name = f"**{name}**" if name.startswith("genrestore") else name
