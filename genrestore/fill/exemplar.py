@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from genrestore import layers
@@ -67,7 +66,6 @@ def fill(
     hole: Tensor,
     *,
     forbidden: Tensor | None = None,
-    smooth: Tensor | None = None,
     settings: Settings = Settings(),
     report: Callable[[float], None] = lambda done: None,
     cancel: threading.Event | None = None,
@@ -77,7 +75,6 @@ def fill(
         image: (C, H, W) in [0, 1].
         hole: (H, W) bool, what is to be filled; its pixels are never read.
         forbidden: (H, W) bool, what must not be copied.
-        smooth: (C, H, W) a smooth fill to be guided by; left out, `layers.biharmonic` makes one.
 
     Raises:
         MaskError: there is too little to copy from.
@@ -90,7 +87,7 @@ def fill(
         raise MaskError("There is nothing round the hole to copy from; mark less.")
     level = levels[-1]
     generator = torch.Generator().manual_seed(settings.seed)
-    guide = _guide(level, smooth, len(levels) - 1) if settings.guide else None
+    guide = _guide(level) if settings.guide else None
     found = labelling.propagate(level, offsets.moves(level, settings.turns, generator), guide, settings.guide)
     found = labelling.refine(level, labelling.repaired(level, found), 8)
     energy = labelling.energy(level, found)
@@ -103,16 +100,9 @@ def fill(
     return Filled(level, found, energy)
 
 
-def _guide(level: Level, smooth: Tensor | None, halvings: int) -> tuple[Tensor, Tensor]:
+def _guide(level: Level) -> tuple[Tensor, Tensor]:
     """What a piece shows from far, and what it should."""
-    mask = (~level.known)[None, None].float()
-    if smooth is None:
-        wanted = layers.biharmonic(level.image[None], mask)[0]
-    else:
-        for _ in range(halvings):
-            height, width = smooth.shape[1:]
-            smooth = F.avg_pool2d(F.pad(smooth[None], (0, width % 2, 0, height % 2), mode="replicate"), 2)[0]
-        wanted = torch.where(level.known, level.image, smooth)
+    wanted = layers.biharmonic(level.image[None], (~level.known)[None, None].float())[0]
     weight = box(level.known[None].float(), BLUR)
     seen = box(level.image, BLUR) / weight.clamp(min=1e-3)
     return seen, box(wanted, BLUR)

@@ -53,9 +53,7 @@ def propagate(level: Level, moves: Tensor, guide: tuple[Tensor, Tensor] | None, 
     y, x = level.yx(level.hole)
     sy, sx = _moved(y, x, moves[chosen])
     flat = sy.clamp(0, level.height - 1) * level.width + sx.clamp(0, level.width - 1)
-    source, turn = torch.arange(level.height * level.width), torch.zeros(level.height * level.width, dtype=torch.long)
-    source[level.hole], turn[level.hole] = flat, moves[chosen, 0]
-    return Labels(source, turn)
+    return _placed(level, flat, moves[chosen, 0])
 
 
 class _Messages:
@@ -187,9 +185,7 @@ def doubled(coarse: Level, labels: Labels, fine: Level) -> Labels:
     part = (torch.einsum("nij,nj->ni", TURNS[turn], quarter) + 1) // 2
     sy, sx = 2 * sy + part[:, 0], 2 * sx + part[:, 1]
     flat = sy.clamp(max=fine.height - 1) * fine.width + sx.clamp(max=fine.width - 1)
-    source, all_turns = torch.arange(fine.height * fine.width), torch.zeros(fine.height * fine.width, dtype=torch.long)
-    source[fine.hole], all_turns[fine.hole] = flat, turn
-    return repaired(fine, Labels(source, all_turns))
+    return repaired(fine, _placed(fine, flat, turn))
 
 
 def repaired(level: Level, labels: Labels) -> Labels:
@@ -201,6 +197,14 @@ def repaired(level: Level, labels: Labels) -> Labels:
     source[level.hole[wrong]] = level.sources[nearest]
     turn[level.hole[wrong]] = 0
     return Labels(source, turn)
+
+
+def _placed(level: Level, source: Tensor, turn: Tensor) -> Labels:
+    """Labels of a level whose hole's pixels (N,) come from these; a known pixel comes from itself."""
+    sources = torch.arange(level.height * level.width)
+    turns = torch.zeros_like(sources)
+    sources[level.hole], turns[level.hole] = source, turn
+    return Labels(sources, turns)
 
 
 def _moved(y: Tensor, x: Tensor, moves: Tensor) -> tuple[Tensor, Tensor]:
