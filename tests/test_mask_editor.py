@@ -205,8 +205,8 @@ def test_a_photo_with_broken_exif_is_drawn_by_the_server(uploads: Path) -> None:
 def test_every_word_of_the_page_is_known() -> None:
     """A word that is missing would show as `undefined`, and only in the browser."""
     known = set(mask_editor.W.pairs)
-    html = (HERE / "mask_editor.html").read_text("utf-8")
-    script = (HERE / "mask_editor.js").read_text("utf-8")
+    html = (HERE / "editor.html").read_text("utf-8")
+    script = mask_editor.script()
     named = set(re.findall(r'data-(?:word|label)="(\w+)"', html)) | set(re.findall(r"\bwords\.(\w+)", script))
     assert named <= known, f"no words for {sorted(named - known)}"
     tools = {"brush", "eraser", "rectangle", "lasso", "move"}  # announced by name

@@ -1,4 +1,4 @@
-"""Editor in which a visitor opens a picture and paints what to repair: a reusable component, drawn by mask_editor.js.
+"""Editor in which a visitor opens a picture and paints what to repair: a reusable component, drawn by the scripts beside it.
 
 The picture's file reaches the server as it is, byte for byte; the page sees a copy. The mask comes as a PNG of the
 picture's full size. All of it is checked here, because anybody can send anything.
@@ -25,6 +25,17 @@ from genrestore.ui.said import said
 PREVIEW = 1600  # pixels a side of what the browser gets of a picture that it cannot draw itself
 MASK_BYTES = 24 * 2**20  # of the PNG; one bit a pixel, as the editor writes it, needs 12 MB for 100 megapixels of noise
 HEADER = "data:image/png;base64,"
+SCRIPTS = (
+    "state.js",
+    "mask.js",
+    "png.js",
+    "opening.js",
+    "view.js",
+    "painting.js",
+    "keys.js",
+    "pointers.js",
+    "page.js",
+)  # in the order in which they are put together; the last one acts, the others only define
 
 W = words.Words(
     "mask_editor",
@@ -129,9 +140,9 @@ class MaskEditor:
             {"examples": [gr.FileData(path=str(path)).model_dump() for path in examples]},
             label=label,
             elem_id=elem_id,
-            html_template=_beside("html"),
-            css_template=_beside("css"),
-            js_on_load=_beside("js"),
+            html_template=_beside("editor.html"),
+            css_template=_beside("editor.css"),
+            js_on_load=script(),
             apply_default_css=False,
             server_functions=[inspect, frame, preview, mask],
             words=W.both(*([names] if names else [])),
@@ -263,5 +274,10 @@ def _mask(url: object, picture: image.Picture) -> np.ndarray:
     return mask.colour.max(axis=2) > mask.peak // 2
 
 
-def _beside(kind: str) -> str:
-    return Path(__file__).with_suffix(f".{kind}").read_text("utf-8")
+def script() -> str:
+    """What the browser runs for each editor: the files of SCRIPTS as one function's body."""
+    return "\n".join(map(_beside, SCRIPTS))
+
+
+def _beside(name: str) -> str:
+    return Path(__file__).with_name(name).read_text("utf-8")

@@ -1,0 +1,189 @@
+// ---- opening a picture ----
+
+async function decode(blob) {
+  let large = await createImageBitmap(blob, { imageOrientation: "from-image" });
+  const { width, height } = large;
+  if (width * height > DETAIL) {
+    const whole = large;
+    const factor = Math.sqrt(DETAIL / (width * height));
+    large = await shrunk(whole, Math.round(width * factor), Math.round(height * factor));
+    whole.close();
+  }
+  return { width, height, large, small: large };
+}
+
+const shrunk = (bitmap, width, height) =>
+  createImageBitmap(bitmap, { resizeWidth: width, resizeHeight: height, resizeQuality: "medium" });
+
+async function addSmall(shown) {
+  const { width, height } = shown.large;
+  const factor = PREVIEW / Math.max(width, height);
+  if (factor >= 1) return;
+  const size = [width, height].map((side) => Math.max(1, Math.round(side * factor)));
+  shown.small = await shrunk(shown.large, ...size).catch(() => shown.large); // another picture may have taken its place
+  draw();
+}
+
+async function send(blob, name) {
+  const file = new File([blob], name, { type: blob.type });
+  const { path, url } = await upload(file).catch((problem) => {
+    throw new Error(genrestore.refusal(problem));
+  });
+  return { path, url, orig_name: name, size: blob.size, mime_type: blob.type, meta: { _type: "gradio.FileData" } };
+}
+
+function put(decoded, name) {
+  picture = { ...decoded, name, file: null };
+  mask = new Mask(picture.width, picture.height);
+  root.classList.add("unsent");
+  setState("ready");
+  setBrush(BRUSH * Math.max(picture.width, picture.height));
+  cross = null;
+  fit();
+  told();
+  return picture;
+}
+
+// Shows a picture and takes it to the server; meanwhile the editor is `unsent`, and what belongs to the one before is hidden.
+// `file` is what the server knows it by if it lies there already; `ask` asks the server about it. Without a `blob` the server
+// draws it. A picture that the server refuses gives way to the one before.
+async function open(blob, name, file = null, ask = server.inspect) {
+  const number = ++opened;
+  const before = { picture, mask };
+  complain("");
+  veil(words.opening);
+  const decoding = blob ? decode(blob).catch(() => null) : null;
+  let mine = null;
+  const show = (decoded) => {
+    mine = put(decoded, name);
+    addSmall(mine);
+  };
+  try {
+    const drawn = SURE.includes(blob?.type) && (await decoding);
+    if (number !== opened) return;
+    if (drawn) show(drawn);
+    veil(file ? "" : words.sending);
+    const whole = file ?? (await send(blob, name));
+    const facts = await ask(whole);
+    if (facts.problem) throw new Error(facts.problem);
+    const known = facts.file ?? whole; // one of several frames lies in a file of its own
+    const right = (one) => facts.alike && one?.width === facts.width && one?.height === facts.height;
+    if (right(mine)) mine.file = known; // also where a newer one is shown by now, which may yet give way to this
+    else {
+      const decoded = await decoding;
+      const upright = right(decoded) ? decoded : await decodeOnServer(known, facts);
+      if (number === opened) show(upright);
+      if (mine) mine.file = known;
+    }
+    if (mine && facts.frames) mine.pages = { whole, frames: facts.frames, frame: facts.frame };
+    if (number !== opened) return;
+    root.classList.remove("unsent");
+    announce(say(words.opened, { w: mine.width, h: mine.height }));
+    publish();
+    trigger("upload");
+  } catch (problem) {
+    if (number !== opened) return;
+    ({ picture, mask } = before);
+    root.classList.toggle("unsent", Boolean(picture && !picture.file));
+    setState(picture ? "ready" : "start");
+    if (picture) told();
+    fit();
+    complain(problem.message);
+  } finally {
+    if (number === opened) {
+      veil("");
+      askFrame(picture?.pages ?? null);
+    }
+  }
+}
+
+const askFrame = genrestore.frameField(find(".which-frame"), (whole, number) => {
+  opening = open(null, picture.name, whole, (file) => server.frame({ file, frame: number }));
+});
+
+function start(...what) {
+  opening = open(...what);
+}
+
+async function decodeOnServer(file, { width, height }) {
+  const answer = await server.preview(file);
+  if (answer.problem) throw new Error(answer.problem);
+  const large = await createImageBitmap(await (await fetch(answer.url)).blob());
+  return { width, height, large, small: large };
+}
+
+// A picture that already lies on the server: an example, or a result to go on from.
+async function fetchAndOpen(file) {
+  const name = file.orig_name || file.path.split(/[\\/]/).pop();
+  try {
+    const answer = await fetch(file.url);
+    if (!answer.ok) throw new Error(answer.statusText);
+    await open(await answer.blob(), name, file);
+  } catch {
+    complain(words.lost);
+  }
+}
+
+// ---- the camera ----
+
+let stream = null;
+
+async function openCamera() {
+  complain("");
+  if (!navigator.mediaDevices?.getUserMedia) return complain(words.camera_insecure);
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1920 }, height: { ideal: 1080 } } });
+  } catch (problem) {
+    return complain(problem.name === "NotAllowedError" ? words.camera_refused : words.camera_absent);
+  }
+  find("video").srcObject = stream;
+  setState("camera");
+  button("snap").focus();
+}
+
+function closeCamera() {
+  for (const track of stream?.getTracks() ?? []) track.stop();
+  stream = null;
+  find("video").srcObject = null;
+}
+
+async function snap() {
+  const video = find("video");
+  const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
+  canvas.getContext("2d").drawImage(video, 0, 0);
+  const blob = await canvas.convertToBlob({ type: "image/png" });
+  closeCamera();
+  setState("start");
+  start(blob, "camera.png");
+}
+
+// ---- the value ----
+
+let encoded = null; // a promise of the mask's data URL; null when it must be made again
+let timer = 0;
+
+async function value() {
+  await opening;
+  if (!picture?.file) return null;
+  if (shape) finish();
+  encoded ??= png(mask).then(dataUrl);
+  return { file: picture.file, mask: await encoded, w: picture.width, h: picture.height };
+}
+
+// Tells the value once painting rests; `value()` gives it at any time.
+function publish() {
+  encoded = null;
+  clearTimeout(timer);
+  timer = setTimeout(async () => {
+    if (shape) return publish(); // the next stroke has begun; asking for the value would end it
+    props.value = await value();
+    trigger("change");
+  }, WAIT);
+}
+
+function take() {
+  const file = props.value?.file;
+  if (!file || props.value.mask || file.path === picture?.file?.path) return;
+  if (document.activeElement.closest(".of-picture")) stage.focus({ preventScroll: true }); // what is there will be hidden
+  opening = fetchAndOpen(file);
+}

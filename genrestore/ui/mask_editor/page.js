@@ -1,0 +1,153 @@
+// ---- what the editor says ----
+
+function setState(state) {
+  root.dataset.state = state;
+  root.classList.toggle("empty", !picture);
+  stage.tabIndex = state === "ready" ? 0 : -1;
+  stage.style.aspectRatio = state === "ready" && picture ? `${picture.width} / ${picture.height}` : "";
+  stage.style.setProperty("--room", picture ? `${picture.height + 2 * MARGIN}px` : ""); // a small one needs no more
+}
+
+function told() {
+  const share = (100 * mask.count) / (mask.width * mask.height);
+  const digits = share && share < 1 ? 2 : 1;
+  const values = { name: picture.name, w: picture.width, h: picture.height, share: share.toFixed(mask.count ? digits : 0) };
+  find(".note").textContent = say(mask.count ? words.note : words.note_empty, values);
+  enable("undo", mask.done.length);
+  enable("redo", mask.undone.length);
+  for (const name of ["clear", "shrink", "grow", "save"]) enable(name, mask.count);
+}
+
+// A button that is switched off while it has the focus would swallow all keys: the stage takes them.
+function enable(name, on) {
+  const node = button(name);
+  if (!on && node === document.activeElement) stage.focus({ preventScroll: true });
+  node.disabled = !on;
+}
+
+const veil = (text) => (find(".veil").textContent = text);
+const complain = (text) => (find(".problem").textContent = text);
+const announce = (text) => (find(".said").textContent = text);
+
+let pause = 0;
+
+// The crosshair's place, once it rests: a screen reader need not hear each step.
+function announceSoon() {
+  clearTimeout(pause);
+  pause = setTimeout(() => {
+    if (cross) announce(`${Math.floor(cross.x)}, ${Math.floor(cross.y)}${shape ? `, ${words.pen_down}` : ""}`);
+  }, 400);
+}
+
+function toggleHelp() {
+  const help = find(".help");
+  help.hidden = !help.hidden;
+  find("[data-do='help'][aria-expanded]").setAttribute("aria-expanded", !help.hidden);
+  (help.hidden ? stage : help).focus({ preventScroll: true });
+}
+
+function fillHelp() {
+  const rows = [
+    ["B E R L H", words.help_tools],
+    ["[ ]", words.help_size],
+    ["Ctrl+Z", words.undo],
+    ["Ctrl+Y", words.redo],
+    ["I", words.invert],
+    ["Delete", words.clear],
+    ["+ − 0 1", words.help_zoom],
+    ["← ↑ → ↓", words.help_arrows],
+    ["Shift+←", words.help_fine],
+    ["Enter", words.help_pen],
+    ["Esc", words.help_escape],
+    ["Ctrl+V", words.help_paste],
+  ];
+  const gestures = [words.help_right, words.help_space, words.help_fingers];
+  const term = (keys) => keys.split(" ").map((key) => `<kbd>${key}</kbd>`).join(" ");
+  const described = ([keys, text]) => `<dt>${term(keys)}</dt><dd>${text}</dd>`;
+  find(".help dl").innerHTML = rows.map(described).join("") + gestures.map((text) => `<dt>·</dt><dd>${text}</dd>`).join("");
+}
+
+// ---- wiring ----
+
+const deeds = {
+  choose: () => find(".photo-file").click(),
+  camera: openCamera,
+  snap,
+  leave: () => (closeCamera(), setState("start")),
+  start: () => setState("start"),
+  back: () => (setState("ready"), draw()),
+  undo,
+  redo,
+  help: toggleHelp,
+  clear: () => edit(words.cleared, () => mask.fill(0)),
+  invert: () => edit(words.inverted, () => mask.invert()),
+  shrink: () => spreadBy(0),
+  grow: () => spreadBy(1),
+  load: () => find(".mask-file").click(),
+  save: saveMask,
+  in: () => zoomTo(view.scale * NOTCH),
+  out: () => zoomTo(view.scale / NOTCH),
+  fit,
+};
+
+function wordUp() {
+  for (const node of element.querySelectorAll("[data-word]")) node.textContent = words[node.dataset.word];
+  for (const node of element.querySelectorAll("[data-label]")) node.setAttribute("aria-label", words[node.dataset.label]);
+  for (const node of element.querySelectorAll("button[data-key], button[data-label]")) {
+    const name = words[node.dataset.label ?? node.dataset.word];
+    node.title = node.dataset.key ? `${name} (${node.dataset.key})` : name;
+  }
+  if (props.label) root.setAttribute("aria-label", props.label);
+  fillHelp();
+}
+
+function addExamples() {
+  for (const file of props.value?.examples ?? []) {
+    const name = file.path.split(/[\\/]/).pop();
+    const node = document.createElement("button");
+    node.type = "button";
+    const stem = name.replace(/\.\w+$/, "");
+    node.title = say(words.example, { name: words[stem] ?? stem });
+    node.setAttribute("aria-label", node.title);
+    const image = new Image();
+    Object.assign(image, { src: file.url, alt: "", loading: "lazy" });
+    node.append(image);
+    node.addEventListener("click", () => (opening = fetchAndOpen(file)));
+    find(".examples").append(node);
+  }
+}
+
+for (const node of element.querySelectorAll("[data-do]")) node.addEventListener("click", () => deeds[node.dataset.do]());
+for (const node of element.querySelectorAll("[data-tool]")) {
+  node.addEventListener("click", () => setTool(node.dataset.tool));
+}
+for (const [query, take] of [[".photo-file", (file) => start(file, file.name)], [".mask-file", startMask]]) {
+  find(query).addEventListener("change", (event) => {
+    const file = event.target.files[0];
+    if (file) take(file);
+    event.target.value = ""; // so that the same file can be chosen again
+  });
+}
+slider.addEventListener("input", () => setBrush(largest() ** (slider.value / 100)));
+root.addEventListener("keydown", onKey);
+root.addEventListener("keyup", (event) => event.key === " " && holdSpace(false));
+stage.addEventListener("blur", () => space && holdSpace(false));
+stage.addEventListener("pointerdown", onDown);
+stage.addEventListener("pointermove", onMove);
+stage.addEventListener("pointerup", onUp);
+stage.addEventListener("pointercancel", onUp);
+stage.addEventListener("pointerleave", () => ((hover = null), drawMarks()));
+stage.addEventListener("wheel", onWheel, { passive: false });
+stage.addEventListener("contextmenu", (event) => root.dataset.state === "ready" && event.preventDefault());
+root.addEventListener("dragover", onDragOver);
+root.addEventListener("dragleave", () => root.classList.remove("dropping"));
+root.addEventListener("drop", onDrop);
+document.addEventListener("paste", onPaste);
+new ResizeObserver(draw).observe(stage);
+
+wordUp();
+addExamples();
+setTool("brush");
+setState("start");
+root.editor = { value };
+watch("value", take);

@@ -1,0 +1,128 @@
+// ---- pointers ----
+
+const fingers = new Map(); // pointerId → point on the stage, of those that are down
+let penned = -Infinity; // when a pen was last on the stage or above it, in ms since the page was opened; never at first
+let hover = null; // where the mouse or pen is on the stage; null off it and for fingers
+let gesture = null; // "draw", "pan", "pinch", or "rest": until all fingers are up
+
+const panning = () => gesture === "pan" || space || tool === "move";
+
+// Where the page is zoomed or scaled by CSS, a pixel of the stage is not one of the pointer's.
+function place(event) {
+  const { left, top, width, height } = stage.getBoundingClientRect();
+  const [across, down] = [stage.offsetWidth / width, stage.offsetHeight / height];
+  return { x: (event.clientX - left) * across - stage.clientLeft, y: (event.clientY - top) * down - stage.clientTop };
+}
+
+const onPanel = (event) => event.target.closest(".panel, .help");
+
+// A hand rests beside its pen: around the time of a pen, touches are none, and from then on fingers only move the picture.
+function onDown(event) {
+  if (root.dataset.state !== "ready" || onPanel(event)) return;
+  event.preventDefault();
+  const touch = event.pointerType === "touch";
+  if (event.pointerType === "pen") {
+    if (fingers.size) abort();
+    fingers.clear();
+    penned = Infinity;
+  } else if (touch && event.timeStamp < penned + PEN) return;
+  root.classList.add("by-pointer");
+  stage.focus({ preventScroll: true });
+  stage.setPointerCapture(event.pointerId);
+  if (!fingers.size) dropCross();
+  fingers.set(event.pointerId, place(event));
+  if (fingers.size > 1) {
+    abort(); // what the first of two fingers painted was no stroke
+    gesture = fingers.size === 2 ? "pinch" : "rest";
+  } else if (event.button === 1 || panning() || (touch && penned > 0)) {
+    gesture = "pan";
+    root.classList.add("panning");
+  } else {
+    gesture = "draw";
+    begin(toPicture(place(event)), tool === "eraser" || event.button === 2 || event.altKey);
+  }
+}
+
+function dropCross() {
+  if (shape) finish();
+  cross = null;
+  root.classList.remove("pen");
+}
+
+function onMove(event) {
+  if (!picture) return;
+  const point = place(event);
+  const old = fingers.get(event.pointerId);
+  if (event.pointerType === "touch" && !old) return; // the hand beside a pen
+  if (event.pointerType === "pen" && !old) penned = event.timeStamp;
+  hover = event.pointerType === "touch" ? null : point;
+  if (hover && cross && !shape && (event.movementX || event.movementY)) dropCross();
+  if (!old) return drawMarks();
+  if (gesture === "draw") for (const part of shape ? parts(event) : []) extend(toPicture(place(part)));
+  else if (gesture === "pan") panBy(point.x - old.x, point.y - old.y);
+  else if (gesture === "pinch") pinch(event.pointerId, point);
+  fingers.set(event.pointerId, point);
+  drawMarks();
+}
+
+// All the places the pointer was at since the last frame, so that quick strokes stay round.
+function parts(event) {
+  const list = event.getCoalescedEvents?.() ?? [];
+  return list.length ? list : [event];
+}
+
+function pinch(moving, point) {
+  const resting = [...fingers].find(([id]) => id !== moving)[1];
+  const old = fingers.get(moving);
+  const distance = (p) => Math.max(1, Math.hypot(p.x - resting.x, p.y - resting.y));
+  view.x += (point.x - old.x) / 2;
+  view.y += (point.y - old.y) / 2;
+  zoomTo((view.scale * distance(point)) / distance(old), (point.x + resting.x) / 2, (point.y + resting.y) / 2);
+}
+
+function onUp(event) {
+  if (!fingers.delete(event.pointerId)) return;
+  if (event.pointerType === "pen") penned = event.timeStamp;
+  if (gesture === "draw" && shape) event.type === "pointerup" ? finish() : abort();
+  gesture = fingers.size ? "rest" : null;
+  root.classList.remove("panning");
+  drawMarks();
+}
+
+function onWheel(event) {
+  if (root.dataset.state !== "ready" || onPanel(event)) return;
+  const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
+  const factor = Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.002));
+  if (factor < 1 && view.scale <= fitting() && !event.ctrlKey) return; // nothing left to zoom out: the page may scroll
+  event.preventDefault();
+  const { x, y } = place(event);
+  zoomTo(view.scale * factor, x, y);
+}
+
+// ---- files from outside ----
+
+const isPicture = (file) => /^image\//.test(file.type) || /\.(tiff?|hei[cf]|avif|jxl|bmp|webp|gif|png|jpe?g)$/i.test(file.name);
+
+function takeFiles(files) {
+  const file = [...files].find(isPicture) ?? files[0];
+  if (file) start(file, file.name);
+}
+
+function onPaste(event) {
+  const visible = root.isConnected && root.offsetParent;
+  const typing = event.target.closest?.("input, textarea, [contenteditable]");
+  if (!visible || typing || !event.clipboardData?.files.length) return;
+  event.preventDefault();
+  takeFiles(event.clipboardData.files);
+}
+
+function onDrop(event) {
+  event.preventDefault();
+  root.classList.remove("dropping");
+  takeFiles(event.dataTransfer.files);
+}
+
+function onDragOver(event) {
+  event.preventDefault();
+  root.classList.add("dropping");
+}
