@@ -82,15 +82,13 @@ def _view(source: image.Source) -> dict[str, Any]:
     picture = image.load(source)
     full = None
     if picture.width * picture.height <= FULL * 1e6 and max(picture.width, picture.height) <= WEBP_SIDE:
-        if isinstance(source, str | Path) and _drawn_alike(Path(source)):
+        if isinstance(source, str | Path) and drawn_alike(Path(source)):
             full = processing_utils.save_file_to_cache(source, _cache())
         else:
             full = _save(_drawn(picture))
     preview = full
     if preview is None or max(picture.width, picture.height) > PREVIEW:
-        small = _drawn(picture)
-        small.thumbnail((PREVIEW, PREVIEW), Image.Resampling.LANCZOS, reducing_gap=2.0)
-        preview = _save(small)
+        preview = preview_of(picture)
     return {
         "width": picture.width,
         "height": picture.height,
@@ -99,7 +97,14 @@ def _view(source: image.Source) -> dict[str, Any]:
     }
 
 
-def _drawn_alike(path: Path) -> bool:
+def preview_of(picture: image.Picture) -> str:
+    """A copy that every browser draws, of PREVIEW pixels a side at most; its path."""
+    small = _drawn(picture)
+    small.thumbnail((PREVIEW, PREVIEW), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return _save(small)
+
+
+def drawn_alike(path: Path) -> bool:
     """Whether every browser draws the file as the server reads it: upright, and in the same colours."""
     if not upright.alike(path):
         return False

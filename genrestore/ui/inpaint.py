@@ -1,21 +1,20 @@
-"""The Inpaint tab: open a picture, paint over what should go, repair it, compare, take the file."""
+"""The Inpaint tab: one stage on which a picture is opened, painted over, repaired, and painted on again."""
 
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
 
 import genrestore
 from genrestore import image
-from genrestore.errors import SettingError
+from genrestore.errors import GenrestoreError, SettingError
+from genrestore.ui import compare, picker
 from genrestore.ui import job as jobs
-from genrestore.ui import picker
-from genrestore.ui.compare import Compare
 from genrestore.ui.mask_editor import MaskEditor
 from genrestore.ui.said import said
 from genrestore.ui.shown import shown
@@ -24,7 +23,6 @@ from genrestore.ui.words import Words
 STRATEGIES = ("crop", "whole")  # of tasks.inpaint, which a page that is being built cannot ask: it loads torch
 FORMATS = {"input": None, "png": "PNG", "webp": "WEBP", "tiff": "TIFF"}  # the last three lose nothing
 EDITOR = "inpaint-editor"
-SHOW = """() => setTimeout(() => document.querySelector("#inpaint-result").scrollIntoView({behavior: "smooth"}), 500)"""
 
 W = Words(
     "inpaint",
@@ -34,20 +32,10 @@ W = Words(
         "strategy": ("What the model looks at", "模型参考的范围"),
         "crop": ("The surroundings of each mark", "每处标记的周围"),
         "whole": ("The whole picture", "整张图片"),
-        "format": ("Save as", "保存格式"),
-        "format_hint": (
-            "JPEG changes every pixel a little; PNG, lossless WebP and TIFF keep them exactly.",
-            "JPEG 会轻微改变所有像素；PNG、无损 WebP 和 TIFF 则原样保留。",
-        ),
         "input": ("As opened", "与原图相同"),
         "png": ("PNG", "PNG"),
         "webp": ("WebP, lossless", "WebP（无损）"),
         "tiff": ("TIFF", "TIFF"),
-        "go": ("Repair", "修复"),
-        "stop": ("Cancel", "取消"),
-        "result": ("Before and after", "前后对比"),
-        "download": ("Download {name}", "下载 {name}"),
-        "onward": ("Continue with this result", "继续处理此结果"),
         "no_picture": (
             "There is no picture yet: choose a photo or an example first.",
             "还没有图片：请先选择照片或示例。",
@@ -61,24 +49,27 @@ W = Words(
             "if the rest should go, press Invert.",
             "已标记图片的 {share}%，这些区域都会重新生成。若确实如此，请再点一次“修复”；若要去除的是其余部分，请点“反选”。",
         ),
-        "starting": ("Starting …", "正在开始…"),
-        "running": ("{percent} %", "{percent}%"),
-        "writing": ("Writing the file …", "正在写入文件…"),
+        "only": ("Only the marked area was changed.", "只改变了标记的区域。"),
+        "more": (
+            "The repair changed {repair} of {all} samples outside the marked area.",
+            "修复改变了标记区域外 {all} 个采样值中的 {repair} 个。",
+        ),
         "kept": (
-            "{changed} of {all} samples changed outside the mask.",
-            "遮罩外的 {all} 个采样值中有 {changed} 个发生了改变。",
+            "{changed} of {all} samples outside the marks differ from the photo.",
+            "标记之外的 {all} 个采样值中有 {changed} 个与原图不同。",
         ),
         "encoded": (
-            "Outside the mask, saving as {format} changed {changed} of {all} samples, and the repair {repair}. "
-            "To keep them all, choose PNG in the settings.",
-            "遮罩外的 {all} 个采样值中，保存为 {format} 改变了 {changed} 个，修复本身改变了 {repair} 个。"
-            "如需全部保留，请在设置中选择 PNG。",
+            "Saving as {format} rounds the whole picture anew: {changed} of {all} samples outside the marks differ from the "
+            "photo, {repair} of them by the repair. PNG keeps them all.",
+            "保存为 {format} 时整张图片会重新取整：标记之外的 {all} 个采样值中有 {changed} 个与原图不同，"
+            "其中 {repair} 个由修复改变。保存为 PNG 可全部保留。",
         ),
         "unlike": (
-            "The repair changed {repair} of {all} samples outside the mask; {format} stores them in another bit depth.",
-            "修复改变了遮罩外 {all} 个采样值中的 {repair} 个；{format} 以不同的位深保存。",
+            "{format} stores samples in another bit depth; the repair changed {repair} of {all} outside the marks.",
+            "{format} 以不同的位深保存；修复改变了标记之外 {all} 个采样值中的 {repair} 个。",
         ),
-        "took": (" {seconds} s.", "用时 {seconds} 秒。"),
+        "took": ("{seconds} s.", "用时 {seconds} 秒。"),
+        "by": ("Model: {name}.", "模型：{name}。"),
         "wide": (
             "Wide parts were filled with pieces of the picture.",
             "较大的区域用图片自身的内容填补。",
@@ -94,130 +85,141 @@ W = Words(
     },
 )
 
-OUTPUTS = ("status", "go", "stop", "stage", "line", "download", "again", "result", "sure")
+
+class Written(NamedTuple):
+    """A repaired picture as a file."""
+
+    file: Path
+    shown: str  # what a browser draws as that file decodes
+    in_file: int | None  # samples outside all marks that differ from the photo's; None: stored in another depth
+    by_repair: int  # how many of them the repairs changed
+    outside: int  # samples outside all marks
+
+
+def written(original: image.Picture, repaired: image.Picture, touched: np.ndarray, name: str, kind: str) -> Written:
+    """Write what repairs made of a photo, in one of FORMATS, and measure what differs where nothing was marked.
+
+    Raises:
+        ImageError: the format cannot hold it.
+        OSError: the disk is full.
+    """
+    from genrestore.tasks.inpaint import changed_outside
+
+    output = replace(repaired, format=FORMATS[kind], lossless=True) if FORMATS[kind] else repaired
+    file = jobs.written(output, image.beside(Path(name), "repaired", image.suffix(output)).name)
+    decoded = image.load(file)
+    by_repair, outside = changed_outside(original, repaired, touched)
+    alike = decoded.pixels.shape == original.pixels.shape and decoded.pixels.dtype == original.pixels.dtype
+    in_file = changed_outside(original, decoded, touched)[0] if alike else None
+    seen = str(file) if compare.drawn_alike(file) else compare.preview_of(decoded)
+    return Written(file, seen, in_file, by_repair, outside)
 
 
 class Job(jobs.Job):
-    """One repair."""
+    """One repair of what the visitor sees: the photo, or what repairs before have made of it."""
 
-    def __init__(
-        self, source: Path, picture: image.Picture, mask: np.ndarray, kind: str | None, **settings: Any
-    ) -> None:
+    def __init__(self, value: dict[str, Any], original: image.Picture, mask: np.ndarray, **settings: Any) -> None:
         super().__init__(threading.Event())
-        self.source = source
-        self.picture = picture
+        self.original = original
+        self.now, self.before = MaskEditor.reached(value, original)
         self.mask = mask
-        self.kind = kind  # format of the file; None is the picture's own
+        self.name = MaskEditor.file(value).name
+        self.kind = value["kind"]
         self.settings = settings
-        self.view: dict[str, Any] | None = None  # for the slider
         self.reasons: set[str] = set()  # of tasks.inpaint.REASONS, why wide parts were filled as they were
-        self.changed: tuple[int | None, int, int] = (0, 0, 0)  # samples outside the mask: see _count
+        self.state: dict[str, Any] = {}  # from which the next one starts
+        self.written: Written | None = None
 
     def work(self) -> None:
         from genrestore.tasks.inpaint import repair
 
-        repaired, parts = repair(self.picture, self.mask, **self.settings, progress=self.report, cancel=self.cancel)
+        repaired, parts = repair(self.now, self.mask, **self.settings, progress=self.report, cancel=self.cancel)
         self.reasons = {part.reason for part in parts}
         self.fraction = 1.0
-        output = replace(repaired, format=self.kind, lossless=True) if self.kind else repaired
-        self.file = jobs.written(output, _name(self.source, output))
-        self.changed = self._count(repaired, image.load(self.file))
-        self.view = Compare.value(self.source, self.file)
-
-    def _count(self, repaired: image.Picture, decoded: image.Picture) -> tuple[int | None, int, int]:
-        """How many samples outside the mask changed in the file and by the repair, and how many there are in all.
-
-        None in the first place: the file's format has another depth or other channels, so they cannot be compared.
-        """
-        from genrestore.tasks.inpaint import changed_outside
-
-        by_repair, everything = changed_outside(self.picture, repaired, self.mask)
-        alike = decoded.pixels.shape == repaired.pixels.shape and decoded.pixels.dtype == repaired.pixels.dtype
-        in_file = changed_outside(self.picture, decoded, self.mask)[0] if alike else None
-        return in_file, by_repair, everything
+        touched = self.before | self.mask
+        self.written = written(self.original, repaired, touched, self.name, self.kind)
+        self.state = MaskEditor.state(repaired, touched)
 
 
-# ---- handlers: each returns or yields one entry for every name in OUTPUTS ----
-
-
-def _change(**named: Any) -> list[Any]:
-    """What an event alters on the page; what is not named stays as it is."""
-    return [named.get(name, gr.skip()) for name in OUTPUTS]
-
-
-def _idle() -> dict[str, Any]:
-    return {"go": gr.Button(visible=True), "stop": gr.Button(visible=False), "status": gr.HTML(visible=False)}
+# ---- handlers: each returns or yields what the stage is told ----
 
 
 @shown
-def run(
-    value: dict[str, Any] | None, model: str, strategy: str, kind: str, sure: bool, request: gr.Request
-) -> Iterator[list[Any]]:
-    """Repair what is painted, and tell how far it is. Where that is most of the picture and the visitor has not been asked
-    whether it is meant, so that he is not `sure`, ask.
+def run(value: dict[str, Any] | None, model: str, strategy: str, request: gr.Request) -> Iterator[dict[str, Any]]:
+    """Repair what is painted, and tell how far it is; a mistake is told on the stage, which may fill the screen.
 
     Gradio closes this generator when Cancel is pressed and when the visitor leaves; the job is stopped then.
     """
+    job = None
+    try:
+        if (problem := _missing(value, request)) is not None:
+            yield MaskEditor.answer(value, **problem)
+            return
+        assert value is not None
+        job = _job(value, model, strategy)
+        started = time.monotonic()
+        for _ in job.follow():
+            yield MaskEditor.answer(value, fraction=job.fraction, text=job.stage(request))
+        assert job.written is not None
+        scene = {"state": job.state, "how": _how(job, time.monotonic() - started, request)}
+        yield MaskEditor.answer(value, scene=scene | _scene(job.written, job.original, job.kind, request))
+    except GenrestoreError as problem:
+        yield MaskEditor.answer(value, problem=said(problem, request))
+    except Exception:  # `shown` tells it
+        yield MaskEditor.answer(value)
+        raise
+    finally:
+        if job is not None:
+            job.cancel.set()
+
+
+@shown
+def resaved(value: dict[str, Any] | None, request: gr.Request) -> Any:
+    """Write what is repaired already in another format."""
+    if not isinstance(value, dict) or not value.get("state"):
+        return gr.skip()
+    try:
+        original = image.load(MaskEditor.file(value))
+        now, touched = MaskEditor.reached(value, original)
+        name, kind = MaskEditor.file(value).name, _kind(value)
+        done = written(original, now, touched, name, kind)
+    except GenrestoreError as problem:
+        return MaskEditor.answer(value, unwritten=said(problem, request))
+    return MaskEditor.answer(value, rewritten=_scene(done, original, kind, request))
+
+
+def _missing(value: Any, request: gr.Request) -> dict[str, Any] | None:
+    """What the visitor has yet to do, if anything: where most of the picture is marked, say that he is sure of it."""
     from genrestore.tasks.inpaint import marked
 
     if not isinstance(value, dict) or "file" not in value:
-        gr.Warning(W.text("no_picture", request), title="")
-        return
+        return {"problem": W.text("no_picture", request)}
+    _, mask = MaskEditor.read(value)
+    if not mask.any():
+        return {"problem": W.text("no_mask", request)}
+    share, ask = marked(mask)
+    if ask and value.get("sure") is not True:
+        return {"problem": W.text("much", request, share=round(100 * share)), "ask": True}
+    return None
+
+
+def _job(value: dict[str, Any], model: str, strategy: str) -> Job:
+    """The repair, ready to start.
+
+    Raises:
+        GenrestoreError: what was sent does not allow it, or the format cannot hold it.
+    """
+    kind = _kind(value)
+    picture, mask = MaskEditor.read(value)
+    image.output(picture, format=FORMATS[kind])
+    return Job({**value, "kind": kind}, picture, mask, model=_model(model), strategy=strategy)
+
+
+def _kind(value: dict[str, Any]) -> str:
+    kind = value.get("kind", "input")
     if kind not in FORMATS:
         raise SettingError(f"Save as one of {', '.join(FORMATS)}, not {str(kind)[:40]!r}.")
-    picture, mask = MaskEditor.read(value)
-    if not mask.any():
-        gr.Warning(W.text("no_mask", request), title="")
-        return
-    image.output(picture, format=FORMATS[kind])  # says what the format cannot hold, before the work
-    share, ask = marked(mask)
-    if ask and not sure:
-        gr.Warning(W.text("much", request, share=round(100 * share)), title="")
-        yield _change(sure=True)
-        return
-    job = Job(MaskEditor.file(value), picture, mask, FORMATS[kind], model=_model(model), strategy=strategy)
-    yield _change(go=gr.Button(visible=False), stop=gr.Button(visible=True), status=_progress(0.0, request))
-    started = time.monotonic()
-    try:
-        for _ in job.follow():
-            yield _change(status=_progress(job.fraction, request))
-        assert job.file is not None
-        yield _change(
-            stage=gr.update(value=job.view, visible=True),
-            line=gr.Markdown(_line(job, time.monotonic() - started, request), visible=True),
-            download=gr.DownloadButton(W.text("download", request, name=job.file.name), value=job.file, visible=True),
-            again=gr.Button(visible=True),
-            result=str(job.file),
-            **_idle(),
-        )
-    except Exception:
-        yield _change(**_idle())
-        raise
-    finally:
-        job.cancel.set()
-
-
-def stopped() -> list[Any]:
-    """Cancel was pressed."""
-    return _change(**_idle())
-
-
-def fresh() -> list[Any]:
-    """Another picture was opened: what belongs to the one before goes, and its repair is cancelled by the event itself."""
-    gone = {"line": gr.Markdown(visible=False), "download": gr.DownloadButton(value=None, visible=False)}
-    return _change(
-        stage=gr.update(value=None, visible="hidden"),
-        again=gr.Button(visible=False),
-        result=None,
-        sure=False,
-        **gone,
-        **_idle(),
-    )
-
-
-def onward(result: str | None) -> Any:
-    """Open the last result in the editor."""
-    return MaskEditor.value(Path(result)) if result else gr.skip()
+    return kind
 
 
 def _model(name: str) -> str:
@@ -228,29 +230,36 @@ def _model(name: str) -> str:
     return name
 
 
-def _name(source: Path, output: image.Picture) -> str:
-    """photo.jpg → photo.repaired.jpg; the suffix tells the format."""
-    return f"{source.stem.removesuffix('.repaired')}.repaired{image.suffix(output)}"
-
-
 # ---- what the page says ----
 
 
-def _progress(fraction: float, request: gr.Request) -> Any:
-    key = "starting" if not fraction else "running" if fraction < 1 else "writing"
-    text = W.text(key, request, percent=round(100 * fraction))
-    return gr.HTML(jobs.bar(fraction, text), visible=True)
+def _scene(done: Written, original: image.Picture, kind: str, request: gr.Request) -> dict[str, Any]:
+    """What the stage shows of a repaired picture and says under it."""
+    key = "unlike" if done.in_file is None else "encoded" if done.in_file > done.by_repair else "kept"
+    numbers = {"changed": f"{done.in_file or 0:,}", "repair": f"{done.by_repair:,}", "all": f"{done.outside:,}"}
+    suffix = done.file.suffix[1:].upper().replace("JPG", "JPEG")
+    return {
+        "file": gr.FileData(path=str(done.file), orig_name=done.file.name).model_dump(),
+        "shown": gr.FileData(path=done.shown).model_dump(),
+        "kind": kind,
+        "line": W.text("more" if done.by_repair else "only", request, **numbers),
+        "counts": W.text(key, request, format=suffix, **numbers),
+        "notes": [said(note, request) for note in original.notes],
+    }
 
 
-def _line(job: Job, seconds: float, request: gr.Request) -> str:
-    assert job.file is not None
-    in_file, by_repair, everything = job.changed
-    key = "unlike" if in_file is None else "encoded" if in_file > by_repair else "kept"
-    numbers = {"changed": f"{in_file or 0:,}", "repair": f"{by_repair:,}", "all": f"{everything:,}"}
-    kind = job.file.suffix[1:].upper().replace("JPG", "JPEG")
-    facts = W.text(key, request, format=kind, **numbers) + W.text("took", request, seconds=f"{seconds:.1f}")
+def _how(job: Job, seconds: float, request: gr.Request) -> list[str]:
+    """How it was filled: sentences."""
     how = [W.text(reason, request) for reason in ("wide", "even", "alone") if reason in job.reasons]
-    return "  \n".join([facts, *how, *(said(note, request) for note in job.picture.notes)])
+    names = dict(zip(*_titles(), strict=True))
+    model = job.settings["model"]
+    named = [W.text("by", request, name=names[model])] if model in names else []
+    return [*how, *named, W.text("took", request, seconds=f"{seconds:.1f}")]
+
+
+def _titles() -> tuple[list[str], list[Any]]:
+    cards = picker.offered("inpaint")
+    return [card.name for card in cards], picker.titles(cards)
 
 
 # ---- layout ----
@@ -258,42 +267,18 @@ def _line(job: Job, seconds: float, request: gr.Request) -> str:
 
 def build() -> gr.Dropdown:
     """Lay out the tab inside the gr.Tab that is open; returns its list of models."""
-    editor = MaskEditor(elem_id=EDITOR, label=W("editor"), examples=jobs.EXAMPLES, names=jobs.NAMES)
-    with gr.Row(equal_height=True):
-        go = gr.Button(W("go"), variant="primary", elem_id="inpaint-go")
-        stop = gr.Button(W("stop"), visible=False, scale=0, min_width=140, elem_id="inpaint-stop")
-        status = gr.HTML(visible=False, elem_id="inpaint-status")
-    with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings"):
-        with gr.Row():
-            model = picker.picker("inpaint")
-            strategy = gr.Radio(
-                [(W(name), name) for name in STRATEGIES], value="crop", label=W("strategy"), elem_id="inpaint-strategy"
-            )
-        kind = gr.Radio(
-            [(W(name), name) for name in FORMATS],
-            value="input",
-            label=W("format"),
-            info=W("format_hint"),
-            elem_id="inpaint-format",
+    editor = MaskEditor(
+        elem_id=EDITOR, label=W("editor"), examples=jobs.EXAMPLES, formats=list(FORMATS), names=[jobs.NAMES, W]
+    )
+    with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings"), gr.Row():
+        model = picker.picker("inpaint")
+        strategy = gr.Radio(
+            [(W(name), name) for name in STRATEGIES], value="crop", label=W("strategy"), elem_id="inpaint-strategy"
         )
-    with gr.Column(elem_classes="of-picture"):
-        stage = Compare(label=W("result"), elem_id="inpaint-result")
-        stage.visible = "hidden"
-        line = gr.Markdown(visible=False, elem_id="inpaint-line")
-        with gr.Row():
-            download = gr.DownloadButton(visible=False, elem_id="inpaint-download")
-            again = gr.Button(W("onward"), visible=False, elem_id="inpaint-onward")
-    result, sure = gr.State(None), gr.State(False)
-
-    parts = {
-        "status": status, "go": go, "stop": stop,
-        "stage": stage, "line": line, "download": download, "again": again, "result": result, "sure": sure,
-    }  # fmt: skip
-    outputs = [parts[name] for name in OUTPUTS]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    running = go.click(run, [editor, model, strategy, kind, sure], outputs, js=MaskEditor.latest(EDITOR), **quiet)
-    stop.click(stopped, None, outputs, cancels=[running], queue=False, **quiet)
-    editor.upload(fresh, None, outputs, cancels=[running], queue=False, **quiet)
-    line.change(None, None, None, js=SHOW, **quiet)
-    again.click(onward, result, editor, **quiet)
+    running = editor.repair(run, [editor, model, strategy], editor, js=MaskEditor.asked(EDITOR), **quiet)
+    running.failure(None, None, None, js=MaskEditor.failed(EDITOR), **quiet)
+    editor.cancel(None, None, None, cancels=[running], queue=False, **quiet)
+    latest = MaskEditor.latest(EDITOR)
+    editor.resave(resaved, editor, editor, js=latest, trigger_mode="always_last", **quiet)
     return model

@@ -3,9 +3,11 @@
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import gradio as gr
 from gradio import utils
 
 from genrestore import image
@@ -22,6 +24,18 @@ NAMES = Words(
         "sand": ("Sand", "沙"),
     },
 )
+W = Words(
+    "job",
+    {
+        "waiting": ("Waiting for its turn …", "正在排队…"),
+        "starting": ("Starting …", "正在开始…"),
+        "running": ("{percent} %", "{percent}%"),
+        "left": ("{percent} %, {time} left", "{percent}%，还需{time}"),
+        "writing": ("Writing the file …", "正在写入文件…"),
+        "seconds": ("about {n} s", "约 {n} 秒"),
+        "minutes": ("about {n} min", "约 {n} 分钟"),
+    },
+)
 EXAMPLES = [Path(__file__).with_name("examples") / f"{name}.jpg" for name in NAMES.pairs]
 BEAT = 0.2  # seconds between two looks at a running job; a cancelled one is told to stop within it
 
@@ -33,6 +47,8 @@ class Job(threading.Thread):
         super().__init__(daemon=True)
         self.cancel = cancel
         self.fraction = 0.0  # done, 0 to 1
+        self.first: tuple[float, float] | None = None  # fraction and moment of the first report; loading came before
+        self.told: float | None = None  # seconds left, as they were last told
         self.problem: Exception | None = None
         self.file: Path | None = None  # for the download, once the job is done
 
@@ -47,7 +63,28 @@ class Job(threading.Thread):
             self.problem = problem
 
     def report(self, fraction: float, text: str) -> None:
+        self.first = self.first or (fraction, time.monotonic())
         self.fraction = fraction
+
+    def left(self) -> float | None:
+        """Seconds until the net is done, never more than were told before; None while too little is done to tell."""
+        if self.first is None or self.fraction <= self.first[0]:
+            return None
+        fraction, moment = self.first
+        left = (time.monotonic() - moment) / (self.fraction - fraction) * (1 - self.fraction)
+        self.told = left if self.told is None else min(left, self.told)
+        return self.told
+
+    def stage(self, request: gr.Request | None) -> str:
+        """How far it is, for the visitor."""
+        if self.fraction >= 1:
+            return W.text("writing", request)
+        if self.fraction == 0:
+            return W.text("starting", request)
+        percent, left = round(100 * self.fraction), self.left()
+        if left is None:
+            return W.text("running", request, percent=percent)
+        return W.text("left", request, percent=percent, time=duration(left, request))
 
     def follow(self) -> Iterator[None]:
         """Start the job and yield every BEAT until it ends; then raise what it raised."""
@@ -75,6 +112,13 @@ def written(picture: image.Picture, name: str) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return path.resolve()
+
+
+def duration(seconds: float, request: gr.Request | None) -> str:
+    """About how long, for the visitor."""
+    if seconds < 90:
+        return W.text("seconds", request, n=max(1, round(seconds)))
+    return W.text("minutes", request, n=round(seconds / 60))
 
 
 def bar(fraction: float, text: str) -> str:

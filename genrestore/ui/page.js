@@ -103,6 +103,24 @@
     };
   }
 
+  // ---- from tab to tab ----
+
+  const takers = {}; // by tab: what takes a picture there
+  const handed = {}; // pictures whose tab is yet to be drawn
+
+  // Opens a tab with a picture that lies on the server.
+  function hand(name, file) {
+    if (takers[name]) takers[name](file);
+    else handed[name] = file;
+    tabs().find((tab) => tab.dataset.tabId === name)?.click();
+  }
+
+  function taker(name, take) {
+    takers[name] = take;
+    if (handed[name]) take(handed[name]);
+    delete handed[name];
+  }
+
   // ---- standing still ----
 
   const STILL = 150; // ms without a change; Gradio adds part after part, each of which moves those below it
@@ -118,7 +136,7 @@
 
   // ---- wiring ----
 
-  window.genrestore = { refusal, frameField };
+  window.genrestore = { refusal, frameField, hand, taker };
   document.documentElement.classList.add("settling");
   if (frame) frame.props.selected = asked();
   let begun = false;

@@ -109,3 +109,4 @@ find(".examples").setAttribute("aria-label", words.examples);
 examples.forEach(addExample);
 watch("value", () => draw());
 draw();
+genrestore.taker("upscale", choose);

@@ -60,13 +60,6 @@ W = Words(
             "{before} → **{after}** ({megapixels} megapixels)  \nTakes {time} and {memory} of memory",
             "{before} → **{after}**（{tenthousands} 万像素）  \n需{time}，内存 {memory}",
         ),
-        "seconds": ("about {n} s", "约 {n} 秒"),
-        "minutes": ("about {n} min", "约 {n} 分钟"),
-        "waiting": ("Waiting for its turn …", "正在排队…"),
-        "starting": ("Starting …", "正在开始…"),
-        "running": ("{percent} %", "{percent}%"),
-        "left": ("{percent} %, {time} left", "{percent}%，还需{time}"),
-        "writing": ("Writing the file …", "正在写入文件…"),
         "done": ("{size} in {seconds} s, {bytes}", "{size}，用时 {seconds} 秒，{bytes}"),
     },
 )
@@ -83,8 +76,6 @@ class Job(jobs.Job):
         self.picture = picture
         self.kind = kind  # format of the file; None is the picture's own
         self.settings = settings
-        self.first: tuple[float, float] | None = None  # fraction and moment of the first report; loading came before
-        self.told: float | None = None  # seconds left, as they were last told
         self.view: dict[str, Any] | None = None  # for the slider
         self.size = (0, 0)  # of the result
 
@@ -96,19 +87,6 @@ class Job(jobs.Job):
         self.file = jobs.written(result, _name(self.source, self.picture, result))
         whole = result.width * result.height <= compare.FULL * 1e6  # then the slider shows the file itself
         self.view = Compare.value(self.source, self.file if whole else result)
-
-    def report(self, fraction: float, text: str) -> None:
-        self.first = self.first or (fraction, time.monotonic())
-        super().report(fraction, text)
-
-    def left(self) -> float | None:
-        """Seconds until the net is done, never more than were told before; None while too little is done to tell."""
-        if self.first is None or self.fraction <= self.first[0]:
-            return None
-        fraction, moment = self.first
-        left = (time.monotonic() - moment) / (self.fraction - fraction) * (1 - self.fraction)
-        self.told = left if self.told is None else min(left, self.told)
-        return self.told
 
 
 # ---- handlers: all but `quoted` return or yield one entry for every name in OUTPUTS ----
@@ -157,14 +135,14 @@ def quoted(
         after=_size(cost.width, cost.height),
         megapixels=f"{cost.megapixels:.1f}" if cost.megapixels >= 1 else f"{cost.megapixels:.2g}",
         tenthousands=f"{100 * cost.megapixels:,.0f}",
-        time=_time(cost.seconds, request),
+        time=jobs.duration(cost.seconds, request),
         memory=_bytes(cost.peak_bytes),
     )
 
 
 def waiting(request: gr.Request) -> list[Any]:
     """Upscale was pressed: say so at once, because jobs of other visitors may come first."""
-    return _change(**_busy(W.text("waiting", request)))
+    return _change(**_busy(jobs.W.text("waiting", request)))
 
 
 @shown
@@ -186,10 +164,10 @@ def run(
         size = {"width": _whole(width), "height": _whole(height)}
         job = Job(path, image.load(path), FORMATS[kind], scale=scale, model=model, **size)
         cancel = job.cancel
-        yield _change(**_busy(W.text("starting", request)))
+        yield _change(**_busy(jobs.W.text("starting", request)))
         started = time.monotonic()
         for _ in job.follow():
-            yield _change(status=jobs.bar(job.fraction, _stage(job, request)))
+            yield _change(status=jobs.bar(job.fraction, job.stage(request)))
         assert job.file is not None
         seconds = f"{time.monotonic() - started:.1f}"
         done = W.text("done", request, size=_size(*job.size), seconds=seconds, bytes=_bytes(job.file.stat().st_size))
@@ -262,23 +240,6 @@ def _name(source: Path, before: image.Picture, after: image.Picture) -> str:
 
 
 # ---- what the page says ----
-
-
-def _stage(job: Job, request: gr.Request) -> str:
-    if job.fraction >= 1:
-        return W.text("writing", request)
-    if job.fraction == 0:
-        return W.text("starting", request)
-    percent, left = round(100 * job.fraction), job.left()
-    if left is None:
-        return W.text("running", request, percent=percent)
-    return W.text("left", request, percent=percent, time=_time(left, request))
-
-
-def _time(seconds: float, request: gr.Request) -> str:
-    if seconds < 90:
-        return W.text("seconds", request, n=max(1, round(seconds)))
-    return W.text("minutes", request, n=round(seconds / 60))
 
 
 def _size(width: int, height: int) -> str:

@@ -1,7 +1,9 @@
-"""Editor in which a visitor opens a picture and paints what to repair: a reusable component, drawn by the scripts beside it.
+"""Stage on which a visitor opens a picture, paints what to repair, and sees it repaired: a reusable component, drawn by the
+scripts beside it.
 
 The picture's file reaches the server as it is, byte for byte; the page sees a copy. The mask comes as a PNG of the
-picture's full size. All of it is checked here, because anybody can send anything.
+picture's full size. What repairs have made of the picture lies on the server without loss, and the next one starts from
+there. All of it is checked here, because anybody can send anything.
 """
 
 import base64
@@ -20,6 +22,7 @@ from PIL import Image, UnidentifiedImageError
 from genrestore import image
 from genrestore.errors import GenrestoreError, ImageError, MaskError
 from genrestore.ui import frames, uploads, upright, words
+from genrestore.ui import job as jobs
 from genrestore.ui.said import said
 
 PREVIEW = 1600  # pixels a side of what the browser gets of a picture that it cannot draw itself
@@ -34,6 +37,9 @@ SCRIPTS = (
     "painting.js",
     "keys.js",
     "pointers.js",
+    "history.js",
+    "stage.js",
+    "keep.js",
     "page.js",
 )  # in the order in which they are put together; the last one acts, the others only define
 
@@ -53,6 +59,31 @@ W = words.Words(
         "help": ("Shortcuts", "快捷键"),
         "close": ("Close", "关闭"),
         "other": ("Other photo", "换一张"),
+        "repair": ("Repair", "修复"),
+        "stop": ("Cancel", "取消"),
+        "download": ("Download {name}", "下载 {name}"),
+        "hint": ("Paint over what should go.", "请涂抹要去除的部分。"),
+        "format": ("Save as", "保存格式"),
+        "before": ("Before", "处理前"),
+        "after": ("After", "处理后"),
+        "before_hint": ("Hold to see the photo as it was (Q)", "按住查看原图（Q）"),
+        "wipe": ("Compare", "对比"),
+        "divider": ("Border between before and after", "前后对比分界线"),
+        "full": ("Full screen", "全屏"),
+        "actual": ("Single pixels", "原始像素"),
+        "onward": ("Continue in Upscale", "继续放大"),
+        "actions": ("What to do next", "下一步操作"),
+        "details": ("Details", "详情"),
+        "candidates": ("Other fills", "其他填补结果"),
+        "waiting": ("Waiting for its turn …", "正在排队…"),
+        "saving": ("Writing the file …", "正在写入文件…"),
+        "cancelled": ("Cancelled; nothing was changed.", "已取消，未作任何更改。"),
+        "repaired": ("Repaired", "已修复"),
+        "failed": ("The repair did not come through; try again.", "修复未能完成，请重试。"),
+        "expired": (
+            "That step is no longer on the server, so it cannot be shown again.",
+            "该步骤已不在服务器上，无法再次显示。",
+        ),
         "stage": (
             "Picture to paint on. Arrow keys move the crosshair, Enter puts the pen down or lifts it, ? shows all keys.",
             "绘制区域。方向键移动十字光标，Enter 键落笔或抬笔，问号键查看帮助。",
@@ -107,10 +138,14 @@ W = words.Words(
         "help_arrows": ("Move the crosshair", "移动十字光标"),
         "help_fine": ("Move it by one pixel", "移动一个像素"),
         "help_pen": ("Pen down, pen up; so does Space at the crosshair", "落笔或抬笔，十字光标处也可用空格键"),
+        "help_before": ("Hold to see the photo as it was", "按住查看原图"),
         "help_escape": ("Drop an unfinished stroke", "放弃未完成的笔画"),
         "help_paste": ("Open a picture from the clipboard", "打开剪贴板中的图片"),
         "help_right": ("Right mouse button or Alt erases", "右键或按住 Alt 擦除"),
-        "help_space": ("Hold Space and drag to move, wheel to zoom", "按住空格拖动可移动，滚轮缩放"),
+        "help_space": (
+            "Hold Space and drag to move; Ctrl and the wheel zoom, the wheel alone once you have painted",
+            "按住空格拖动可移动；按住 Ctrl 滚动滚轮缩放，绘制后直接滚动即可缩放",
+        ),
         "help_fingers": (
             "One finger paints, two move and zoom; beside a pen they only move",
             "单指绘制，双指移动和缩放；使用触控笔时手指只移动图片",
@@ -122,22 +157,30 @@ W = words.Words(
 class MaskEditor:
     """`MaskEditor(...)` lays out a gr.HTML; handlers get its value and give it to `MaskEditor.read`.
 
-    The value is {"file": a Gradio file, "mask": data URL, "w": width, "h": height}, or None while there is no picture.
-    A handler may return `MaskEditor.value(path)` to open another picture in it. An event that must see the last stroke
-    takes `js=MaskEditor.latest(elem_id)` and the editor as its first input. Another picture sets off `upload` once the
-    server has it; until then it is shown already, so what belongs to the one before and has the class "of-picture" is hidden.
+    The value is {"file": a Gradio file, "mask": data URL, "w": width, "h": height, "state": what repairs have made of it,
+    "kind": one of the formats, "run" and "of": the names of this question and of what is shown, "sure": whether more than half
+    is meant}, or None while there is no picture. `repair` is set off when the picture is to be repaired, `resave` when what
+    is repaired already is to be written in another format, `cancel` when the first is to end; the editor is their first input,
+    and `asked` or `latest` give it. A handler returns `MaskEditor.answer(value, …)`, as often as
+    there is something to tell; the page drops what answers a question that it no longer asks.
 
     Not a subclass of gr.HTML, because Gradio writes a .pyi file beside every subclass that it meets.
     """
 
     def __new__(
-        cls, *, elem_id: str, label: Any = None, examples: Sequence[Path] = (), names: words.Words | None = None
+        cls,
+        *,
+        elem_id: str,
+        label: Any = None,
+        examples: Sequence[Path] = (),
+        formats: Sequence[str] = (),
+        names: Sequence[words.Words] = (),
     ) -> gr.HTML:
-        """The empty editor, inside the layout that is open; `label` names it to screen readers, `names` the examples by the
-        stems of their files."""
+        """The empty editor, inside the layout that is open; `label` names it to screen readers, `names` the formats and, by
+        the stems of their files, the examples."""
         gr.set_static_paths(list(examples))
         return gr.HTML(
-            {"examples": [gr.FileData(path=str(path)).model_dump() for path in examples]},
+            {"examples": [gr.FileData(path=str(path)).model_dump() for path in examples], "formats": list(formats)},
             label=label,
             elem_id=elem_id,
             html_template=_beside("editor.html"),
@@ -145,19 +188,23 @@ class MaskEditor:
             js_on_load=script(),
             apply_default_css=False,
             server_functions=[inspect, frame, preview, mask],
-            words=W.both(*([names] if names else [])),
+            words=W.both(*names),
         )
 
     @staticmethod
-    def value(path: Path) -> dict[str, Any]:
-        """What opens the picture at `path`, a file in Gradio's cache, with nothing painted on it."""
-        return {"file": gr.FileData(path=str(path), orig_name=path.name).model_dump()}
+    def latest(elem_id: str) -> str:
+        """JavaScript that waits for the upload and the last stroke before an event is sent; for `repair` see `asked`."""
+        return _calling(elem_id, "value")
 
     @staticmethod
-    def latest(elem_id: str) -> str:
-        """JavaScript that waits for the upload and the last stroke before an event is sent."""
-        value = f"document.querySelector('#{elem_id} .mask-editor').editor.value()"
-        return f"async (_, ...others) => [await {value}, ...others]"
+    def asked(elem_id: str) -> str:
+        """The same for `repair`, whose answers are for what was marked at that moment."""
+        return _calling(elem_id, "asked")
+
+    @staticmethod
+    def failed(elem_id: str) -> str:
+        """JavaScript for when no answer will come."""
+        return f"() => {_stage(elem_id)}.failed()"
 
     @staticmethod
     def file(value: object) -> Path:
@@ -178,6 +225,48 @@ class MaskEditor:
         """
         picture = image.load(MaskEditor.file(value))
         return picture, _mask(_entries(value).get("mask"), picture)
+
+    @staticmethod
+    def reached(value: object, picture: image.Picture) -> tuple[image.Picture, np.ndarray]:
+        """What repairs have made of the picture so far, and where they filled it, (H, W) bool; all else is as in its file.
+
+        Raises:
+            ImageError: it is no longer on the server, or does not fit the picture.
+            MaskError: as for `read`.
+        """
+        state = _entries(value).get("state")
+        if state is None:
+            return picture, np.zeros((picture.height, picture.width), bool)
+        touched = _mask(_entries(state).get("touched"), picture)
+        base = image.load(_uploaded(_entries(state).get("base"))).pixels
+        pixels = picture.pixels.copy()
+        part, filled = pixels[_box(touched)], touched[_box(touched)]
+        if base.shape != part.shape or base.dtype != part.dtype:
+            raise ImageError("What was repaired so far does not fit this picture; open the photo again.")
+        part[filled] = base[filled]
+        return picture.with_pixels(pixels), touched
+
+    @staticmethod
+    def state(repaired: image.Picture, touched: np.ndarray) -> dict[str, Any]:
+        """What the page sends back for `reached`: the box that holds all that was filled, without loss, and what in it was.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        base = jobs.written(image.Picture(np.ascontiguousarray(repaired.pixels[_box(touched)])), "base.png")
+        return {"base": gr.FileData(path=str(base), orig_name=base.name).model_dump(), "touched": _url(touched)}
+
+    @staticmethod
+    def answer(value: object, **facts: Any) -> dict[str, Any]:
+        """What a handler tells of the question in `value`.
+
+        Args:
+            facts: while it works `fraction` (0 to 1) and `text`; at its end `scene`, what it made of the picture; or
+                `problem`, a sentence, with `ask` where the visitor may mean it all the same; or nothing, if it failed. To
+                `resave`, `rewritten` with the new parts of that scene, or `unwritten` with the problem.
+        """
+        asked = _entries(value)
+        return {"answer": {"run": asked.get("run"), "of": asked.get("of"), **facts}}
 
 
 def inspect(file: object) -> dict[str, Any]:
@@ -233,9 +322,20 @@ def mask(files: object) -> dict[str, Any]:
         marked = image.load_mask(_uploaded(entries.get("mask")), (picture.width, picture.height))
     except GenrestoreError as problem:
         return {"problem": said(problem)}
+    return {"url": _url(marked)}
+
+
+def _url(marked: np.ndarray) -> str:
+    """A mask (H, W; bool) as the page takes and sends it: a PNG of one bit a pixel in a data URL."""
     data = io.BytesIO()
     Image.fromarray(marked).save(data, "PNG")
-    return {"url": HEADER + base64.b64encode(data.getvalue()).decode("ascii")}
+    return HEADER + base64.b64encode(data.getvalue()).decode("ascii")
+
+
+def _box(marked: np.ndarray) -> tuple[slice, slice]:
+    """The rows and columns that hold all that is marked (H, W; bool); none where nothing is."""
+    rows, columns = np.flatnonzero(marked.any(1)), np.flatnonzero(marked.any(0))
+    return (np.s_[rows[0] : rows[-1] + 1], np.s_[columns[0] : columns[-1] + 1]) if len(rows) else (np.s_[:0], np.s_[:0])
 
 
 def _entries(value: object) -> dict[str, Any]:
@@ -272,6 +372,14 @@ def _mask(url: object, picture: image.Picture) -> np.ndarray:
         raise MaskError(f"The mask is {shown}; paint it on this picture again.")
     mask = image.load(data)
     return mask.colour.max(axis=2) > mask.peak // 2
+
+
+def _stage(elem_id: str) -> str:
+    return f"document.querySelector('#{elem_id} .mask-editor').editor"
+
+
+def _calling(elem_id: str, name: str) -> str:
+    return f"async (_, ...others) => [await {_stage(elem_id)}.{name}(), ...others]"
 
 
 def script() -> str:

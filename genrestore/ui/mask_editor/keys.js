@@ -9,6 +9,7 @@ const shortcuts = {
   r: () => setTool("rectangle"),
   l: () => setTool("lasso"),
   h: () => setTool("move"),
+  q: () => hold(true),
   "[": () => resizeBrush(1 / NOTCH),
   "]": () => resizeBrush(NOTCH),
   i: () => deeds.invert(),
@@ -18,14 +19,14 @@ const shortcuts = {
   "=": () => deeds.in(),
   "-": () => deeds.out(),
   0: () => fit(),
-  1: () => zoomTo(1 / devicePixelRatio),
+  1: () => deeds.actual(),
   "?": () => deeds.help(),
 };
 const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 function onKey(event) {
   root.classList.remove("by-pointer");
-  if (root.dataset.state !== "ready" || event.target.type === "number") return;
+  if (root.dataset.state !== "ready" || event.target.matches("select, [type=number]")) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (event.ctrlKey || event.metaKey) {
     if (key === "z") event.shiftKey ? redo() : undo();

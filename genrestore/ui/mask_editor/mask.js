@@ -106,11 +106,18 @@ class Mask {
     this.touch(0, 0, this.width, this.height);
   }
 
-  // The smallest box that holds all painted pixels, or null.
-  bounds() {
+  // Takes away what is not 0 in `marked`.
+  without(marked) {
+    const box = this.bounds(marked) ?? { left: 0, top: 0, right: 0, bottom: 0 };
+    for (let i = box.top * this.width; i < box.bottom * this.width; i++) if (marked[i]) this.bits[i] = 0;
+    this.touch(box.left, box.top, box.right, box.bottom);
+  }
+
+  // The smallest box that holds all painted pixels, or all that are 1 in other bits, or null.
+  bounds(bits = this.bits) {
     const box = { left: this.width, top: -1, right: 0, bottom: 0 };
     for (let y = 0; y < this.height; y++) {
-      const row = this.bits.subarray(y * this.width, (y + 1) * this.width);
+      const row = bits.subarray(y * this.width, (y + 1) * this.width);
       const first = row.indexOf(1);
       if (first < 0) continue;
       if (box.top < 0) box.top = y;
@@ -163,12 +170,13 @@ class Mask {
     return away;
   }
 
-  // Ends a step: what it changed can be undone from now on. False if it changed nothing.
-  commit() {
+  // Ends a step: what it changed can be undone from now on. False if it changed nothing, and `repair`, the scenes before and
+  // after it, are none.
+  commit(repair = null) {
     if (!this.changed) return false;
     const { left, top, right, bottom } = this.changed;
     const width = right - left;
-    const step = { ...this.changed, flips: new Uint8Array(Math.ceil((width * (bottom - top)) / 8)) };
+    const step = { ...this.changed, repair, flips: new Uint8Array(Math.ceil((width * (bottom - top)) / 8)) };
     let different = false;
     for (let y = top; y < bottom; y++) {
       for (let x = left, at = y * this.width + left, place = (y - top) * width; x < right; x++, at++, place++) {
@@ -180,7 +188,7 @@ class Mask {
       }
     }
     this.changed = null;
-    if (!different) return false;
+    if (!different && !repair) return false;
     this.done.push(step);
     this.undone = [];
     for (let bytes = 0, i = this.done.length - 1; i >= 0; i--) {

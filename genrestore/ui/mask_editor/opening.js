@@ -15,12 +15,15 @@ async function decode(blob) {
 const shrunk = (bitmap, width, height) =>
   createImageBitmap(bitmap, { resizeWidth: width, resizeHeight: height, resizeQuality: "medium" });
 
-async function addSmall(shown) {
-  const { width, height } = shown.large;
+async function addSmall(scene) {
+  const { large } = scene;
+  const { width, height } = large;
   const factor = PREVIEW / Math.max(width, height);
   if (factor >= 1) return;
   const size = [width, height].map((side) => Math.max(1, Math.round(side * factor)));
-  shown.small = await shrunk(shown.large, ...size).catch(() => shown.large); // another picture may have taken its place
+  const small = await shrunk(large, ...size).catch(() => large); // another picture may have taken its place
+  if (scene.large !== large) return;
+  scene.small = small;
   draw();
 }
 
@@ -32,9 +35,21 @@ async function send(blob, name) {
   return { path, url, orig_name: name, size: blob.size, mime_type: blob.type, meta: { _type: "gradio.FileData" } };
 }
 
-function put(decoded, name) {
-  picture = { ...decoded, name, file: null };
+function put({ width, height, large, small }, name, blob) {
+  if (pending) cancel(); // it is the other picture's
+  const original = { id: ++scenes, large, small, state: null };
+  picture = {
+    ...{ width, height, name, blob, original, scene: original, file: null },
+    get large() {
+      return this.scene.large;
+    },
+    get small() {
+      return this.scene.small;
+    },
+  };
+  recent = [original];
   mask = new Mask(picture.width, picture.height);
+  setTool("brush");
   root.classList.add("unsent");
   setState("ready");
   setBrush(BRUSH * Math.max(picture.width, picture.height));
@@ -44,7 +59,7 @@ function put(decoded, name) {
   return picture;
 }
 
-// Shows a picture and takes it to the server; meanwhile the editor is `unsent`, and what belongs to the one before is hidden.
+// Shows a picture and takes it to the server; meanwhile the editor is `unsent`.
 // `file` is what the server knows it by if it lies there already; `ask` asks the server about it. Without a `blob` the server
 // draws it. A picture that the server refuses gives way to the one before.
 async function open(blob, name, file = null, ask = server.inspect) {
@@ -55,8 +70,8 @@ async function open(blob, name, file = null, ask = server.inspect) {
   const decoding = blob ? decode(blob).catch(() => null) : null;
   let mine = null;
   const show = (decoded) => {
-    mine = put(decoded, name);
-    addSmall(mine);
+    mine = put(decoded, name, blob);
+    addSmall(mine.original);
   };
   try {
     const drawn = SURE.includes(blob?.type) && (await decoding);
@@ -80,7 +95,7 @@ async function open(blob, name, file = null, ask = server.inspect) {
     root.classList.remove("unsent");
     announce(say(words.opened, { w: mine.width, h: mine.height }));
     publish();
-    trigger("upload");
+    if (!restoring) keepPhoto();
   } catch (problem) {
     if (number !== opened) return;
     ({ picture, mask } = before);
@@ -112,7 +127,7 @@ async function decodeOnServer(file, { width, height }) {
   return { width, height, large, small: large };
 }
 
-// A picture that already lies on the server: an example, or a result to go on from.
+// A picture that already lies on the server, such as an example.
 async function fetchAndOpen(file) {
   const name = file.orig_name || file.path.split(/[\\/]/).pop();
   try {
@@ -167,7 +182,8 @@ async function value() {
   if (!picture?.file) return null;
   if (shape) finish();
   encoded ??= png(mask).then(dataUrl);
-  return { file: picture.file, mask: await encoded, w: picture.width, h: picture.height };
+  const { file, scene } = picture;
+  return { file, mask: await encoded, w: picture.width, h: picture.height, state: scene.state, of: scene.id, kind: chooser.value };
 }
 
 // Tells the value once painting rests; `value()` gives it at any time.
@@ -178,12 +194,10 @@ function publish() {
     if (shape) return publish(); // the next stroke has begun; asking for the value would end it
     props.value = await value();
     trigger("change");
+    if (props.value) keepMask(props.value.mask);
   }, WAIT);
 }
 
 function take() {
-  const file = props.value?.file;
-  if (!file || props.value.mask || file.path === picture?.file?.path) return;
-  if (document.activeElement.closest(".of-picture")) stage.focus({ preventScroll: true }); // what is there will be hidden
-  opening = fetchAndOpen(file);
+  if (props.value?.answer) answered(props.value.answer);
 }

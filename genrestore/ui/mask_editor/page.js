@@ -16,6 +16,8 @@ function told() {
   enable("undo", mask.done.length);
   enable("redo", mask.undone.length);
   for (const name of ["clear", "shrink", "grow", "save"]) enable(name, mask.count);
+  sure = false;
+  refresh();
 }
 
 // A button that is switched off while it has the focus would swallow all keys: the stage takes them.
@@ -58,6 +60,7 @@ function fillHelp() {
     ["← ↑ → ↓", words.help_arrows],
     ["Shift+←", words.help_fine],
     ["Enter", words.help_pen],
+    ["Q", words.help_before],
     ["Esc", words.help_escape],
     ["Ctrl+V", words.help_paste],
   ];
@@ -74,8 +77,8 @@ const deeds = {
   camera: openCamera,
   snap,
   leave: () => (closeCamera(), setState("start")),
-  start: () => setState("start"),
-  back: () => (setState("ready"), draw()),
+  start: () => (forget(), setState("start")),
+  back: () => (setState("ready"), draw(), keepPhoto().then(keepScene).then(publish)),
   undo,
   redo,
   help: toggleHelp,
@@ -88,6 +91,12 @@ const deeds = {
   in: () => zoomTo(view.scale * NOTCH),
   out: () => zoomTo(view.scale / NOTCH),
   fit,
+  actual: () => zoomTo(1 / devicePixelRatio),
+  repair,
+  stop: cancel,
+  wipe: toggleWipe,
+  full: toggleFull,
+  onward: () => genrestore.hand("upscale", picture.scene.file),
 };
 
 function wordUp() {
@@ -117,7 +126,7 @@ function addExamples() {
   }
 }
 
-for (const node of element.querySelectorAll("[data-do]")) node.addEventListener("click", () => deeds[node.dataset.do]());
+for (const node of element.querySelectorAll("[data-do]")) node.addEventListener("click", () => deeds[node.dataset.do]?.());
 for (const node of element.querySelectorAll("[data-tool]")) {
   node.addEventListener("click", () => setTool(node.dataset.tool));
 }
@@ -146,8 +155,11 @@ document.addEventListener("paste", onPaste);
 new ResizeObserver(draw).observe(stage);
 
 wordUp();
+wireStage();
 addExamples();
 setTool("brush");
 setState("start");
-root.editor = { value };
+refresh();
+root.editor = { value, asked, failed, replace, warn };
 watch("value", take);
+opening = restore();

@@ -65,14 +65,11 @@ function changed(said) {
 
 function undo() {
   if (shape) return abort();
-  if (mask?.undo()) changed(words.undone);
-  draw();
+  travel("undo");
 }
 
 function redo() {
-  if (shape || !mask?.redo()) return;
-  changed(words.redone);
-  draw();
+  if (!shape) travel("redo");
 }
 
 function spreadBy(value) {

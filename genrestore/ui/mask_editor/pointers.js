@@ -14,7 +14,7 @@ function place(event) {
   return { x: (event.clientX - left) * across - stage.clientLeft, y: (event.clientY - top) * down - stage.clientTop };
 }
 
-const onPanel = (event) => event.target.closest(".panel, .help");
+const onPanel = (event) => event.target.closest(".panel, .help, .divider");
 
 // A hand rests beside its pen: around the time of a pen, touches are none, and from then on fingers only move the picture.
 function onDown(event) {
@@ -34,6 +34,8 @@ function onDown(event) {
   if (fingers.size > 1) {
     abort(); // what the first of two fingers painted was no stroke
     gesture = fingers.size === 2 ? "pinch" : "rest";
+  } else if (touch && tool === "move" && view.fitted) {
+    gesture = "rest"; // the page scrolls, unless another finger comes
   } else if (event.button === 1 || panning() || (touch && penned > 0)) {
     gesture = "pan";
     root.classList.add("panning");
@@ -91,6 +93,7 @@ function onUp(event) {
 
 function onWheel(event) {
   if (root.dataset.state !== "ready" || onPanel(event)) return;
+  if (!event.ctrlKey && document.activeElement !== stage && !isFull()) return; // the page scrolls
   const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
   const factor = Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.002));
   if (factor < 1 && view.scale <= fitting() && !event.ctrlKey) return; // nothing left to zoom out: the page may scroll

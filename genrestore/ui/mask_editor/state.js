@@ -1,6 +1,7 @@
 // Mask editor. Gradio runs this once for each editor, with `element`, `trigger`, `props`, `server`, `upload` and
-// `watch` in scope. Its value is {file, mask, w, h}: the picture's original file as it lies on the server, and what is
-// painted as a PNG data URL of one bit a pixel at the picture's full size. Without a picture it is null.
+// `watch` in scope. Its value is {file, mask, w, h, state, of, kind}: the picture's original file as it lies on the server;
+// what is painted as a PNG data URL of one bit a pixel at the picture's full size; what repairs have made of it, and the number
+// of the scene that shows it, see history.js; the format to save in. Without a picture it is null.
 //
 // The mask is a byte array of the picture's size that this file paints into by itself, so that a pixel is painted or
 // not: canvases blend edges, differ between browsers, and hold four times as much. Points are in pixels of the picture
@@ -37,7 +38,8 @@ const maskCanvas = find("canvas.mask");
 const slider = find(".size input");
 const spread = find(".by input");
 
-let picture = null; // {name, width, height, large, small, file, pages}; file is what the server knows it by, pages see askFrame
+let picture = null; // {name, width, height, file, blob, pages, original, scene}: file is what the server knows it by, pages see
+// askFrame, original and scene see history.js
 let mask = null;
 let view = { scale: 1, x: 0, y: 0, fitted: true }; // stage point = picture point · scale + (x, y)
 let tool = "brush";

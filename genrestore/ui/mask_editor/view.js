@@ -3,6 +3,7 @@
 const toPicture = (point) => ({ x: (point.x - view.x) / view.scale, y: (point.y - view.y) / view.scale });
 const toStage = (point) => ({ x: point.x * view.scale + view.x, y: point.y * view.scale + view.y });
 const fitting = () => Math.min(1, stage.clientWidth / picture.width, stage.clientHeight / picture.height); // a small one as it is
+const farthest = () => Math.min(fitting(), 1 / devicePixelRatio); // pixel for pixel is always within reach
 const closest = () => Math.max(fitting(), CLOSEST / devicePixelRatio);
 
 function fit() {
@@ -12,9 +13,9 @@ function fit() {
 
 // Zooms to `scale` while the point (x, y) of the stage stays where it is.
 function zoomTo(scale, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
-  const next = clamp(scale, fitting(), closest());
+  const next = clamp(scale, farthest(), closest());
   const factor = next / view.scale;
-  view = { scale: next, x: x - (x - view.x) * factor, y: y - (y - view.y) * factor, fitted: next <= fitting() };
+  view = { scale: next, x: x - (x - view.x) * factor, y: y - (y - view.y) * factor, fitted: next === fitting() };
   draw();
 }
 
@@ -64,7 +65,8 @@ function drawNow() {
   if (whole || box) drawMask(whole ? null : box);
   drawMarks();
   find(".percent").textContent = `${Math.round(100 * view.scale * devicePixelRatio)} %`;
-  for (const name of ["out", "fit"]) enable(name, view.scale > fitting());
+  enable("out", view.scale > farthest());
+  enable("fit", !view.fitted);
   enable("in", view.scale < closest());
 }
 
@@ -78,9 +80,21 @@ function sized(canvas) {
 
 function drawPhoto() {
   const context = sized(photoCanvas);
-  const scale = view.scale * devicePixelRatio;
-  const source = scale * picture.width > 1.1 * picture.small.width ? picture.large : picture.small;
   context.clearRect(0, 0, photoCanvas.width, photoCanvas.height);
+  drawScene(context, holding ? picture.original : picture.scene);
+  if (wipe === null || holding) return;
+  context.save();
+  context.beginPath();
+  context.rect(0, 0, wipe * photoCanvas.width, photoCanvas.height);
+  context.clip();
+  context.clearRect(0, 0, photoCanvas.width, photoCanvas.height);
+  drawScene(context, picture.original);
+  context.restore();
+}
+
+function drawScene(context, { large, small }) {
+  const scale = view.scale * devicePixelRatio;
+  const source = scale * picture.width > 1.1 * small.width ? large : small;
   context.imageSmoothingEnabled = scale < BLOCKS;
   context.imageSmoothingQuality = Math.max(source.width, source.height) > PREVIEW ? "low" : "medium"; // for speed
   const [x, y] = [view.x * devicePixelRatio, view.y * devicePixelRatio];

@@ -1,0 +1,87 @@
+// ---- history: strokes and repairs, step by step ----
+//
+// A scene is what the stage shows of the picture: the photo as it was opened, or what a repair made of it. It holds bitmaps,
+// `large` and `small`, null where they were let go and must be fetched again. One that a repair made also holds what the
+// server told of it, see MaskEditor.answer: `state`, from which the next repair starts, `file` to download, `shown`, which
+// browsers draw as that file decodes, `kind`, and what is said under the stage.
+//
+// The steps are those of the mask. One that a repair made holds the scenes before and after it, so that both go back together.
+
+const HELD = 48e6; // pixels of bitmaps that are kept besides the photo's and those that are shown
+
+let scenes = 0; // the number of the newest
+let recent = []; // scenes with bitmaps, the one shown last at the end
+
+// Shows another scene of the picture, and lets go of the bitmaps of those that were not shown for long.
+function setScene(scene) {
+  picture.scene = scene;
+  recent = [...recent.filter((one) => one !== scene && one.large), scene];
+  let pixels = 0;
+  for (const one of recent.slice(0, -1).reverse()) {
+    pixels += one.large.width * one.large.height;
+    if (pixels > HELD && one !== picture.original) release(one);
+  }
+}
+
+function release(scene) {
+  scene.large?.close();
+  if (scene.small !== scene.large) scene.small?.close();
+  Object.assign(scene, { large: null, small: null, blob: null });
+}
+
+// Fetches the bitmaps of a scene that has none.
+async function load(scene) {
+  if (scene.large) return;
+  const answer = await fetch(scene.shown.url);
+  if (!answer.ok) throw new Error(words.expired);
+  scene.blob = await answer.blob();
+  const { large } = await decode(scene.blob);
+  Object.assign(scene, { large, small: large });
+  addSmall(scene);
+}
+
+// A new scene takes the place of the one that is shown, in one step with the marks that went into it.
+function arrive(scene, used) {
+  mask.without(used);
+  mask.commit({ before: picture.scene, after: scene });
+  setScene(scene);
+  changed(words.repaired);
+  keepScene();
+  draw();
+}
+
+// One step back or forth.
+async function travel(way) {
+  const steps = way === "undo" ? mask?.done : mask?.undone;
+  const step = steps?.at(-1);
+  if (!step) return;
+  if (step.repair) {
+    if (pending) return; // its result belongs to what is shown now
+    const scene = step.repair[way === "undo" ? "before" : "after"];
+    if (!scene.large && !(await fetched(scene, steps, step))) return;
+    setScene(scene);
+    keepScene();
+  }
+  mask[way]();
+  changed(way === "undo" ? words.undone : words.redone);
+  settle();
+  draw();
+}
+
+// Whether the scene could be had, and is still wanted.
+async function fetched(scene, steps, step) {
+  const mine = picture;
+  veil(words.opening);
+  try {
+    await load(scene);
+  } catch {
+    complain(words.expired);
+    return false;
+  } finally {
+    veil("");
+  }
+  return mine === picture && steps.at(-1) === step && !pending;
+}
+
+// All scenes that a step leads to.
+const allScenes = () => [picture.scene, ...[...mask.done, ...mask.undone].flatMap(({ repair }) => (repair ? [repair.before, repair.after] : []))];

@@ -1,0 +1,245 @@
+// ---- the stage: repairing, and what is to be done with the result ----
+
+const formats = props.value?.formats ?? [];
+const chooser = find(".format select");
+const divider = find(".divider");
+const holder = button("hold");
+const WIPE = 0.02; // of the stage's width, one press of an arrow key
+
+let pending = null; // the repair that is under way: {run, used: what was marked as it began}
+let runs = 0; // the number of the newest
+let sure = false; // the visitor was asked whether so much is meant
+let holding = false; // the photo is shown as it was
+let wipe = null; // where the divider is, as a part of the stage's width; left of it lies the photo as it was
+
+// The handler that hears of it asks for `asked()`, and its answers come to `answered`.
+function repair() {
+  if (!mask?.count || pending) return;
+  complain("");
+  pending = { run: `${++runs}`, used: null };
+  progress(0, words.waiting);
+  refresh();
+  trigger("repair");
+}
+
+function cancel() {
+  pending = null;
+  trigger("cancel");
+  announce(words.cancelled);
+  refresh();
+}
+
+// What a repair is asked with. Later strokes are not in it, and stay when its result comes.
+async function asked() {
+  const whole = await value();
+  if (!whole) return failed();
+  if (!pending) return null; // cancelled before it began
+  pending.used = await readBits(whole.mask);
+  return { ...whole, run: pending.run, sure };
+}
+
+function failed() {
+  if (pending) answered({ run: pending.run });
+  return null;
+}
+
+// What a handler tells; of a repair that is no longer wanted, because there is another picture or it was cancelled, nothing.
+async function answered({ run, of, text, fraction, scene, problem, ask, rewritten, unwritten }) {
+  if (rewritten || unwritten) return rewrite(of, rewritten, unwritten);
+  const mine = pending;
+  if (!mine || run !== mine.run || mine.ended) return;
+  if (text) return progress(fraction, text);
+  mine.ended = true;
+  try {
+    if (scene) await replace(scene, mine.used, () => mine === pending);
+    else complain(problem ?? words.failed);
+  } catch {
+    complain(words.failed);
+  }
+  if (mine !== pending) return;
+  pending = null;
+  sure = Boolean(ask);
+  refresh();
+  if (scene) settle();
+}
+
+// Puts what a handler made of the picture on the stage, as one step. `used` is what was marked for it, `wanted()` whether it
+// still is when it could be shown.
+async function replace(scene, used = new Uint8Array(mask.bits.length), wanted = () => true) {
+  const mine = picture;
+  const made = { ...scene, id: ++scenes };
+  await load(made);
+  while (shape) await new Promise(requestAnimationFrame); // a stroke ends first
+  if (mine === picture && wanted()) arrive(made, used);
+}
+
+// ---- saving in another format ----
+
+// Has what is shown written in the format that is chosen.
+function settle() {
+  const scene = picture?.scene;
+  if (!scene?.state || scene.kind === chooser.value || scene.awaits === chooser.value) return;
+  scene.awaits = chooser.value;
+  refresh();
+  trigger("resave");
+}
+
+async function rewrite(of, made, problem) {
+  const mine = picture;
+  const scene = picture && allScenes().find(({ id }) => id === of);
+  if (!scene) return;
+  try {
+    if (problem) throw new Error(problem);
+    const other = { ...made };
+    await load(other);
+    release(scene);
+    Object.assign(scene, other);
+  } catch ({ message }) {
+    if (mine === picture) complain(message);
+    chooser.value = scene.kind;
+  }
+  scene.awaits = null;
+  if (mine !== picture) return;
+  refresh();
+  settle();
+  keepScene();
+  draw();
+}
+
+// ---- what is offered ----
+
+// Shows what can be done now. The keyboard's place moves on from a button that has gone.
+function refresh() {
+  const scene = picture?.scene;
+  const done = Boolean(scene?.state);
+  const more = Boolean(mask?.count) || !done;
+  const last = document.activeElement;
+  const offer = (name, on) => (button(name).hidden = !on);
+  offer("repair", !pending && more);
+  offer("stop", pending);
+  offer("download", !pending && done);
+  for (const name of ["hold", "wipe", "onward"]) offer(name, done);
+  button("repair").disabled = !mask?.count;
+  find(".actions .hint").hidden = Boolean(pending || done || mask?.count);
+  find(".progress").hidden = !pending;
+  find(".format").hidden = Boolean(pending) || !done;
+  button("download").classList.toggle("primary", !more);
+  button("download").classList.toggle("waits", Boolean(scene?.awaits));
+  if (done) {
+    const name = scene.file.orig_name;
+    Object.assign(button("download"), { href: scene.file.url, download: name, textContent: scene.awaits ? words.saving : say(words.download, { name }) });
+  }
+  if (!done) setWipe(null);
+  tell(done ? scene : null);
+  if (last?.hidden && find(".actions").contains(last)) find(".actions :is(button, a):not([hidden], :disabled)")?.focus({ preventScroll: true });
+}
+
+// What is said of a result: first what matters, the rest for those who ask.
+function tell(scene) {
+  const place = find(".outcome");
+  place.hidden = !scene;
+  if (!scene) return;
+  find(".outcome .line").textContent = scene.line;
+  find(".outcome .notes").textContent = scene.notes.join(" ");
+  find(".outcome .facts").replaceChildren(
+    ...[...(scene.how ?? []), scene.counts].map((text) => Object.assign(document.createElement("p"), { textContent: text })),
+  );
+}
+
+// Sentences of warning before a repair; none takes the last ones away.
+function warn(sentences) {
+  find(".outlook").replaceChildren(...sentences.map((text) => Object.assign(document.createElement("p"), { textContent: text })));
+}
+
+function progress(fraction, text) {
+  const bar = find(".progress progress");
+  if (fraction) bar.value = fraction;
+  else bar.removeAttribute("value"); // nobody knows yet
+  find(".progress span").textContent = text;
+}
+
+// ---- before and after ----
+
+function hold(on) {
+  holding = on && Boolean(picture?.scene.state);
+  root.classList.toggle("holding", holding);
+  holder.setAttribute("aria-pressed", holding);
+  draw();
+}
+
+function setWipe(place) {
+  wipe = place === null ? null : clamp(place, 0, 1);
+  root.classList.toggle("wiping", wipe !== null);
+  button("wipe").setAttribute("aria-pressed", wipe !== null);
+  if (wipe !== null) {
+    divider.style.left = `${100 * wipe}%`;
+    divider.setAttribute("aria-valuenow", Math.round(100 * wipe));
+  }
+  draw();
+}
+
+function toggleWipe() {
+  setWipe(wipe === null ? 0.5 : null);
+  if (wipe !== null) divider.focus({ preventScroll: true });
+}
+
+function onDivider(event) {
+  const moves = { ArrowLeft: -WIPE, ArrowDown: -WIPE, ArrowRight: WIPE, ArrowUp: WIPE, PageDown: -5 * WIPE, PageUp: 5 * WIPE, Home: -1, End: 1 };
+  if (event.key in moves) setWipe(wipe + moves[event.key]);
+  else if (event.key === "Escape") toggleWipe(), stage.focus({ preventScroll: true });
+  else return;
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+// ---- full screen ----
+
+// Where the browser gives only videos the whole screen, the stage takes the whole window.
+async function toggleFull() {
+  if (document.fullscreenElement) return document.exitFullscreen();
+  if (root.classList.contains("full")) return setFull(false);
+  try {
+    await root.requestFullscreen();
+  } catch {
+    setFull(true);
+  }
+}
+
+function setFull(on) {
+  root.classList.toggle("full", on);
+  document.documentElement.classList.toggle("still", on);
+  onFull();
+}
+
+const isFull = () => document.fullscreenElement === root || root.classList.contains("full");
+
+function onFull() {
+  button("full").setAttribute("aria-pressed", isFull());
+  draw();
+}
+
+function wireStage() {
+  for (const name of formats) chooser.append(new Option(words[name], name));
+  chooser.addEventListener("change", settle);
+  holder.title = words.before_hint;
+  holder.addEventListener("pointerdown", (event) => {
+    holder.setPointerCapture(event.pointerId);
+    hold(true);
+  });
+  for (const end of ["pointerup", "pointercancel", "blur"]) holder.addEventListener(end, () => hold(false));
+  holder.addEventListener("contextmenu", (event) => event.preventDefault());
+  holder.addEventListener("keydown", (event) => [" ", "Enter"].includes(event.key) && hold(true));
+  root.addEventListener("keyup", (event) => holding && hold(false));
+  root.addEventListener("focusout", (event) => holding && !root.contains(event.relatedTarget) && hold(false));
+  divider.addEventListener("pointerdown", (event) => {
+    event.stopPropagation();
+    divider.setPointerCapture(event.pointerId);
+  });
+  divider.addEventListener("pointermove", (event) => {
+    if (divider.hasPointerCapture(event.pointerId)) setWipe(place(event).x / stage.clientWidth);
+  });
+  divider.addEventListener("keydown", onDivider);
+  root.addEventListener("fullscreenchange", onFull);
+  root.addEventListener("keydown", (event) => event.key === "Escape" && root.classList.contains("full") && setFull(false));
+  find(".candidates").setAttribute("aria-label", words.candidates);
+}
