@@ -59,10 +59,10 @@ W = Words(
             "标记之外的 {all} 个采样值中有 {changed} 个与原图不同。",
         ),
         "encoded": (
-            "Saving as {format} rounds the whole picture anew: {changed} of {all} samples outside the marks differ from the "
-            "photo, {repair} of them by the repair. PNG keeps them all.",
-            "保存为 {format} 时整张图片会重新取整：标记之外的 {all} 个采样值中有 {changed} 个与原图不同，"
-            "其中 {repair} 个由修复改变。保存为 PNG 可全部保留。",
+            "Saving as {format} changed {changed} of {all} samples outside the marks a little, the repair {repair}. PNG keeps "
+            "them all.",
+            "保存为 {format} 轻微改变了标记之外 {all} 个采样值中的 {changed} 个，修复本身改变了 {repair} 个。"
+            "保存为 PNG 可全部保留。",
         ),
         "unlike": (
             "{format} stores samples in another bit depth; the repair changed {repair} of {all} outside the marks.",
