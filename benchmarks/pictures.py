@@ -148,7 +148,7 @@ def photograph(home: str) -> None:
 
 
 def repair_scene(page: Any) -> None:
-    """An example photo with a few strokes, repaired."""
+    """An example photo, repaired where a few strokes were, beside what it was."""
     page.locator("#inpaint-editor button:has(img)").first.click()
     page.wait_for_timeout(2500)
     box = page.locator("#inpaint-editor canvas").first.bounding_box()
@@ -159,8 +159,9 @@ def repair_scene(page: Any) -> None:
         for step in range(12):
             page.mouse.move(x + 12 * step, y + 9 * (step % 3))
         page.mouse.up()
-    page.locator("#inpaint-go").click()
-    page.locator("#inpaint-download").wait_for(timeout=60_000)
+    page.locator("#inpaint-editor [data-do=repair]").click()
+    page.locator("#inpaint-editor [data-do=download]").wait_for(timeout=60_000)
+    page.locator("#inpaint-editor [data-do=wipe]").click()
     page.wait_for_timeout(2000)
 
 

@@ -118,13 +118,15 @@ def written(original: image.Picture, repaired: image.Picture, touched: np.ndarra
 class Job(jobs.Job):
     """One repair of what the visitor sees: the photo, or what repairs before have made of it."""
 
-    def __init__(self, value: dict[str, Any], original: image.Picture, mask: np.ndarray, **settings: Any) -> None:
+    def __init__(
+        self, value: dict[str, Any], kind: str, original: image.Picture, mask: np.ndarray, **settings: Any
+    ) -> None:
         super().__init__(threading.Event())
         self.original = original
         self.now, self.before = MaskEditor.reached(value, original)
         self.mask = mask
         self.name = MaskEditor.file(value).name
-        self.kind = value["kind"]
+        self.kind = kind  # one of FORMATS
         self.settings = settings
         self.reasons: set[str] = set()  # of tasks.inpaint.REASONS, why wide parts were filled as they were
         self.state: dict[str, Any] = {}  # from which the next one starts
@@ -152,11 +154,17 @@ def run(value: dict[str, Any] | None, model: str, strategy: str, request: gr.Req
     """
     job = None
     try:
-        if (problem := _missing(value, request)) is not None:
-            yield MaskEditor.answer(value, **problem)
+        if not isinstance(value, dict) or "file" not in value:
+            yield MaskEditor.answer(value, problem=W.text("no_picture", request))
             return
-        assert value is not None
-        job = _job(value, model, strategy)
+        kind = _kind(value)
+        settings = {"model": _model(model), "strategy": strategy}
+        picture, mask = MaskEditor.read(value)
+        image.output(picture, format=FORMATS[kind])  # says what the format cannot hold, before the work
+        if doubt := _doubt(value, mask, request):
+            yield MaskEditor.answer(value, **doubt)
+            return
+        job = Job(value, kind, picture, mask, **settings)
         started = time.monotonic()
         for _ in job.follow():
             yield MaskEditor.answer(value, fraction=job.fraction, text=job.stage(request))
@@ -188,31 +196,16 @@ def resaved(value: dict[str, Any] | None, request: gr.Request) -> Any:
     return MaskEditor.answer(value, rewritten=_scene(done, original, kind, request))
 
 
-def _missing(value: Any, request: gr.Request) -> dict[str, Any] | None:
-    """What the visitor has yet to do, if anything: where most of the picture is marked, say that he is sure of it."""
+def _doubt(value: dict[str, Any], mask: np.ndarray, request: gr.Request) -> dict[str, Any] | None:
+    """What speaks against the repair, if anything: where most of the picture is marked, the visitor must be `sure`."""
     from genrestore.tasks.inpaint import marked
 
-    if not isinstance(value, dict) or "file" not in value:
-        return {"problem": W.text("no_picture", request)}
-    _, mask = MaskEditor.read(value)
     if not mask.any():
         return {"problem": W.text("no_mask", request)}
     share, ask = marked(mask)
     if ask and value.get("sure") is not True:
         return {"problem": W.text("much", request, share=round(100 * share)), "ask": True}
     return None
-
-
-def _job(value: dict[str, Any], model: str, strategy: str) -> Job:
-    """The repair, ready to start.
-
-    Raises:
-        GenrestoreError: what was sent does not allow it, or the format cannot hold it.
-    """
-    kind = _kind(value)
-    picture, mask = MaskEditor.read(value)
-    image.output(picture, format=FORMATS[kind])
-    return Job({**value, "kind": kind}, picture, mask, model=_model(model), strategy=strategy)
 
 
 def _kind(value: dict[str, Any]) -> str:

@@ -167,8 +167,14 @@ function hold(on) {
   draw();
 }
 
+// Where the picture lies on the stage, as parts of its width.
+function extent() {
+  const width = stage.clientWidth;
+  return [Math.max(0, view.x), Math.min(width, view.x + picture.width * view.scale)].map((edge) => edge / width);
+}
+
 function setWipe(place) {
-  wipe = place === null ? null : clamp(place, 0, 1);
+  wipe = place === null ? null : clamp(place, ...extent());
   root.classList.toggle("wiping", wipe !== null);
   button("wipe").setAttribute("aria-pressed", wipe !== null);
   if (wipe !== null) {
