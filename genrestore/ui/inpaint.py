@@ -16,6 +16,8 @@ from genrestore.errors import GenrestoreError, SettingError
 from genrestore.ui import compare, picker
 from genrestore.ui import job as jobs
 from genrestore.ui.mask_editor import MaskEditor
+from genrestore.ui.others import Others
+from genrestore.ui.others import W as WAYS
 from genrestore.ui.said import said
 from genrestore.ui.shown import shown
 from genrestore.ui.words import Words
@@ -129,6 +131,7 @@ class Job(jobs.Job):
         self.kind = kind  # one of FORMATS
         self.settings = settings
         self.reasons: set[str] = set()  # of tasks.inpaint.REASONS, why wide parts were filled as they were
+        self.pieces = 0  # how many parts were made of pieces: there are other fills of those
         self.state: dict[str, Any] = {}  # from which the next one starts
         self.written: Written | None = None
 
@@ -137,6 +140,7 @@ class Job(jobs.Job):
 
         repaired, parts = repair(self.now, self.mask, **self.settings, progress=self.report, cancel=self.cancel)
         self.reasons = {part.reason for part in parts}
+        self.pieces = sum(part.reason in ("wide", "asked") for part in parts)
         self.fraction = 1.0
         touched = self.before | self.mask
         self.written = written(self.original, repaired, touched, self.name, self.kind)
@@ -169,7 +173,7 @@ def run(value: dict[str, Any] | None, model: str, strategy: str, request: gr.Req
         for _ in job.follow():
             yield MaskEditor.answer(value, fraction=job.fraction, text=job.stage(request))
         assert job.written is not None
-        scene = {"state": job.state, "how": _how(job, time.monotonic() - started, request)}
+        scene = {"state": job.state, "parts": job.pieces, "how": _how(job, time.monotonic() - started, request)}
         yield MaskEditor.answer(value, scene=scene | _scene(job.written, job.original, job.kind, request))
     except GenrestoreError as problem:
         yield MaskEditor.answer(value, problem=said(problem, request))
@@ -194,6 +198,44 @@ def resaved(value: dict[str, Any] | None, request: gr.Request) -> Any:
     except GenrestoreError as problem:
         return MaskEditor.answer(value, unwritten=said(problem, request))
     return MaskEditor.answer(value, rewritten=_scene(done, original, kind, request))
+
+
+@shown
+def others(value: dict[str, Any] | None, model: str, strategy: str, request: gr.Request) -> Iterator[dict[str, Any]]:
+    """Look for other fills of a repair's wide parts, and tell each as it is found.
+
+    Gradio closes this generator when something else is begun and when the visitor leaves; the work is stopped then.
+    """
+    if not isinstance(value, dict) or not value.get("after"):
+        return
+    picture, mask = MaskEditor.read(value)
+    now, _ = MaskEditor.reached(value, picture)
+    repaired, _ = MaskEditor.reached({**value, "state": value["after"]}, picture)
+    job = Others(now, repaired, mask, None, model=_model(model), strategy=strategy)
+    try:
+        for _ in job.follow():
+            if offers := job.told():
+                yield MaskEditor.answer(value, offers=offers)
+        yield MaskEditor.answer(value, offers=job.told(), complete=True)
+    finally:
+        job.cancel.set()
+
+
+@shown
+def take(value: dict[str, Any] | None, request: gr.Request) -> Any:
+    """Put another fill in the place of one that is shown."""
+    if not isinstance(value, dict) or not value.get("fill"):
+        return gr.skip()
+    try:
+        original = image.load(MaskEditor.file(value))
+        now, touched = MaskEditor.reached(value, original)
+        repaired = MaskEditor.refilled(value, now, touched)
+        kind = _kind(value)
+        done = written(original, repaired, touched, MaskEditor.file(value).name, kind)
+        state = MaskEditor.state(repaired, touched)
+    except GenrestoreError as problem:
+        return MaskEditor.answer(value, untaken=said(problem, request))
+    return MaskEditor.answer(value, taken={"state": state} | _scene(done, original, kind, request))
 
 
 def _doubt(value: dict[str, Any], mask: np.ndarray, request: gr.Request) -> dict[str, Any] | None:
@@ -261,7 +303,7 @@ def _titles() -> tuple[list[str], list[Any]]:
 def build() -> gr.Dropdown:
     """Lay out the tab inside the gr.Tab that is open; returns its list of models."""
     editor = MaskEditor(
-        elem_id=EDITOR, label=W("editor"), examples=jobs.EXAMPLES, formats=list(FORMATS), names=[jobs.NAMES, W]
+        elem_id=EDITOR, label=W("editor"), examples=jobs.EXAMPLES, formats=list(FORMATS), names=[jobs.NAMES, W, WAYS]
     )
     with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings"), gr.Row():
         model = picker.picker("inpaint")
@@ -272,6 +314,10 @@ def build() -> gr.Dropdown:
     running = editor.repair(run, [editor, model, strategy], editor, js=MaskEditor.asked(EDITOR), **quiet)
     running.failure(None, None, None, js=MaskEditor.failed(EDITOR), **quiet)
     editor.cancel(None, None, None, cancels=[running], queue=False, **quiet)
+    seeking = editor.others(others, [editor, model, strategy], editor, js=MaskEditor.asked(EDITOR, "others"), **quiet)
+    editor.enough(None, None, None, cancels=[seeking], queue=False, **quiet)
+    taking = editor.take(take, editor, editor, js=MaskEditor.asked(EDITOR, "take"), **quiet)
+    taking.failure(None, None, None, js=MaskEditor.failed(EDITOR, "take"), **quiet)
     latest = MaskEditor.latest(EDITOR)
     editor.resave(resaved, editor, editor, js=latest, trigger_mode="always_last", **quiet)
     return model

@@ -28,6 +28,7 @@ from genrestore.ui.said import said
 PREVIEW = 1600  # pixels a side of what the browser gets of a picture that it cannot draw itself
 MASK_BYTES = 24 * 2**20  # of the PNG; one bit a pixel, as the editor writes it, needs 12 MB for 100 megapixels of noise
 HEADER = "data:image/png;base64,"
+UNFIT = "What was repaired so far does not fit this picture; open the photo again."
 SCRIPTS = (
     "state.js",
     "mask.js",
@@ -39,6 +40,7 @@ SCRIPTS = (
     "pointers.js",
     "history.js",
     "stage.js",
+    "candidates.js",
     "keep.js",
     "page.js",
 )  # in the order in which they are put together; the last one acts, the others only define
@@ -75,6 +77,12 @@ W = words.Words(
         "actions": ("What to do next", "下一步操作"),
         "details": ("Details", "详情"),
         "candidates": ("Other fills", "其他填补结果"),
+        "seeking": ("Looking for other fills …", "正在寻找其他填补结果…"),
+        "guesses": ("Where it guessed", "显示推测部分"),
+        "guesses_hint": (
+            "Colours the places where the fills differ: what is there was made up",
+            "标出各填补结果不一致之处：这些内容是推测出来的",
+        ),
         "waiting": ("Waiting for its turn …", "正在排队…"),
         "saving": ("Writing the file …", "正在写入文件…"),
         "cancelled": ("Cancelled; nothing was changed.", "已取消，未作任何更改。"),
@@ -194,17 +202,17 @@ class MaskEditor:
     @staticmethod
     def latest(elem_id: str) -> str:
         """JavaScript that waits for the upload and the last stroke before an event is sent; for `repair` see `asked`."""
-        return _calling(elem_id, "value")
+        return f"async (_, ...others) => [await {_stage(elem_id)}.value(), ...others]"
 
     @staticmethod
-    def asked(elem_id: str) -> str:
-        """The same for `repair`, whose answers are for what was marked at that moment."""
-        return _calling(elem_id, "asked")
+    def asked(elem_id: str, event: str = "repair") -> str:
+        """The same for `repair`, whose answers are for what was marked at that moment, for `others` and for `take`."""
+        return f"async (_, ...others) => [await {_stage(elem_id)}.asked.{event}(), ...others]"
 
     @staticmethod
-    def failed(elem_id: str) -> str:
-        """JavaScript for when no answer will come."""
-        return f"() => {_stage(elem_id)}.failed()"
+    def failed(elem_id: str, event: str = "repair") -> str:
+        """JavaScript for when no answer will come to `repair` or `take`."""
+        return f"() => {_stage(elem_id)}.failed.{event}()"
 
     @staticmethod
     def file(value: object) -> Path:
@@ -242,7 +250,7 @@ class MaskEditor:
         pixels = picture.pixels.copy()
         part, filled = pixels[_box(touched)], touched[_box(touched)]
         if base.shape != part.shape or base.dtype != part.dtype:
-            raise ImageError("What was repaired so far does not fit this picture; open the photo again.")
+            raise ImageError(UNFIT)
         part[filled] = base[filled]
         return picture.with_pixels(pixels), touched
 
@@ -254,7 +262,29 @@ class MaskEditor:
             OSError: the disk is full.
         """
         base = jobs.written(image.Picture(np.ascontiguousarray(repaired.pixels[_box(touched)])), "base.png")
-        return {"base": gr.FileData(path=str(base), orig_name=base.name).model_dump(), "touched": _url(touched)}
+        return {"base": gr.FileData(path=str(base), orig_name=base.name).model_dump(), "touched": url(touched)}
+
+    @staticmethod
+    def refilled(value: object, now: image.Picture, touched: np.ndarray) -> image.Picture:
+        """What was repaired so far, `now`, with another fill of a part of what was filled, `touched`.
+
+        Raises:
+            ImageError: the fill is no longer on the server, or does not fit.
+        """
+        fill = _entries(_entries(value).get("fill"))
+        pixels = image.load(_uploaded(fill.get("file"))).pixels
+        height, width, _ = pixels.shape
+        match fill.get("at"):
+            case [int(top), int(left)] if top >= 0 and left >= 0:
+                there = np.s_[top : top + height, left : left + width]
+            case _:
+                raise ImageError(UNFIT)
+        result = now.pixels.copy()
+        inside = _mask(fill.get("inside"), image.Picture(pixels))
+        if result[there].shape != pixels.shape or result.dtype != pixels.dtype or (inside & ~touched[there]).any():
+            raise ImageError(UNFIT)
+        result[there][inside] = pixels[inside]
+        return now.with_pixels(result)
 
     @staticmethod
     def answer(value: object, **facts: Any) -> dict[str, Any]:
@@ -263,7 +293,8 @@ class MaskEditor:
         Args:
             facts: while it works `fraction` (0 to 1) and `text`; at its end `scene`, what it made of the picture; or
                 `problem`, a sentence, with `ask` where the visitor may mean it all the same; or nothing, if it failed. To
-                `resave`, `rewritten` with the new parts of that scene, or `unwritten` with the problem.
+                `resave`, `rewritten` with the new parts of that scene, or `unwritten` with the problem. To `others`, `offers`,
+                one or more, and at last `complete`. To `take`, `taken` with the parts of a scene, or `untaken` with the problem.
         """
         asked = _entries(value)
         return {"answer": {"run": asked.get("run"), "of": asked.get("of"), **facts}}
@@ -322,10 +353,10 @@ def mask(files: object) -> dict[str, Any]:
         marked = image.load_mask(_uploaded(entries.get("mask")), (picture.width, picture.height))
     except GenrestoreError as problem:
         return {"problem": said(problem)}
-    return {"url": _url(marked)}
+    return {"url": url(marked)}
 
 
-def _url(marked: np.ndarray) -> str:
+def url(marked: np.ndarray) -> str:
     """A mask (H, W; bool) as the page takes and sends it: a PNG of one bit a pixel in a data URL."""
     data = io.BytesIO()
     Image.fromarray(marked).save(data, "PNG")
@@ -376,10 +407,6 @@ def _mask(url: object, picture: image.Picture) -> np.ndarray:
 
 def _stage(elem_id: str) -> str:
     return f"document.querySelector('#{elem_id} .mask-editor').editor"
-
-
-def _calling(elem_id: str, name: str) -> str:
-    return f"async (_, ...others) => [await {_stage(elem_id)}.{name}(), ...others]"
 
 
 def script() -> str:

@@ -160,6 +160,6 @@ addExamples();
 setTool("brush");
 setState("start");
 refresh();
-root.editor = { value, asked, failed, replace, warn };
+root.editor = { value, asked: { repair: asked, others: othersAsked, take: takeAsked }, failed: { repair: failed, take: untaken }, replace, warn };
 watch("value", take);
 opening = restore();

@@ -16,6 +16,7 @@ let wipe = null; // where the divider is, as a part of the stage's width; left o
 function repair() {
   if (!mask?.count || pending) return;
   complain("");
+  leave();
   pending = { run: `${++runs}`, used: null };
   progress(0, words.waiting);
   refresh();
@@ -44,9 +45,12 @@ function failed() {
 }
 
 // What a handler tells; of a repair that is no longer wanted, because there is another picture or it was cancelled, nothing.
-async function answered({ run, of, text, fraction, scene, problem, ask, rewritten, unwritten }) {
+async function answered({ run, of, text, fraction, scene, problem, ask, rewritten, unwritten, ...other }) {
   if (rewritten || unwritten) return rewrite(of, rewritten, unwritten);
+  if (other.taken || other.untaken) return took({ of, ...other });
+  if (other.offers) return found({ of, ...other });
   const mine = pending;
+  const before = picture?.scene;
   if (!mine || run !== mine.run || mine.ended) return;
   if (text) return progress(fraction, text);
   mine.ended = true;
@@ -60,6 +64,7 @@ async function answered({ run, of, text, fraction, scene, problem, ask, rewritte
   pending = null;
   sure = Boolean(ask);
   refresh();
+  if (scene && !problem) seek(before, mine.used);
   if (scene) settle();
 }
 
@@ -129,6 +134,7 @@ function refresh() {
     const name = scene.file.orig_name;
     Object.assign(button("download"), { href: scene.file.url, download: name, textContent: scene.awaits ? words.saving : say(words.download, { name }) });
   }
+  showFills();
   if (!done) setWipe(null);
   tell(done ? scene : null);
   if (last?.hidden && find(".actions").contains(last)) find(".actions :is(button, a):not([hidden], :disabled)")?.focus({ preventScroll: true });

@@ -82,6 +82,7 @@ function drawPhoto() {
   const context = sized(photoCanvas);
   context.clearRect(0, 0, photoCanvas.width, photoCanvas.height);
   drawScene(context, holding ? picture.original : picture.scene);
+  drawGuesses(context);
   if (wipe === null || holding) return;
   context.save();
   context.beginPath();

@@ -1,0 +1,136 @@
+// ---- other fills of what was repaired ----
+//
+// A scene that a repair made of pieces holds `fills`: for each wide part, by its number, the offers the server told and where
+// they disagree. Taking an offer makes another scene with the same `fills`; `chosen` says which kind each part shows.
+
+const strip = find(".candidates");
+let sought = null; // {scene, before, used}: the repair whose other fills are wanted
+let taking = null; // the offer that is being put into the picture
+let guessing = false; // where the fills disagree is shown
+
+// Has other fills of the newest scene made. `before` is the scene it was made of, `used` what was marked.
+function seek(before, used) {
+  const scene = picture.scene;
+  if (!scene.parts) return;
+  Object.assign(scene, { fills: { parts: [], complete: false }, chosen: {} });
+  sought = { scene, before, used };
+  trigger("others");
+  showFills();
+}
+
+// No more of them are wanted: something else is done now.
+function leave() {
+  if (!sought) return;
+  sought.scene.fills.complete = true;
+  sought = null;
+  trigger("enough");
+  showFills();
+}
+
+// What the server is asked with.
+async function othersAsked() {
+  const asked = sought;
+  if (!asked) return null;
+  const { width, height } = picture;
+  const mask = await dataUrl(await png({ width, height, bits: asked.used }));
+  return { ...(await value()), mask, state: asked.before.state, after: asked.scene.state, of: asked.scene.id };
+}
+
+// What the server tells: offers and where the fills of a part disagree, and at last that these were all.
+async function found({ of, offers, complete }) {
+  const scene = picture && allScenes().find(({ id, fills }) => id === of && fills);
+  if (!scene) return;
+  for (const { part: number, guesses, ...offer } of offers) {
+    const part = (scene.fills.parts[number] ??= { offers: [], guesses: null });
+    if (guesses) part.guesses = { at: offer.at, bitmap: await createImageBitmap(await (await fetch(guesses)).blob()) };
+    else part.offers.push({ part: number, ...offer });
+  }
+  if (complete) scene.fills.complete = true;
+  if (complete && sought?.scene === scene) sought = null;
+  showFills();
+  if (guessing) draw();
+}
+
+// Shows an offer in its part's place.
+function choose(offer) {
+  if (pending || taking) return;
+  taking = { offer, scene: picture.scene };
+  trigger("take");
+  showFills();
+}
+
+async function takeAsked() {
+  return taking && { ...(await value()), fill: taking.offer.fill };
+}
+
+// No answer came.
+function untaken() {
+  if (taking) took({ of: taking.scene.id, untaken: words.failed });
+}
+
+async function took({ of, taken, untaken }) {
+  const { offer, scene } = taking ?? {};
+  taking = null;
+  if (scene?.id === of && scene === picture?.scene) {
+    if (untaken) complain(untaken);
+    const { how, parts, fills, chosen } = scene;
+    if (taken) await replace({ ...taken, how, parts, fills, chosen: { ...chosen, [offer.part]: offer.kind } });
+  }
+  showFills();
+}
+
+function showFills() {
+  const scene = picture?.scene;
+  const fills = scene?.fills;
+  const parts = (fills?.parts ?? []).filter((part) => part?.offers.length > 1);
+  strip.hidden = !parts.length && !(fills && !fills.complete);
+  if (strip.hidden) return;
+  const held = strip.contains(document.activeElement) && document.activeElement.dataset.fill;
+  const groups = parts.map((part) => {
+    const group = Object.assign(document.createElement("div"), { className: "fills" });
+    group.append(...part.offers.map((offer) => thumbnail(offer, scene)));
+    return group;
+  });
+  const wait = Object.assign(document.createElement("p"), { className: "hint", textContent: fills.complete ? "" : words.seeking });
+  strip.replaceChildren(...groups, wait);
+  if (parts.some((part) => part.guesses)) strip.append(guessButton());
+  if (held) strip.querySelector(`[data-fill="${held}"]`)?.focus({ preventScroll: true });
+}
+
+function thumbnail(offer, scene) {
+  const shown = scene.chosen[offer.part] ?? fillsOf(scene, offer.part)[0].kind;
+  const node = Object.assign(document.createElement("button"), { type: "button", disabled: Boolean(pending) });
+  node.dataset.fill = `${offer.part} ${offer.kind}`;
+  node.classList.toggle("waits", taking?.offer === offer);
+  node.setAttribute("aria-pressed", shown === offer.kind);
+  const image = Object.assign(new Image(), { src: offer.thumbnail, alt: "" });
+  node.append(image, Object.assign(document.createElement("span"), { textContent: words[offer.kind] }));
+  node.addEventListener("click", () => shown !== offer.kind && choose(offer));
+  return node;
+}
+
+const fillsOf = (scene, part) => scene.fills.parts[part].offers;
+
+function guessButton() {
+  const node = Object.assign(document.createElement("button"), { type: "button", className: "guess", textContent: words.guesses, title: words.guesses_hint });
+  node.dataset.fill = "guess";
+  node.setAttribute("aria-pressed", guessing);
+  node.addEventListener("click", () => {
+    guessing = !guessing;
+    showFills();
+    draw();
+  });
+  return node;
+}
+
+// Lays a colour over what was guessed, on the canvas of the photo.
+function drawGuesses(context) {
+  if (!guessing || holding) return;
+  const scale = view.scale * devicePixelRatio;
+  for (const part of picture.scene.fills?.parts ?? []) {
+    if (!part?.guesses) continue;
+    const { at: [top, left], bitmap } = part.guesses;
+    const [x, y] = [view.x * devicePixelRatio + left * scale, view.y * devicePixelRatio + top * scale];
+    context.drawImage(bitmap, x, y, bitmap.width * scale, bitmap.height * scale);
+  }
+}
