@@ -23,7 +23,7 @@ RIM = 30  # moves that continue the rim
 RIM_PIXELS = 400  # that are asked for them
 FEATURES = 24  # numbers by which patches are compared
 DISTANCES = 2e7  # that are computed at most
-AT_ONCE = 8e6
+AT_ONCE = 5e5
 NEAREST = 1 / 15  # of the longer side: a smaller offset finds the patch itself
 
 
@@ -46,11 +46,14 @@ def dominant(level: Level, generator: torch.Generator) -> Tensor:
     if len(sources) ** 2 > DISTANCES:
         asked = torch.randperm(len(sources), generator=generator)[: int(DISTANCES / len(sources))]
     squares = features.square().sum(1)
+    places = torch.stack([y, x], 1).float()
+    lengths = places.square().sum(1)
     least = max(level.height, level.width) * NEAREST
     seen = torch.zeros(2 * level.height + 1, 2 * level.width + 1)
     for some in asked.split(max(1, int(AT_ONCE // len(sources)))):
         distance = torch.addmm(squares, features[some], features.T, alpha=-2)
-        close = (y[some, None] - y).square() + (x[some, None] - x).square() < least * least
+        apart = torch.addmm(lengths, places[some], places.T, alpha=-2)
+        close = apart < least * least - lengths[some, None]
         best = distance.masked_fill_(close, torch.inf).argmin(1)
         seen.index_put_(
             (y[best] - y[some] + level.height, x[best] - x[some] + level.width), torch.ones(len(some)), accumulate=True

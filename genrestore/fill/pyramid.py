@@ -16,13 +16,15 @@ LEAST_SOURCES = 300  # that a level must have
 
 def grown(mask: Tensor, radius: int) -> Tensor:
     """(H, W) bool, each True pixel a square of 2·radius + 1."""
-    return F.max_pool2d(mask[None, None].float(), 2 * radius + 1, 1, radius)[0, 0] > 0.5
+    size = 2 * radius + 1
+    rows = F.max_pool2d(mask[None, None].float(), (1, size), 1, (0, radius))
+    return F.max_pool2d(rows, (size, 1), 1, (radius, 0))[0, 0] > 0.5
 
 
 def box(planes: Tensor, radius: int) -> Tensor:
     """Mean of (C, H, W) over (2·radius + 1)², the edges repeated."""
     padded = F.pad(planes[None], (radius,) * 4, mode="replicate")
-    return F.avg_pool2d(padded, 2 * radius + 1, 1)[0]
+    return F.avg_pool2d(F.avg_pool2d(padded, (1, 2 * radius + 1), 1), (2 * radius + 1, 1), 1)[0]
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from genrestore.tasks import colours
 RADIUS = 6  # pixels: a part of a hole in which a square of 2·RADIUS + 1 has room is wide; see benchmarks/quality.py
 FLAT = 1.5 / 255  # deviation of the fine detail round a hole below which there is no texture to continue
 RIM = 16  # pixels round a hole whose detail is looked at
+BLUR = 2  # pixels round one from whose mean it deviates
 CONTEXT = (
     64,
     512,
@@ -52,12 +53,14 @@ def copyable(usable: np.ndarray) -> bool:
 
 def flat(crop: Picture, hole: np.ndarray, part: np.ndarray) -> bool:
     """Whether what surrounds a part (H, W; bool) of the crop's hole is so even that nothing should be made up in it."""
-    known = torch.from_numpy(~hole)
-    rim = grown(torch.from_numpy(part), RIM) & known
+    rows, columns = (np.flatnonzero(part.any(axis)) for axis in (1, 0))
+    near = tuple(slice(max(0, at[0] - RIM - BLUR), at[-1] + RIM + BLUR + 1) for at in (rows, columns))
+    known = torch.from_numpy(~hole[near])
+    rim = grown(torch.from_numpy(part[near]), RIM) & known
     if not bool(rim.any()):
         return False
-    image = pictures.to_tensor(crop)[0] * known
-    mean = box(image, 2) / box(known[None].float(), 2).clamp(min=1e-3)
+    image = pictures.to_tensor(crop.with_pixels(np.ascontiguousarray(crop.pixels[near])))[0] * known
+    mean = box(image, BLUR) / box(known[None].float(), BLUR).clamp(min=1e-3)
     return float((image - mean)[:, rim].square().mean().sqrt()) < FLAT
 
 
