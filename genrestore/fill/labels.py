@@ -5,6 +5,7 @@ and b, what a and b show at p, and at q, should agree. It is lowered by belief p
 on the coarsest level, and by trying the neighbours' moves (iterated conditional modes, Besag 1986) on every level.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -125,13 +126,14 @@ class _Messages:
         return total
 
 
-def refine(level: Level, labels: Labels, sweeps: int) -> Labels:
+def refine(level: Level, labels: Labels, sweeps: int, report: Callable[[float], None] = lambda done: None) -> Labels:
     """Let each pixel of the hole take a neighbour's move where that lowers the energy, until few do."""
     source, turn = labels.source.clone(), labels.turn.clone()
     found = Labels(source, turn)
     stride = steps(level.width)
-    hole = ~level.known.flatten()
+    hole = level.wanted.flatten()
     for sweep in range(sweeps):
+        report(sweep / sweeps)
         changed = 0
         jump = JUMPS[sweep % len(JUMPS)]
         open_ = _near_seams(level, found)
@@ -165,7 +167,7 @@ def _near_seams(level: Level, labels: Labels) -> Tensor:
     y, x = level.yx(level.hole)
     part = slice(int(y.min()), int(y.max()) + 1), slice(int(x.min()), int(x.max()) + 1)
     sources, turns, hole = (
-        plane.reshape(level.known.shape)[part] for plane in (labels.source, labels.turn, ~level.known)
+        plane.reshape(level.known.shape)[part] for plane in (labels.source, labels.turn, level.wanted)
     )
     stride = steps(level.width)
     seam = torch.zeros_like(hole)
@@ -246,6 +248,8 @@ def _seams(level: Level, labels: Labels, p: Tensor, *choices: tuple[Tensor, Tens
     for dy, dx in ASIDE:
         inside = (y >= -dy) & (y < level.height - dy) & (x >= -dx) & (x < level.width - dx)
         q = torch.where(inside, p + dy * level.width + dx, p)
+        if level.other is not None:
+            inside &= ~level.other.flatten().index_select(0, q)
         b, tb = labels.source.index_select(0, q), labels.turn.index_select(0, q)
         outside = known.index_select(0, q)
         there = level.rows.index_select(0, b)

@@ -35,11 +35,13 @@ class Level:
         image: (C, H, W) in [0, 1]; what is not known is 0.
         known: (H, W) bool.
         usable: (H, W) bool: known, and not forbidden to be copied.
+        other: (H, W) bool: not known either, but not to be filled here, such as other holes.
     """
 
     image: Tensor
     known: Tensor
     usable: Tensor
+    other: Tensor | None = None
 
     @property
     def height(self) -> int:
@@ -55,9 +57,14 @@ class Level:
         return self.image.flatten(1).T.contiguous()
 
     @cached_property
+    def wanted(self) -> Tensor:
+        """(H, W) bool: what is to be filled."""
+        return ~self.known if self.other is None else ~self.known & ~self.other
+
+    @cached_property
     def hole(self) -> Tensor:
-        """(N,) flat indices y·W + x of what is not known."""
-        return (~self.known).flatten().nonzero()[:, 0]
+        """(N,) flat indices y·W + x of what is to be filled."""
+        return self.wanted.flatten().nonzero()[:, 0]
 
     @cached_property
     def source(self) -> Tensor:
@@ -75,8 +82,10 @@ class Level:
         return flat // self.width, flat % self.width
 
     def halved(self) -> "Level":
-        """Half the size, by the mean of what is known; a pixel is unknown where any of its four is."""
-        return Level(_mean(self.image, self.known), _all(self.known), _all(self.usable))
+        """Half the size, by the mean of what is known; a pixel is unknown where any of its four is, and to be filled likewise."""
+        known = _all(self.known)
+        other = None if self.other is None else ~known & _all(~self.wanted)
+        return Level(_mean(self.image, self.known), known, _all(self.usable), other)
 
 
 def pyramid(level: Level) -> list[Level]:
