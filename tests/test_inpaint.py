@@ -293,9 +293,9 @@ def test_nothing_that_was_made_up_or_forbidden_is_copied(monkeypatch: pytest.Mon
     """Each wide part copies what came with the file, and not what is spared."""
     spared: list[np.ndarray] = []
 
-    def watched(crop: Picture, part: np.ndarray, forbidden: np.ndarray, *rest: object) -> Picture:
+    def watched(crop: Picture, part: np.ndarray, forbidden: np.ndarray, *rest: object) -> tuple[Picture, float]:
         spared.append(forbidden)
-        return crop
+        return crop, 0.0
 
     monkeypatch.setattr(task.wide, "filled", watched)
     hole = disc(200, 240, 100, 60, 16) | disc(200, 240, 100, 170, 16)

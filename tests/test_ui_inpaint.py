@@ -776,7 +776,7 @@ def test_the_handler_gives_the_task_what_was_painted(value: dict[str, Any], monk
         seen.update(settings, mask=mask)
         changed = inverse(picture, mask).picture.pixels
         changed[0, 0] ^= 1  # a fault that must be told
-        parts = [task.Part((0, 0, 9, 9), reason) for reason in ("wide", "even", "wide")]
+        parts = [task.Part((0, 0, 9, 9), reason, np.ones((9, 9), bool)) for reason in ("wide", "even", "wide")]
         return task.Repair(picture.with_pixels(changed), tuple(parts))
 
     monkeypatch.setattr(task, "repair", fake)

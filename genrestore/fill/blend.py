@@ -1,7 +1,5 @@
 """Joining copied pixels without visible steps."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -27,7 +25,7 @@ def blended(level: Level, labels: Labels, image: Tensor) -> Tensor:
     part = (slice(top, bottom), slice(left, right))
     rows = image.flatten(1)
     source, turn = (plane.reshape(level.known.shape)[part] for plane in (labels.source, labels.turn))
-    hole = ~level.known[part]
+    hole = level.wanted[part]
     copy = rows[:, source]  # (C, h, w)
     stride = steps(level.width)
 
@@ -46,35 +44,43 @@ def blended(level: Level, labels: Labels, image: Tensor) -> Tensor:
     across, edge_x = wanted((all_, to), (all_, from_), 0, 1)
     down, edge_y = wanted((to, all_), (from_, all_), 1, 0)
 
-    def spread(values: Tensor, along_x: Tensor, along_y: Tensor) -> Tensor:
-        values[..., to] -= along_x
-        values[..., from_] += along_x
-        values[..., to, :] -= along_y
-        values[..., from_, :] += along_y
-        return values * hole
-
-    def operator(u: Tensor) -> Tensor:
-        return spread(SCREEN * u, (u[..., from_] - u[..., to]) * edge_x, (u[..., from_, :] - u[..., to, :]) * edge_y)
-
-    correction = _solved(operator, spread(torch.zeros_like(copy), across, down))
+    right = torch.zeros_like(copy)
+    right[..., to] -= across
+    right[..., from_] += across
+    right[..., to, :] -= down
+    right[..., from_, :] += down
+    correction = _solved(right * hole, hole)
     result = image.clone()
     result[:, part[0], part[1]] = torch.where(hole, copy + correction, image[:, part[0], part[1]])
     return result.clamp(0, 1)
 
 
-def _solved(operator: Callable[[Tensor], Tensor], right: Tensor) -> Tensor:
-    """Conjugate gradients (Hestenes & Stiefel 1952), all channels as one system."""
+def _solved(right: Tensor, hole: Tensor) -> Tensor:
+    """u (C, H, W), 0 outside the hole (H, W), for which SCREEN·u − Δu = right: by conjugate gradients (Hestenes & Stiefel 1952).
+
+    What lies beyond the picture's edge does not pull; all channels are one system.
+    """
+    inside = hole.float()
+    degree = torch.full_like(inside, 4 + SCREEN)
+    for edge in (degree[0], degree[-1], degree[:, 0], degree[:, -1]):
+        edge -= 1
+    degree *= inside
     result = torch.zeros_like(right)
-    residual, direction = right, right
+    residual, direction, image = right.clone(), right.clone(), torch.empty_like(right)
     first = energy = float(residual.square().sum())
     for _ in range(MOST):
         if energy <= ENOUGH**2 * first:
             break
-        image = operator(direction)
-        step = energy / max(float((direction * image).sum()), 1e-20)
-        result = result + step * direction
-        residual = residual - step * image
-        lower = float(residual.square().sum())
-        direction = residual + (lower / energy) * direction
+        torch.mul(direction, degree, out=image)
+        image[..., 1:] -= direction[..., :-1]
+        image[..., :-1] -= direction[..., 1:]
+        image[..., 1:, :] -= direction[..., :-1, :]
+        image[..., :-1, :] -= direction[..., 1:, :]
+        image *= inside
+        step = energy / max(float(torch.dot(direction.flatten(), image.flatten())), 1e-20)
+        result.add_(direction, alpha=step)
+        residual.sub_(image, alpha=step)
+        lower = float(torch.dot(residual.flatten(), residual.flatten()))
+        direction.mul_(lower / energy).add_(residual)
         energy = lower
     return result

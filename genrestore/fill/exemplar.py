@@ -19,10 +19,13 @@ from genrestore.fill import labels as labelling
 from genrestore.fill import offsets
 from genrestore.fill.blend import blended
 from genrestore.fill.labels import Labels
+from genrestore.fill.polish import polished
 from genrestore.fill.pyramid import Level, box, pyramid
 
 SWEEPS = 6  # of refining on a level above the coarsest, where it is eight
 BLUR = 2  # pixels round one by which a piece and the guide are compared
+COARSEST = 3e5  # the time until there are labels on the coarsest level, in pixels that are refined in it
+BLENDING = 0.6  # the time of blending a pixel, likewise
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,13 @@ class Settings:
         seed: of the random choices; another one gives another fill.
         guide: how much a piece is to look like a smooth fill from far; 0 lets structure go where it likes.
         turns: of `offsets.TURNS` that may be used: 1 shifts only, 2 mirrors left to right too, 8 turns as well.
+        polish: rounds in which the patches of the fill look for their like, see `polish`.
     """
 
     seed: int = 0
-    guide: float = 0.05
+    guide: float = 0.02
     turns: int = 2
+    polish: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ def fill(
     image: Tensor,
     hole: Tensor,
     *,
+    other: Tensor | None = None,
     forbidden: Tensor | None = None,
     settings: Settings = Settings(),
     report: Callable[[float], None] = lambda done: None,
@@ -74,28 +80,46 @@ def fill(
     Args:
         image: (C, H, W) in [0, 1].
         hole: (H, W) bool, what is to be filled; its pixels are never read.
+        other: (H, W) bool, what is never read either and stays as it is; it does not touch the hole.
         forbidden: (H, W) bool, what must not be copied.
+        report: is called with the share of the time that is over, 1 being the end of `Filled.of`.
 
     Raises:
         MaskError: there is too little to copy from.
         Cancelled: `cancel` was set.
     """
-    known = ~hole
+    known = ~hole if other is None else ~hole & ~other
     usable = known if forbidden is None else known & ~forbidden
-    levels = pyramid(Level(image * known, known, usable))
+    levels = pyramid(Level(image * known, known, usable, other))
     if not len(levels[-1].sources):
         raise MaskError("There is nothing round the hole to copy from; mark less.")
+    work = [len(level.hole) for level in levels]
+    total, over = COARSEST + sum(work[:-1]) + BLENDING * work[0], 0.0
+
+    def tell(part: float, done: float) -> None:
+        if cancel is not None and cancel.is_set():
+            raise Cancelled("Cancelled; nothing was written.")
+        report((over + part * done) / total)
+
     level = levels[-1]
     generator = torch.Generator().manual_seed(settings.seed)
     guide = _guide(level) if settings.guide else None
-    found = labelling.propagate(level, offsets.moves(level, settings.turns, generator), guide, settings.guide)
-    found = labelling.refine(level, labelling.repaired(level, found), 8)
+    tell(COARSEST, 0.0)
+    moves = offsets.moves(level, settings.turns, generator)
+    tell(COARSEST, 0.2)
+    found = labelling.repaired(level, labelling.propagate(level, moves, guide, settings.guide))
+    tell(COARSEST, 0.8)
+    if settings.polish:
+        found = polished(level, found, settings.polish, generator)
+    found = labelling.refine(level, found, 8)
     energy = labelling.energy(level, found)
-    for k, finer in enumerate(reversed(levels[:-1])):
-        if cancel is not None and cancel.is_set():
-            raise Cancelled("Cancelled; nothing was written.")
-        report(1 - 4.0 ** -(k + 1) / 2)
-        found = labelling.refine(finer, labelling.doubled(level, found, finer), SWEEPS)
+    over = COARSEST
+    for finer in reversed(levels[:-1]):
+        part = float(len(finer.hole))
+        found = labelling.refine(
+            finer, labelling.doubled(level, found, finer), SWEEPS, lambda done, part=part: tell(part, done)
+        )
+        over += part
         level = finer
     return Filled(level, found, energy)
 

@@ -5,13 +5,14 @@ and b, what a and b show at p, and at q, should agree. It is lowered by belief p
 on the coarsest level, and by trying the neighbours' moves (iterated conditional modes, Besag 1986) on every level.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from genrestore.fill.offsets import TURNS
-from genrestore.fill.pyramid import Level
+from genrestore.fill.pyramid import Level, grown
 
 ASIDE = ((0, 1), (0, -1), (1, 0), (-1, 0))
 AROUND = (*ASIDE, (1, 1), (-1, -1), (1, -1), (-1, 1))
@@ -125,18 +126,21 @@ class _Messages:
         return total
 
 
-def refine(level: Level, labels: Labels, sweeps: int) -> Labels:
+def refine(level: Level, labels: Labels, sweeps: int, report: Callable[[float], None] = lambda done: None) -> Labels:
     """Let each pixel of the hole take a neighbour's move where that lowers the energy, until few do."""
     source, turn = labels.source.clone(), labels.turn.clone()
+    found = Labels(source, turn)
     stride = steps(level.width)
-    y, x = level.yx(level.hole)
-    even = (y + x) % 2 == 0
-    hole = ~level.known.flatten()
+    hole = level.wanted.flatten()
     for sweep in range(sweeps):
+        report(sweep / sweeps)
         changed = 0
         jump = JUMPS[sweep % len(JUMPS)]
+        open_ = _near_seams(level, found)
+        y, x = level.yx(open_)
+        even = (y + x) % 2 == 0
         for half in (even, ~even):
-            here, hy, hx = level.hole[half], y[half], x[half]
+            here, hy, hx = open_[half], y[half], x[half]
             for dy, dx in AROUND:
                 ny, nx = hy + dy * jump, hx + dx * jump
                 inside = (ny >= 0) & (ny < level.height) & (nx >= 0) & (nx < level.width)
@@ -148,29 +152,41 @@ def refine(level: Level, labels: Labels, sweeps: int) -> Labels:
                 if not len(p):
                     continue
                 a, ta = offered[new], turn[there[new]]
-                better = (
-                    _seams(level, source, turn, p, a, ta, stride)
-                    < _seams(level, source, turn, p, source[p], turn[p], stride) - 1e-6
-                )
+                new_cost, cost = _seams(level, found, p, (a, ta), (source[p], turn[p]))
+                better = new_cost < cost - 1e-6
                 p = p[better]
                 source[p], turn[p] = a[better], ta[better]
                 changed += len(p)
         if changed < SETTLED * len(level.hole):
             break
-    return Labels(source, turn)
+    return found
+
+
+def _near_seams(level: Level, labels: Labels) -> Tensor:
+    """The pixels of the hole with another move at hand than their own; the others have nothing to try."""
+    y, x = level.yx(level.hole)
+    part = slice(int(y.min()), int(y.max()) + 1), slice(int(x.min()), int(x.max()) + 1)
+    sources, turns, hole = (
+        plane.reshape(level.known.shape)[part] for plane in (labels.source, labels.turn, level.wanted)
+    )
+    stride = steps(level.width)
+    seam = torch.zeros_like(hole)
+    for axis, step in ((0, stride[:, 5, 4]), (1, stride[:, 4, 5])):
+        length = hole.shape[axis] - 1
+        (a, b), (ta, tb), (in_a, in_b) = (
+            (plane.narrow(axis, 0, length), plane.narrow(axis, 1, length)) for plane in (sources, turns, hole)
+        )
+        differ = in_a & in_b & ((b - a != step[ta]) | (ta != tb))
+        seam.narrow(axis, 0, length).logical_or_(differ)
+        seam.narrow(axis, 1, length).logical_or_(differ)
+    near = torch.zeros_like(level.known)
+    near[part] = grown(seam, max(JUMPS)) & hole
+    return near.flatten().nonzero()[:, 0]
 
 
 def energy(level: Level, labels: Labels) -> float:
     """Σ over seams of what their two sides differ by: comparable between fills of one hole."""
-    found = _seams(
-        level,
-        labels.source,
-        labels.turn,
-        level.hole,
-        labels.source[level.hole],
-        labels.turn[level.hole],
-        steps(level.width),
-    )
+    (found,) = _seams(level, labels, level.hole, (labels.source[level.hole], labels.turn[level.hole]))
     return float(found.sum())
 
 
@@ -220,24 +236,29 @@ def _walk(line: Tensor, forwards: bool) -> Tensor:
     return values if forwards else values.flip(0)
 
 
-def _seams(level: Level, source: Tensor, turn: Tensor, p: Tensor, a: Tensor, ta: Tensor, stride: Tensor) -> Tensor:
-    """(P,) what it costs that pixels p come from sources a by turns ta, their neighbours staying as they are.
+def _seams(level: Level, labels: Labels, p: Tensor, *choices: tuple[Tensor, Tensor]) -> list[Tensor]:
+    """For each choice (P,) what it costs that pixels p come from its sources by its turns, their neighbours staying as they are.
 
     A source has its whole patch inside and known, so what a move shows one pixel further needs no test.
     """
     y, x = level.yx(p)
-    known, rows = level.known.flatten(), level.rows
-    shown = rows[a]
-    total = torch.zeros(len(p))
+    stride, known = steps(level.width), level.known.flatten()
+    shown = [level.rows.index_select(0, a) for a, _ in choices]
+    totals = [torch.zeros(len(p)) for _ in choices]
     for dy, dx in ASIDE:
-        inside = (y + dy >= 0) & (y + dy < level.height) & (x + dx >= 0) & (x + dx < level.width)
+        inside = (y >= -dy) & (y < level.height - dy) & (x >= -dx) & (x < level.width - dx)
         q = torch.where(inside, p + dy * level.width + dx, p)
-        b, tb = source[q], turn[q]
-        next_a = a + stride[ta, dy + 4, dx + 4]
-        outside = known[q]
-        there = (rows[next_a] - rows[b]).square().sum(1).sqrt()
-        back = b - stride[tb, dy + 4, dx + 4]
-        here = (shown - rows[torch.where(outside, a, back)]).square().sum(1).sqrt()
-        cost = torch.where(outside, 2 * there, there + here)
-        total += torch.where(inside & (outside | (next_a != b) | (ta != tb)), cost, 0.0)
-    return total
+        if level.other is not None:
+            inside &= ~level.other.flatten().index_select(0, q)
+        b, tb = labels.source.index_select(0, q), labels.turn.index_select(0, q)
+        outside = known.index_select(0, q)
+        there = level.rows.index_select(0, b)
+        back = b - stride[:, dy + 4, dx + 4].index_select(0, tb)
+        here = level.rows.index_select(0, back.clamp(0, len(known) - 1))
+        for total, colours, (a, ta) in zip(totals, shown, choices, strict=True):
+            next_a = a + stride[:, dy + 4, dx + 4].index_select(0, ta)
+            ahead = (level.rows.index_select(0, next_a) - there).square().sum(1).sqrt()
+            behind = torch.where(outside, ahead, (colours - here).square().sum(1).sqrt())
+            apart = inside & (outside | (next_a != b) | (ta != tb))
+            total += torch.where(apart, ahead + behind, 0.0)
+    return totals

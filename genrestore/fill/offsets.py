@@ -23,7 +23,7 @@ RIM = 30  # moves that continue the rim
 RIM_PIXELS = 400  # that are asked for them
 FEATURES = 24  # numbers by which patches are compared
 DISTANCES = 2e7  # that are computed at most
-AT_ONCE = 8e6
+AT_ONCE = 5e5
 NEAREST = 1 / 15  # of the longer side: a smaller offset finds the patch itself
 
 
@@ -41,16 +41,19 @@ def dominant(level: Level, generator: torch.Generator) -> Tensor:
     """(≤ DOMINANT, 3) shifts by which patches find their like, the most frequent first."""
     sources = _near(level)
     y, x = level.yx(sources)
-    features = _features(level, sources, generator)
+    described = features(level.image, basis(level, generator))[sources]
     asked = torch.arange(len(sources))
     if len(sources) ** 2 > DISTANCES:
         asked = torch.randperm(len(sources), generator=generator)[: int(DISTANCES / len(sources))]
-    squares = features.square().sum(1)
+    squares = described.square().sum(1)
+    places = torch.stack([y, x], 1).float()
+    lengths = places.square().sum(1)
     least = max(level.height, level.width) * NEAREST
     seen = torch.zeros(2 * level.height + 1, 2 * level.width + 1)
     for some in asked.split(max(1, int(AT_ONCE // len(sources)))):
-        distance = torch.addmm(squares, features[some], features.T, alpha=-2)
-        close = (y[some, None] - y).square() + (x[some, None] - x).square() < least * least
+        distance = torch.addmm(squares, described[some], described.T, alpha=-2)
+        apart = torch.addmm(lengths, places[some], places.T, alpha=-2)
+        close = apart < least * least - lengths[some, None]
         best = distance.masked_fill_(close, torch.inf).argmin(1)
         seen.index_put_(
             (y[best] - y[some] + level.height, x[best] - x[some] + level.width), torch.ones(len(some)), accumulate=True
@@ -65,7 +68,7 @@ def dominant(level: Level, generator: torch.Generator) -> Tensor:
 
 def rim(level: Level, turns: int, generator: torch.Generator) -> Tensor:
     """(≤ RIM, 3) moves to the sources that agree best with what is known round pixels just inside the hole."""
-    asked = (grown(level.known, 2) & ~level.known).flatten().nonzero()[:, 0]
+    asked = (grown(level.known, 2) & level.wanted).flatten().nonzero()[:, 0]
     asked = asked[torch.randperm(len(asked), generator=generator)[:RIM_PIXELS]]
     y, x = level.yx(asked)
     ys, xs = y[:, None] + ALONG[:, 0], x[:, None] + ALONG[:, 1]
@@ -102,14 +105,20 @@ def _near(level: Level) -> Tensor:
     return level.sources[near] if near.sum() > 200 else level.sources
 
 
-def _features(level: Level, sources: Tensor, generator: torch.Generator) -> Tensor:
-    """(S, FEATURES): principal components of their patches (Pearson 1901)."""
+def basis(level: Level, generator: torch.Generator) -> Tensor:
+    """(FEATURES, C, 7, 7): principal components of the patches that may be copied (Pearson 1901)."""
+    sources = level.sources
     some = sources[torch.randint(len(sources), (min(8000, 2 * len(sources)),), generator=generator)]
     patches = level.rows[some[:, None] + ALONG @ torch.tensor([level.width, 1])].transpose(1, 2).flatten(1)  # C·49
     centred = patches - patches.mean(0)
     _, vectors = torch.linalg.eigh((centred.T @ centred).double())
-    basis = vectors[:, -FEATURES:].float().T.reshape(-1, level.image.shape[0], PATCH, PATCH)
-    return F.conv2d(level.image[None], basis, padding=RADIUS)[0].flatten(1).T[sources]
+    return vectors[:, -FEATURES:].float().T.reshape(-1, level.image.shape[0], PATCH, PATCH)
+
+
+def features(image: Tensor, basis: Tensor) -> Tensor:
+    """(H·W, FEATURES): the patches of (C, H, W) by their components; at the edges they are mirrored."""
+    padded = F.pad(image[None], (RADIUS,) * 4, mode="reflect")
+    return F.conv2d(padded, basis)[0].flatten(1).T
 
 
 def _blurred(seen: Tensor) -> Tensor:

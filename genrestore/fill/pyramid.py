@@ -16,13 +16,15 @@ LEAST_SOURCES = 300  # that a level must have
 
 def grown(mask: Tensor, radius: int) -> Tensor:
     """(H, W) bool, each True pixel a square of 2·radius + 1."""
-    return F.max_pool2d(mask[None, None].float(), 2 * radius + 1, 1, radius)[0, 0] > 0.5
+    size = 2 * radius + 1
+    rows = F.max_pool2d(mask[None, None].float(), (1, size), 1, (0, radius))
+    return F.max_pool2d(rows, (size, 1), 1, (radius, 0))[0, 0] > 0.5
 
 
 def box(planes: Tensor, radius: int) -> Tensor:
     """Mean of (C, H, W) over (2·radius + 1)², the edges repeated."""
     padded = F.pad(planes[None], (radius,) * 4, mode="replicate")
-    return F.avg_pool2d(padded, 2 * radius + 1, 1)[0]
+    return F.avg_pool2d(F.avg_pool2d(padded, (1, 2 * radius + 1), 1), (2 * radius + 1, 1), 1)[0]
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,13 @@ class Level:
         image: (C, H, W) in [0, 1]; what is not known is 0.
         known: (H, W) bool.
         usable: (H, W) bool: known, and not forbidden to be copied.
+        other: (H, W) bool: not known either, but not to be filled here, such as other holes.
     """
 
     image: Tensor
     known: Tensor
     usable: Tensor
+    other: Tensor | None = None
 
     @property
     def height(self) -> int:
@@ -53,9 +57,14 @@ class Level:
         return self.image.flatten(1).T.contiguous()
 
     @cached_property
+    def wanted(self) -> Tensor:
+        """(H, W) bool: what is to be filled."""
+        return ~self.known if self.other is None else ~self.known & ~self.other
+
+    @cached_property
     def hole(self) -> Tensor:
-        """(N,) flat indices y·W + x of what is not known."""
-        return (~self.known).flatten().nonzero()[:, 0]
+        """(N,) flat indices y·W + x of what is to be filled."""
+        return self.wanted.flatten().nonzero()[:, 0]
 
     @cached_property
     def source(self) -> Tensor:
@@ -73,8 +82,10 @@ class Level:
         return flat // self.width, flat % self.width
 
     def halved(self) -> "Level":
-        """Half the size, by the mean of what is known; a pixel is unknown where any of its four is."""
-        return Level(_mean(self.image, self.known), _all(self.known), _all(self.usable))
+        """Half the size, by the mean of what is known; a pixel is unknown where any of its four is, and to be filled likewise."""
+        known = _all(self.known)
+        other = None if self.other is None else ~known & _all(~self.wanted)
+        return Level(_mean(self.image, self.known), known, _all(self.usable), other)
 
 
 def pyramid(level: Level) -> list[Level]:

@@ -1,5 +1,6 @@
 """Repair what a mask marks, and nothing else."""
 
+import dataclasses
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,12 @@ from genrestore.tasks.wide import Box
 STRATEGIES = ("crop", "whole")
 EXEMPLAR = "exemplar"  # in place of a net's name: pieces of the picture
 REASONS = ("asked", "wide", "even", "alone")  # why a part was filled by pieces, by pieces, by a net, by a net
+FILLS: dict[str, Settings | None] = {  # how wide parts may be filled
+    "pieces": Settings(),  # of the picture, that look like a smooth fill from far
+    "free": Settings(guide=0.0),  # that go on as the rim begins, wherever that leads
+    "polished": Settings(polish=8),  # whose patches look for their like once more
+    "smooth": None,  # by a net
+}
 LARGEST_GROWTH = 200  # pixels
 CONTEXT = 96  # pixels round a hole that the net is shown
 LARGEST = 768  # pixels a side of what the net is given at once
@@ -90,6 +97,8 @@ class Part(NamedTuple):
 
     box: Box
     reason: str  # why that way: one of REASONS
+    pixels: np.ndarray  # (h, w) bool: which of the box are the part's
+    energy: float | None = None  # of the seams, where it was made of pieces: the lower of two fills is the quieter
 
 
 class Repair(NamedTuple):
@@ -104,45 +113,64 @@ def repair(
     model: str = "auto",
     strategy: str = "crop",
     seed: int = 0,
+    fill: str = "pieces",
+    only: Part | None = None,
     forbidden: np.ndarray | None = None,
     progress: runtime.Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> Repair:
-    """`inpaint` of a hole (H, W; bool), and how each of its wide parts was filled."""
+    """`inpaint` of a hole (H, W; bool), and how each of its wide parts was filled.
+
+    Args:
+        fill: how wide parts are: one of FILLS.
+        only: fill only this part, and what is thin near it; the rest of the picture is not to be used.
+    """
     if hole.all():
         raise MaskError("The mask covers the whole picture, so nothing is left to repair from; mark less.")
-    copied, parts = _planned(source, hole, model, forbidden)
-    rest = hole.copy()
-    for part, within in copied:
-        rest[box_slice(part.box)] &= ~within
-    share = 0.3 if copied else 1.0  # of the work that is told for what a net fills
-
-    def tell(done: float, what: str) -> None:
-        if progress is not None:
-            progress(min(done, 1.0), what)
-
-    pixels = source.pixels.copy()
+    parts = planned(source, hole, model, forbidden) if FILLS[fill] else []
+    copied = [k for k, part in enumerate(parts) if part.reason in ("asked", "wide")]
+    pieces = np.zeros_like(hole)
+    for k in copied:
+        pieces[box_slice(parts[k].box)] |= parts[k].pixels
+    rest = hole & ~pieces
+    boxes: list[Box] = []
     if rest.any():
         boxes = [(0, 0, source.height, source.width)] if strategy == "whole" else regions(rest)
-        work = sum((bottom - top) * (right - left) for top, left, bottom, right in boxes)
-        chosen = runtime.load(model, task="inpaint", pixels=work)
+    if only is not None:
+        copied = [k for k in copied if _same(parts[k], only)]
+        near = wide.surroundings(only.box, source.height, source.width) if copied else only.box
+        boxes = [box for box in boxes if _overlap(box, near)]
+
+    work = [(bottom - top) * (right - left) for top, left, bottom, right in boxes]
+    work += [wide.work(int(parts[k].pixels.sum())) for k in copied]
+
+    def teller(step: int, what: str) -> Callable[[float], None]:
+        """Tells how much of all work is done from how much of a step is."""
+
+        def tell(done: float) -> None:
+            if progress is not None:
+                progress(min((sum(work[:step]) + done * work[step]) / sum(work), 1.0), what)
+
+        return tell
+
+    pixels = source.pixels.copy()
+    if boxes:
+        chosen = runtime.load(model, task="inpaint", pixels=sum(work[: len(boxes)]))
         for k, box in enumerate(boxes):
-            part = box_slice(box)
-            crop = source.with_pixels(np.ascontiguousarray(source.pixels[part]))
-
-            def report(done: float, k: int = k) -> None:
-                tell(share * (k + done) / len(boxes), f"hole {k + 1} of {len(boxes)}")
-
-            repaired = _repaired(chosen, crop, torch.from_numpy(hole[part]), report, cancel)
-            pixels[part][rest[part]] = repaired.pixels[rest[part]]
+            report = teller(k, f"hole {k + 1} of {len(boxes)}")
+            there = box_slice(box)
+            crop = source.with_pixels(np.ascontiguousarray(source.pixels[there]))
+            repaired = _repaired(chosen, crop, torch.from_numpy(hole[there]), report, cancel)
+            pixels[there][rest[there]] = repaired.pixels[rest[there]]
             report(1.0)
-    for k, (part, within) in enumerate(copied):
-
-        def report(done: float, k: int = k) -> None:
-            tell(1 - (1 - share) * (1 - (k + done) / len(copied)), f"wide hole {k + 1} of {len(copied)}")
-
-        _copy(pixels, source, hole, part, within, forbidden, seed, report, cancel)
-        report(1.0)
+    settings = FILLS[fill]
+    if settings is not None and copied:
+        settings = dataclasses.replace(settings, seed=seed)
+        thin = source.with_pixels(pixels.copy())
+        for k, at in enumerate(copied):
+            report = teller(len(boxes) + k, f"wide hole {k + 1} of {len(copied)}")
+            parts[at] = _copied(pixels, thin, pieces, hole, parts[at], forbidden, settings, report, cancel)
+            report(1.0)
     return Repair(source.with_pixels(pixels), tuple(parts))
 
 
@@ -158,17 +186,14 @@ def widened(hole: np.ndarray, by: int) -> np.ndarray:
     return (grown[0, 0] > 0).numpy()
 
 
-def _planned(
-    source: Picture, hole: np.ndarray, model: str, forbidden: np.ndarray | None
-) -> tuple[list[tuple[Part, np.ndarray]], list[Part]]:
-    """Which parts are made of pieces of the picture, each with its pixels in its box; and all parts that were looked at.
+def planned(source: Picture, hole: np.ndarray, model: str, forbidden: np.ndarray | None) -> list[Part]:
+    """The parts for which pieces of the picture come into question, and why they are made of them or not.
 
     Raises:
         MaskError: pieces are asked for, and there is nothing to copy from.
     """
     if model not in ("auto", EXEMPLAR):
-        return [], []
-    copied: list[tuple[Part, np.ndarray]] = []
+        return []
     parts: list[Part] = []
     for box, within in _parts(hole if model == EXEMPLAR else _wide(hole)):
         outer = wide.surroundings(box, source.height, source.width)
@@ -184,10 +209,12 @@ def _planned(
         else:
             crop = source.with_pixels(np.ascontiguousarray(source.pixels[there]))
             reason = "even" if wide.flat(crop, hole[there], _inside(within, box, outer)) else "wide"
-        parts.append(Part(box, reason))
-        if reason in ("asked", "wide"):
-            copied.append((parts[-1], within))
-    return copied, parts
+        parts.append(Part(box, reason, within))
+    return parts
+
+
+def _same(part: Part, other: Part) -> bool:
+    return part.box == other.box and np.array_equal(part.pixels, other.pixels)
 
 
 def _spared(hole: np.ndarray, forbidden: np.ndarray | None, there: tuple[slice, slice]) -> np.ndarray:
@@ -202,25 +229,32 @@ def _inside(within: np.ndarray, box: Box, outer: Box) -> np.ndarray:
     return inner
 
 
-def _copy(
+def _copied(
     pixels: np.ndarray,
-    source: Picture,
+    thin: Picture,
+    pieces: np.ndarray,
     hole: np.ndarray,
     part: Part,
-    within: np.ndarray,
     forbidden: np.ndarray | None,
-    seed: int,
+    settings: Settings,
     report: Callable[[float], None],
     cancel: threading.Event | None,
-) -> None:
-    """Fill a part in `pixels`, in which what is thin is filled already; only what came with the file is copied."""
+) -> Part:
+    """Fill a part in `pixels`; only what came with the file is copied.
+
+    Args:
+        thin: the picture with what is thin filled, which a fill is to meet.
+        pieces: (H, W) bool, all parts that are made of pieces; what one holds does not depend on the others.
+    """
     _check(cancel)
-    outer = wide.surroundings(part.box, source.height, source.width)
+    outer = wide.surroundings(part.box, thin.height, thin.width)
     there = box_slice(outer)
-    inner = _inside(within, part.box, outer)
-    crop = source.with_pixels(np.ascontiguousarray(pixels[there]))
-    filled = wide.filled(crop, inner, _spared(hole, forbidden, there), Settings(seed=seed), report, cancel)
+    inner = _inside(part.pixels, part.box, outer)
+    crop = thin.with_pixels(np.ascontiguousarray(thin.pixels[there]))
+    other = pieces[there] & ~inner
+    filled, energy = wide.filled(crop, inner, _spared(hole, forbidden, there), other, settings, report, cancel)
     pixels[there][inner] = filled.pixels[inner]
+    return part._replace(energy=energy)
 
 
 def _wide(hole: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from genrestore.tasks import colours
 RADIUS = 6  # pixels: a part of a hole in which a square of 2·RADIUS + 1 has room is wide; see benchmarks/quality.py
 FLAT = 1.5 / 255  # deviation of the fine detail round a hole below which there is no texture to continue
 RIM = 16  # pixels round a hole whose detail is looked at
+BLUR = 2  # pixels round one from whose mean it deviates
 CONTEXT = (
     64,
     512,
@@ -44,6 +45,11 @@ def surroundings(part: Box, height: int, width: int) -> Box:
     return max(0, top - reach), max(0, left - reach), min(height, bottom + reach), min(width, right + reach)
 
 
+def work(pixels: int) -> int:
+    """About how long filling a part of so many pixels takes, in pixels that a net fills."""
+    return 200_000 + pixels
+
+
 def copyable(usable: np.ndarray) -> bool:
     """Whether (H, W; bool) holds enough whole patches that may be copied."""
     level = Level(torch.zeros(1, *usable.shape), torch.from_numpy(usable), torch.from_numpy(usable))
@@ -52,12 +58,14 @@ def copyable(usable: np.ndarray) -> bool:
 
 def flat(crop: Picture, hole: np.ndarray, part: np.ndarray) -> bool:
     """Whether what surrounds a part (H, W; bool) of the crop's hole is so even that nothing should be made up in it."""
-    known = torch.from_numpy(~hole)
-    rim = grown(torch.from_numpy(part), RIM) & known
+    rows, columns = (np.flatnonzero(part.any(axis)) for axis in (1, 0))
+    near = tuple(slice(max(0, at[0] - RIM - BLUR), at[-1] + RIM + BLUR + 1) for at in (rows, columns))
+    known = torch.from_numpy(~hole[near])
+    rim = grown(torch.from_numpy(part[near]), RIM) & known
     if not bool(rim.any()):
         return False
-    image = pictures.to_tensor(crop)[0] * known
-    mean = box(image, 2) / box(known[None].float(), 2).clamp(min=1e-3)
+    image = pictures.to_tensor(crop.with_pixels(np.ascontiguousarray(crop.pixels[near])))[0] * known
+    mean = box(image, BLUR) / box(known[None].float(), BLUR).clamp(min=1e-3)
     return float((image - mean)[:, rim].square().mean().sqrt()) < FLAT
 
 
@@ -65,40 +73,47 @@ def filled(
     crop: Picture,
     part: np.ndarray,
     forbidden: np.ndarray,
+    other: np.ndarray,
     settings: Settings,
     report: Callable[[float], None],
     cancel: threading.Event | None,
-) -> Picture:
+) -> tuple[Picture, float]:
     """The crop with a part (H, W; bool) of it made of its other pixels; transparency is copied with the colours.
 
     Args:
-        forbidden: (H, W) bool, what must not be copied, such as the other holes.
+        forbidden: (H, W) bool, what must not be copied, such as all holes.
+        other: (H, W) bool, what is not even to be looked at: other parts.
+
+    Returns: the picture, and the energy of its seams, which fills of one part can be compared by.
 
     Raises:
         MaskError: there is too little to copy from.
     """
     tensor = pictures.to_tensor(crop)[0]
-    hole = torch.from_numpy(part)
+    hole, others = torch.from_numpy(part), torch.from_numpy(other)
     colour, alpha = tensor[: crop.colour.shape[2]], tensor[crop.colour.shape[2] :]
     seen = tensor
     if len(alpha):
-        known = alpha[:, ~hole]
+        known = alpha[:, ~(hole | others)]
         if bool((known == known[0, 0]).all()):
             alpha, seen = torch.full_like(alpha, float(known[0, 0])), colour
         else:
-            colour = colours.bled(colour[None], alpha[None], hole)[0]
+            colour = colours.bled(colour[None], alpha[None], hole | others)[0]
             seen = torch.cat([colour * alpha, alpha])  # colours that cannot be seen must not decide
     cancel = cancel or threading.Event()
 
-    def work() -> Tensor:
+    def work() -> tuple[Tensor, float]:
         found = filling.fill(
-            seen, hole, forbidden=torch.from_numpy(forbidden), settings=settings, report=report, cancel=cancel
-        )
-        return torch.cat([found.of(colour), found.copied(alpha)])  # an edge of a sprite stays as hard as it is
+            seen, hole, other=others if other.any() else None, forbidden=torch.from_numpy(forbidden),
+            settings=settings, report=report, cancel=cancel,
+        )  # fmt: skip
+        edge = found.copied(alpha)  # of a sprite stays as hard as it is
+        return torch.cat([found.of(colour), edge]), found.energy
 
     result = _fillers.submit(work)
     try:
-        return pictures.from_tensor(result.result()[None], crop)
+        image, energy = result.result()
+        return pictures.from_tensor(image[None], crop), energy
     except KeyboardInterrupt:
         cancel.set()  # the thread would go on, and the program wait for it
         raise

@@ -1,0 +1,107 @@
+"""Other fills of a wide part beside the one that is shown, and where they disagree."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from genrestore import machine
+from genrestore.fill.pyramid import box
+from genrestore.image import Picture
+from genrestore.tasks.inpaint import Part, box_slice, repair
+
+KINDS = {  # what `repair` is asked for, and by which other seed
+    "pieces": ("pieces", 0),
+    "other": ("pieces", 1),
+    "free": ("free", 0),
+    "polished": ("polished", 0),
+    "smooth": ("smooth", 0),
+}
+FAR = 2  # pixels round one over which fills are compared: where grass is grass, it does not matter which blade grows
+
+_workers = ThreadPoolExecutor(machine.cores(), "candidates")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A fill of one part.
+
+    Attributes:
+        kind: one of KINDS.
+        pixels: (h, w, C) of the part's box, as the picture's; only those of the part are to be used.
+        energy: of the seams of pieces; the lower of two is the quieter, whether or not it is the better.
+    """
+
+    kind: str
+    pixels: np.ndarray
+    energy: float | None
+
+
+def candidates(
+    source: Picture,
+    hole: np.ndarray,
+    part: Part,
+    *,
+    kinds: Sequence[str] = tuple(KINDS),
+    model: str = "auto",
+    strategy: str = "crop",
+    seed: int = 0,
+    forbidden: np.ndarray | None = None,
+    cancel: threading.Event | None = None,
+) -> Iterator[Candidate]:
+    """Fills of a part that was made of pieces: each as `repair` with these arguments and `KINDS[kind]` makes it, bit for bit.
+
+    They are made side by side and come in the order of `kinds`; whoever stops asking stops the work.
+
+    Args:
+        part: of what `repair` of this hole gave, its reason "wide" or "asked".
+
+    Raises:
+        Cancelled: `cancel` was set.
+    """
+    stop = cancel or threading.Event()
+
+    def made(kind: str) -> Candidate:
+        fill, further = KINDS[kind]
+        result = repair(
+            source, hole, model=model, strategy=strategy, seed=seed + further, fill=fill, only=part,
+            forbidden=forbidden, cancel=stop,
+        )  # fmt: skip
+        energy = next((other.energy for other in result.parts if other.energy is not None), None)
+        return Candidate(kind, np.ascontiguousarray(result.picture.pixels[box_slice(part.box)]), energy)
+
+    waiting = [_workers.submit(made, kind) for kind in kinds]
+    try:
+        for future in waiting:
+            yield future.result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def taken(repaired: Picture, part: Part, candidate: Candidate) -> Picture:
+    """The picture with a candidate in the place of what stands in its part."""
+    pixels = repaired.pixels.copy()
+    pixels[box_slice(part.box)][part.pixels] = candidate.pixels[part.pixels]
+    return repaired.with_pixels(pixels)
+
+
+def guesses(part: Part, found: Sequence[Candidate]) -> np.ndarray:
+    """How much fills of a part are guesses: (h, w) float32, 0 where they look alike from far, 1 where some are black, some white.
+
+    It is 0 outside the part.
+    """
+    inside = torch.from_numpy(part.pixels)
+    weight = box(inside[None].float(), FAR).clamp(min=1e-6)
+    looks = torch.stack(
+        [
+            box(torch.from_numpy(fill.pixels / np.float32(np.iinfo(fill.pixels.dtype).max)).permute(2, 0, 1) * inside, FAR)
+            / weight
+            for fill in found
+        ]
+    )
+    apart = (looks.amax(0) - looks.amin(0)).amax(0).clamp(0, 1)
+    return torch.where(inside, apart, 0.0).numpy()
