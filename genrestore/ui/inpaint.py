@@ -214,9 +214,9 @@ def others(value: dict[str, Any] | None, model: str, strategy: str, request: gr.
     job = Others(now, repaired, mask, None, model=_model(model), strategy=strategy)
     try:
         for _ in job.follow():
-            if offers := job.told():
+            if offers := job.news():
                 yield MaskEditor.answer(value, offers=offers)
-        yield MaskEditor.answer(value, offers=job.told(), complete=True)
+        yield MaskEditor.answer(value, offers=job.news(), complete=True)
     finally:
         job.cancel.set()
 

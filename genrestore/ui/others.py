@@ -24,11 +24,11 @@ PLAIN, CERTAIN = 0.03, 0.25  # how far fills must be apart to be shown as guesse
 W = Words(
     "others",
     {
-        "pieces": ("As repaired", "本次结果"),
-        "other": ("Another try", "另一种结果"),
-        "free": ("Freer", "更自由"),
-        "polished": ("Polished", "精细"),
-        "smooth": ("Smooth", "平滑"),
+        "fill_pieces": ("As repaired", "本次结果"),
+        "fill_other": ("Another try", "另一种结果"),
+        "fill_free": ("Freer", "更自由"),
+        "fill_polished": ("Polished", "精细"),
+        "fill_smooth": ("Smooth", "平滑"),
     },
 )
 
@@ -76,7 +76,7 @@ class Others(jobs.Job):
                 self.found.append(self._offer(k, part, fill))
             self.found.append({"part": k, "at": part.box[:2], "guesses": _heat(candidates.guesses(part, fills))})
 
-    def told(self) -> Sequence[dict[str, Any]]:
+    def news(self) -> Sequence[dict[str, Any]]:
         """What was found since this was last asked."""
         new, self.found = self.found, []
         return new

@@ -104,7 +104,7 @@ function thumbnail(offer, scene) {
   node.classList.toggle("waits", taking?.offer === offer);
   node.setAttribute("aria-pressed", shown === offer.kind);
   const image = Object.assign(new Image(), { src: offer.thumbnail, alt: "" });
-  node.append(image, Object.assign(document.createElement("span"), { textContent: words[offer.kind] }));
+  node.append(image, Object.assign(document.createElement("span"), { textContent: words[`fill_${offer.kind}`] }));
   node.addEventListener("click", () => shown !== offer.kind && choose(offer));
   return node;
 }
