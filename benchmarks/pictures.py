@@ -1,7 +1,8 @@
 """The pictures that go with the weights and the README, made anew from what the nets do now.
 
     python benchmarks/pictures.py weights       # weights/<name>/sample.webp
-    python benchmarks/pictures.py screenshots   # docs/pictures/*.webp, through Chromium
+    python benchmarks/pictures.py removals      # docs/pictures/removals.webp
+    python benchmarks/pictures.py screenshots   # the other docs/pictures/*.webp, through Chromium
 
 Only the CC0 example photos of the page are used.
 """
@@ -30,6 +31,9 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "genrestore/ui/examples"
 PICTURES = ROOT / "docs/pictures"
 SIDE = 256  # pixels of the example shown in a portrait
+SHOWN = 288  # pixels a side of a photo in the sheet of removals
+MARK = (255, 45, 45)
+FAINT = [value // 2 for value in range(256)]
 PORT = 7999
 PIECE = 96  # pixels a side of the pieces that the shown training learns from
 MINUTES = 2.0  # of that training
@@ -85,6 +89,23 @@ def weights() -> None:
         if card.task in PORTRAIT:
             PORTRAIT[card.task](card).save(card.folder / "sample.webp", quality=88, method=6)
             print(card.folder / "sample.webp")
+
+
+def removals() -> None:
+    """What the page offers to take away of each example photo, marked, and below it what the defaults make of it."""
+    photos = sorted(EXAMPLES.glob("*.jpg"))
+    sheet = Image.new("RGB", (len(photos) * (SHOWN + 8) - 8, 2 * SHOWN + 8), "white")
+    for k, photo in enumerate(photos):
+        mask = photo.with_suffix(".mask.png")
+        before, after = (image.load(source).pil() for source in (photo, genrestore.inpaint(photo, mask)))
+        marked = Image.composite(
+            Image.new("RGB", before.size, MARK), before, Image.open(mask).convert("L").point(FAINT)
+        )
+        for row, picture in enumerate((marked, after)):
+            small = picture.resize((SHOWN, SHOWN), Image.Resampling.LANCZOS)
+            sheet.paste(small, (k * (SHOWN + 8), row * (SHOWN + 8)))
+    sheet.save(PICTURES / "removals.webp", quality=88, method=6)
+    print(PICTURES / "removals.webp")
 
 
 def trained(home: Path) -> None:
@@ -184,11 +205,14 @@ def train_scene(page: Any) -> None:
 SCENES = {"Inpaint": repair_scene, "Upscale": upscale_scene, "Train": train_scene}
 
 
+MADE = {"weights": weights, "removals": removals, "screenshots": screenshots}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="+", choices=("weights", "screenshots"))
+    parser.add_argument("what", nargs="+", choices=MADE)
     for what in parser.parse_args().what:
-        {"weights": weights, "screenshots": screenshots}[what]()
+        MADE[what]()
 
 
 if __name__ == "__main__":

@@ -238,6 +238,11 @@ def _typed(name: str, text: str, usual: Any) -> Any:
     return text
 
 
+def licence_told(named: str) -> str:
+    """A licence as people read it: what `licence_named` gave, without the word that leads a licence in words."""
+    return named.removeprefix(OTHER)
+
+
 def licence_named(text: str) -> str:
     """The licence as it is written: one of LICENCES whatever its case, or "other: " and words.
 

@@ -46,7 +46,7 @@ UNPACKED = 64 << 30  # bytes of all pictures in a zip
 # What is packed unpacks to this many times its size at most, if it is more than `TRIVIAL` bytes: pictures are far from it,
 # while a few kilobytes that unpack to gigabytes are made to exhaust a machine.
 PACKING, TRIVIAL = 200, 16 << 20
-PICTURES = 2_000_000  # of one array or archive
+PICTURES = 2_000_000  # of one array, archive or data set
 LABELS = 100_000  # classes that numbers without names may mean
 NAMES = 16 << 20  # bytes of the names of classes
 CAPTION, TABLE, CAPTIONS = (
@@ -517,7 +517,7 @@ def _arrays(
     return Source(path.stem, digest, Numbered(count), read, path.stat().st_size, lambda: samples, *labels)
 
 
-def _check_count(path: Path, count: int) -> None:
+def _check_count(path: Path | str, count: int) -> None:
     if count > PICTURES:
         raise TrainingError(f"{path} holds {count} pictures, more than {PICTURES}; split it.")
 
@@ -630,6 +630,7 @@ def _torchvision(reference: str) -> Source:
     count = len(dataset)
     if count == 0:
         raise TrainingError(f"torchvision's {name} in {folder} holds no picture.")
+    _check_count(f"torchvision's {name}", count)
 
     digest, total = hashlib.sha256(), 0
     array = getattr(dataset, "data", None)  # of sets that lie in memory

@@ -654,8 +654,9 @@ def test_small_files_that_unpack_to_far_more_than_pictures_do(
 def test_more_pictures_than_can_be_told_apart_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "PICTURES", 10)
     np.save(tmp_path / "set.npy", noise(16, 8, 8))
-    with pytest.raises(TrainingError, match=r"holds 16 pictures, more than 10; split it"):
-        data.read(tmp_path / "set.npy", WHOLE)
+    for reference in (tmp_path / "set.npy", "torchvision:FakeData?size=16"):
+        with pytest.raises(TrainingError, match=r"holds 16 pictures, more than 10; split it"):
+            data.read(reference, WHOLE)
 
 
 def test_what_numbered_pictures_are_called() -> None:

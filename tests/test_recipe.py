@@ -6,8 +6,9 @@ import json
 import pytest
 import torch
 
+import genrestore
 from genrestore.errors import TrainingError
-from genrestore.recipe import LICENCES, RunRecipe, TrainRecipe, changed, licence_named, settings_of
+from genrestore.recipe import LICENCES, RunRecipe, TrainRecipe, changed, licence_named, licence_told, settings_of
 
 
 def test_json_round_trip() -> None:
@@ -148,3 +149,10 @@ def test_licences() -> None:
     ):
         with pytest.raises(TrainingError, match=says):
             licence_named(wrong)
+
+
+def test_a_licence_in_words_is_told_in_its_words() -> None:
+    """`other:` is how one is written, and nothing that a card's reader should see."""
+    assert licence_told(licence_named("Other:  my own terms")) == "my own terms"
+    assert licence_told(licence_named("cc0-1.0")) == "CC0-1.0"
+    assert all("other:" not in card.license for card in genrestore.models())

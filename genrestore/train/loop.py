@@ -21,7 +21,7 @@ from genrestore.card import Card, Metric
 from genrestore.errors import Cancelled, GenrestoreError, TrainingError
 from genrestore.judge import Score
 from genrestore.models import find
-from genrestore.recipe import TrainRecipe, licence_named
+from genrestore.recipe import TrainRecipe, licence_named, licence_told
 from genrestore.registry import Preset
 from genrestore.resident import Resident, possible
 from genrestore.runs import Run, Status
@@ -592,7 +592,7 @@ def hardware(world: World) -> str:
 
 def licence_of_weight(of_data: str) -> str:
     """The licence of a weight, by that of its data."""
-    return f"Apache-2.0 for the numbers as far as they are ours; trained on data under: {of_data}"
+    return f"Apache-2.0 for the numbers as far as they are ours; trained on data under: {licence_told(of_data)}"
 
 
 def _forget(log: Path, step: int) -> None:

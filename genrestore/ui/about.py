@@ -12,6 +12,7 @@ from PIL import Image
 import genrestore
 from genrestore import machine
 from genrestore.card import TASKS, Card, DataSource, Metric
+from genrestore.recipe import licence_told
 from genrestore.ui import job as jobs
 from genrestore.ui.said import in_both
 from genrestore.ui.words import Words
@@ -175,7 +176,7 @@ def _time(hours: float) -> str:
 
 
 def _source(source: DataSource) -> str:
-    licence = f" · {escape(source.licence)}" if source.licence else ""
+    licence = f" · {escape(licence_told(source.licence))}" if source.licence else ""
     return f"{escape(source.name)}: {source.count:,} {say('pictures')}{licence}"
 
 
