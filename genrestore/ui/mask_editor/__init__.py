@@ -9,6 +9,7 @@ there. All of it is checked here, because anybody can send anything.
 import base64
 import binascii
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -239,21 +240,24 @@ class MaskEditor:
             return picture, np.zeros((picture.height, picture.width), bool)
         touched = _mask(_entries(state).get("touched"), picture)
         base = image.load(_uploaded(_entries(state).get("base"))).pixels
-        pixels = picture.pixels.copy()
-        part, filled = pixels[_box(touched)], touched[_box(touched)]
-        if base.shape != part.shape or base.dtype != part.dtype:
+        pixels, count = picture.pixels.copy(), int(touched.sum())
+        if base.shape != (*_sheet(count), picture.channels) or base.dtype != pixels.dtype:
             raise ImageError("What was repaired so far does not fit this picture; open the photo again.")
-        part[filled] = base[filled]
+        pixels[touched] = base.reshape(-1, picture.channels)[:count]
         return picture.with_pixels(pixels), touched
 
     @staticmethod
     def state(repaired: image.Picture, touched: np.ndarray) -> dict[str, Any]:
-        """What the page sends back for `reached`: the box that holds all that was filled, without loss, and what in it was.
+        """What the page sends back for `reached`: which pixels were filled, and those without loss, line by line in a PNG, so
+        that it costs what was filled, wherever that lies.
 
         Raises:
             OSError: the disk is full.
         """
-        base = jobs.written(image.Picture(np.ascontiguousarray(repaired.pixels[_box(touched)])), "base.png")
+        filled = repaired.pixels[touched]
+        sheet = np.zeros((*_sheet(len(filled)), repaired.channels), filled.dtype)
+        sheet.reshape(-1, repaired.channels)[: len(filled)] = filled
+        base = jobs.written(image.Picture(sheet), "base.png")
         return {"base": gr.FileData(path=str(base), orig_name=base.name).model_dump(), "touched": _url(touched)}
 
     @staticmethod
@@ -332,10 +336,10 @@ def _url(marked: np.ndarray) -> str:
     return HEADER + base64.b64encode(data.getvalue()).decode("ascii")
 
 
-def _box(marked: np.ndarray) -> tuple[slice, slice]:
-    """The rows and columns that hold all that is marked (H, W; bool); none where nothing is."""
-    rows, columns = np.flatnonzero(marked.any(1)), np.flatnonzero(marked.any(0))
-    return (np.s_[rows[0] : rows[-1] + 1], np.s_[columns[0] : columns[-1] + 1]) if len(rows) else (np.s_[:0], np.s_[:0])
+def _sheet(count: int) -> tuple[int, int]:
+    """(height, width) of the sheet, nearly square, that holds so many pixels."""
+    width = math.isqrt(max(count - 1, 0)) + 1
+    return -(-count // width), width
 
 
 def _entries(value: object) -> dict[str, Any]:
