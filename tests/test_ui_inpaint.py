@@ -839,7 +839,7 @@ def test_a_repair_starts_from_the_pixels_of_the_one_before(
 def test_what_was_repaired_must_fit_the_photo(value: dict[str, Any], tmp_path: Path) -> None:
     touched = np.zeros((120, 160), bool)
     touched[10:30, 10:40] = True
-    for wrong in (np.zeros((20, 29, 3), np.uint8), np.zeros((20, 30, 4), np.uint8), np.zeros((20, 30, 3), np.uint16)):
+    for wrong in (np.zeros((24, 24, 3), np.uint8), np.zeros((24, 25, 4), np.uint8), np.zeros((24, 25, 3), np.uint16)):
         image.save(image.Picture(wrong), tmp_path / "base.png")
         state = {"base": {"path": str(tmp_path / "base.png")}, "touched": url(touched)}
         assert answers({**value, "state": state})[-1]["problem"].startswith("What was repaired so far does not fit")

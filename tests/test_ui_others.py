@@ -120,3 +120,15 @@ def test_a_fill_from_elsewhere_is_refused(repaired: dict[str, Any], wrong: dict[
     """It could change what was not marked, or show a file that is not the visitor's."""
     with pytest.raises((ImageError, MaskError)):
         refilled({**repaired, "fill": {**repaired["fill"], **wrong}})
+
+
+def test_an_example_says_what_may_go_from_it(page: Any) -> None:
+    stage = Stage(page)
+    stage.root.locator(".examples button").first.click()
+    stage.root.get_by_role("button", name="Mark the collar").click()
+    page.wait_for_function("() => !document.querySelector('[data-do=repair]').disabled")
+    assert 0.01 < stage.mask().mean() < 0.2
+    assert not stage.button("suggest").is_visible(), "something is marked"
+    stage.do("undo")
+    assert stage.button("suggest").is_visible() and not stage.mask().any()
+    assert page.problems == []

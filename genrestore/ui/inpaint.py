@@ -303,7 +303,11 @@ def _titles() -> tuple[list[str], list[Any]]:
 def build() -> gr.Dropdown:
     """Lay out the tab inside the gr.Tab that is open; returns its list of models."""
     editor = MaskEditor(
-        elem_id=EDITOR, label=W("editor"), examples=jobs.EXAMPLES, formats=list(FORMATS), names=[jobs.NAMES, W, WAYS]
+        elem_id=EDITOR,
+        label=W("editor"),
+        examples=jobs.EXAMPLES,
+        formats=list(FORMATS),
+        names=[jobs.NAMES, jobs.MARKS, W, WAYS],
     )
     with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings"), gr.Row():
         model = picker.picker("inpaint")

@@ -24,6 +24,16 @@ NAMES = Words(
         "sand": ("Sand", "沙"),
     },
 )
+MARKS = Words(  # what the masks beside the examples mark
+    "marks",
+    {
+        "mark_dog": ("Mark the collar", "标记项圈"),
+        "mark_bulb": ("Mark the light bulb", "标记灯泡"),
+        "mark_guitar": ("Mark the stand", "标记支架"),
+        "mark_nyc": ("Mark the tower", "标记高楼"),
+        "mark_sand": ("Mark shells and prints", "标记贝壳和印迹"),
+    },
+)
 W = Words(
     "job",
     {

@@ -9,6 +9,7 @@ there. All of it is checked here, because anybody can send anything.
 import base64
 import binascii
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -64,7 +65,10 @@ W = words.Words(
         "repair": ("Repair", "修复"),
         "stop": ("Cancel", "取消"),
         "download": ("Download {name}", "下载 {name}"),
-        "hint": ("Paint over what should go.", "请涂抹要去除的部分。"),
+        "hint": (
+            "Paint over what should go. Grass, water and walls are continued; a face, or what is there but once, does not come back.",
+            "请涂抹要去除的部分。草地、水面和墙壁可以自然延续；人脸等独一无二的内容无法复原。",
+        ),
         "format": ("Save as", "保存格式"),
         "before": ("Before", "处理前"),
         "after": ("After", "处理后"),
@@ -186,9 +190,9 @@ class MaskEditor:
     ) -> gr.HTML:
         """The empty editor, inside the layout that is open; `label` names it to screen readers, `names` the formats and, by
         the stems of their files, the examples."""
-        gr.set_static_paths(list(examples))
+        gr.set_static_paths([*examples, *filter(Path.is_file, map(_marked, examples))])
         return gr.HTML(
-            {"examples": [gr.FileData(path=str(path)).model_dump() for path in examples], "formats": list(formats)},
+            {"examples": list(map(_example, examples)), "formats": list(formats)},
             label=label,
             elem_id=elem_id,
             html_template=_beside("editor.html"),
@@ -247,21 +251,24 @@ class MaskEditor:
             return picture, np.zeros((picture.height, picture.width), bool)
         touched = _mask(_entries(state).get("touched"), picture)
         base = image.load(_uploaded(_entries(state).get("base"))).pixels
-        pixels = picture.pixels.copy()
-        part, filled = pixels[_box(touched)], touched[_box(touched)]
-        if base.shape != part.shape or base.dtype != part.dtype:
+        pixels, count = picture.pixels.copy(), int(touched.sum())
+        if base.shape != (*_sheet(count), picture.channels) or base.dtype != pixels.dtype:
             raise ImageError(UNFIT)
-        part[filled] = base[filled]
+        pixels[touched] = base.reshape(-1, picture.channels)[:count]
         return picture.with_pixels(pixels), touched
 
     @staticmethod
     def state(repaired: image.Picture, touched: np.ndarray) -> dict[str, Any]:
-        """What the page sends back for `reached`: the box that holds all that was filled, without loss, and what in it was.
+        """What the page sends back for `reached`: which pixels were filled, and those without loss, line by line in a PNG, so
+        that it costs what was filled, wherever that lies.
 
         Raises:
             OSError: the disk is full.
         """
-        base = jobs.written(image.Picture(np.ascontiguousarray(repaired.pixels[_box(touched)])), "base.png")
+        filled = repaired.pixels[touched]
+        sheet = np.zeros((*_sheet(len(filled)), repaired.channels), filled.dtype)
+        sheet.reshape(-1, repaired.channels)[: len(filled)] = filled
+        base = jobs.written(image.Picture(sheet), "base.png")
         return {"base": gr.FileData(path=str(base), orig_name=base.name).model_dump(), "touched": url(touched)}
 
     @staticmethod
@@ -363,10 +370,10 @@ def url(marked: np.ndarray) -> str:
     return HEADER + base64.b64encode(data.getvalue()).decode("ascii")
 
 
-def _box(marked: np.ndarray) -> tuple[slice, slice]:
-    """The rows and columns that hold all that is marked (H, W; bool); none where nothing is."""
-    rows, columns = np.flatnonzero(marked.any(1)), np.flatnonzero(marked.any(0))
-    return (np.s_[rows[0] : rows[-1] + 1], np.s_[columns[0] : columns[-1] + 1]) if len(rows) else (np.s_[:0], np.s_[:0])
+def _sheet(count: int) -> tuple[int, int]:
+    """(height, width) of the sheet, nearly square, that holds so many pixels."""
+    width = math.isqrt(max(count - 1, 0)) + 1
+    return -(-count // width), width
 
 
 def _entries(value: object) -> dict[str, Any]:
@@ -407,6 +414,17 @@ def _mask(url: object, picture: image.Picture) -> np.ndarray:
 
 def _stage(elem_id: str) -> str:
     return f"document.querySelector('#{elem_id} .mask-editor').editor"
+
+
+def _example(path: Path) -> dict[str, Any]:
+    """What the page is told of an example: its file, and that of a mask to begin with, where there is one."""
+    mask = _marked(path)
+    known = gr.FileData(path=str(mask)).model_dump() if mask.is_file() else None
+    return {"photo": gr.FileData(path=str(path)).model_dump(), "mask": known}
+
+
+def _marked(example: Path) -> Path:
+    return example.with_suffix(".mask.png")
 
 
 def script() -> str:

@@ -128,15 +128,25 @@ async function decodeOnServer(file, { width, height }) {
 }
 
 // A picture that already lies on the server, such as an example.
-async function fetchAndOpen(file) {
+// `suggested` is {url, says}: a mask to begin with, and what marking it is called.
+async function fetchAndOpen(file, suggested) {
   const name = file.orig_name || file.path.split(/[\\/]/).pop();
   try {
     const answer = await fetch(file.url);
     if (!answer.ok) throw new Error(answer.statusText);
     await open(await answer.blob(), name, file);
+    if (picture?.file?.path === file.path) Object.assign(picture, { suggested });
+    refresh();
   } catch {
     complain(words.lost);
   }
+}
+
+// Marks what may go from an example.
+async function suggest() {
+  const mine = picture;
+  const bits = await readBits(mine.suggested.url);
+  if (mine === picture) edit(words.painted, () => mask.replace(bits));
 }
 
 // ---- the camera ----

@@ -82,6 +82,7 @@ const deeds = {
   undo,
   redo,
   help: toggleHelp,
+  suggest,
   clear: () => edit(words.cleared, () => mask.fill(0)),
   invert: () => edit(words.inverted, () => mask.invert()),
   shrink: () => spreadBy(0),
@@ -111,7 +112,7 @@ function wordUp() {
 }
 
 function addExamples() {
-  for (const file of props.value?.examples ?? []) {
+  for (const { photo: file, mask: marks } of props.value?.examples ?? []) {
     const name = file.path.split(/[\\/]/).pop();
     const node = document.createElement("button");
     node.type = "button";
@@ -121,7 +122,7 @@ function addExamples() {
     const image = new Image();
     Object.assign(image, { src: file.url, alt: "", loading: "lazy" });
     node.append(image);
-    node.addEventListener("click", () => (opening = fetchAndOpen(file)));
+    node.addEventListener("click", () => (opening = fetchAndOpen(file, marks && { url: marks.url, says: words[`mark_${stem}`] })));
     find(".examples").append(node);
   }
 }

@@ -122,6 +122,8 @@ function refresh() {
   const offer = (name, on) => (button(name).hidden = !on);
   offer("repair", !pending && more);
   offer("stop", pending);
+  offer("suggest", picture?.suggested && !pending && !done && !mask.count);
+  button("suggest").textContent = picture?.suggested?.says ?? "";
   offer("download", !pending && done);
   for (const name of ["hold", "wipe", "onward"]) offer(name, done);
   button("repair").disabled = !mask?.count;
