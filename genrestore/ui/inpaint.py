@@ -213,10 +213,12 @@ def others(value: dict[str, Any] | None, model: str, strategy: str, request: gr.
     repaired, _ = MaskEditor.reached({**value, "state": value["after"]}, picture)
     job = Others(now, repaired, mask, None, model=_model(model), strategy=strategy)
     try:
+        told = 0
         for _ in job.follow():
-            if offers := job.news():
-                yield MaskEditor.answer(value, offers=offers)
-        yield MaskEditor.answer(value, offers=job.news(), complete=True)
+            if len(job.found) > told:
+                told = len(job.found)
+                yield MaskEditor.answer(value, offers=job.found[:told])
+        yield MaskEditor.answer(value, offers=job.found, complete=True)
     finally:
         job.cancel.set()
 

@@ -3,7 +3,6 @@
 import base64
 import io
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -53,7 +52,7 @@ class Others(jobs.Job):
         self.now, self.repaired, self.mask = now, repaired, mask
         self.forbidden = forbidden
         self.settings = settings  # model and strategy, as for the repair
-        self.found: list[dict[str, Any]] = []  # what the page is to be told, in order
+        self.found: list[dict[str, Any]] = []  # what the page is to be told
 
     def work(self) -> None:
         from genrestore.tasks import candidates
@@ -75,11 +74,6 @@ class Others(jobs.Job):
                 fills.append(fill)
                 self.found.append(self._offer(k, part, fill))
             self.found.append({"part": k, "at": part.box[:2], "guesses": _heat(candidates.guesses(part, fills))})
-
-    def news(self) -> Sequence[dict[str, Any]]:
-        """What was found since this was last asked."""
-        new, self.found = self.found, []
-        return new
 
     def _offer(self, k: int, part: Any, fill: Any) -> dict[str, Any]:
         file = jobs.written(image.Picture(np.ascontiguousarray(fill.pixels)), "fill.png")

@@ -66,7 +66,7 @@ W = words.Words(
         "stop": ("Cancel", "取消"),
         "download": ("Download {name}", "下载 {name}"),
         "hint": (
-            "Paint over what should go. Grass, water and walls are continued; a face, or what is there but once, does not come back.",
+            "Paint over what should go. Grass, water and walls go on; a face, or what is there only once, does not return.",
             "请涂抹要去除的部分。草地、水面和墙壁可以自然延续；人脸等独一无二的内容无法复原。",
         ),
         "format": ("Save as", "保存格式"),
@@ -300,8 +300,9 @@ class MaskEditor:
         Args:
             facts: while it works `fraction` (0 to 1) and `text`; at its end `scene`, what it made of the picture; or
                 `problem`, a sentence, with `ask` where the visitor may mean it all the same; or nothing, if it failed. To
-                `resave`, `rewritten` with the new parts of that scene, or `unwritten` with the problem. To `others`, `offers`,
-                one or more, and at last `complete`. To `take`, `taken` with the parts of a scene, or `untaken` with the problem.
+                `resave`, `rewritten` with the new parts of that scene, or `unwritten` with the problem. To `others`, all
+                `offers` so far, and at last `complete`. To `take`, `taken` with the parts of a scene, or `untaken` with the
+                problem.
         """
         asked = _entries(value)
         return {"answer": {"run": asked.get("run"), "of": asked.get("of"), **facts}}

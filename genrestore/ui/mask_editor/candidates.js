@@ -12,7 +12,7 @@ let guessing = false; // where the fills disagree is shown
 function seek(before, used) {
   const scene = picture.scene;
   if (!scene.parts) return;
-  Object.assign(scene, { fills: { parts: [], complete: false }, chosen: {} });
+  Object.assign(scene, { fills: { parts: [], told: 0, complete: false }, chosen: {} });
   sought = { scene, before, used };
   trigger("others");
   showFills();
@@ -36,11 +36,14 @@ async function othersAsked() {
   return { ...(await value()), mask, state: asked.before.state, after: asked.scene.state, of: asked.scene.id };
 }
 
-// What the server tells: offers and where the fills of a part disagree, and at last that these were all.
+// What the server tells: all offers so far, and where the fills of a part disagree, for an answer may be lost when two come at
+// once; at last that these are all.
 async function found({ of, offers, complete }) {
   const scene = picture && allScenes().find(({ id, fills }) => id === of && fills);
   if (!scene) return;
-  for (const { part: number, guesses, ...offer } of offers) {
+  const { told } = scene.fills;
+  scene.fills.told = Math.max(told, offers.length);
+  for (const { part: number, guesses, ...offer } of offers.slice(told)) {
     const part = (scene.fills.parts[number] ??= { offers: [], guesses: null });
     if (guesses) part.guesses = { at: offer.at, bitmap: await createImageBitmap(await (await fetch(guesses)).blob()) };
     else part.offers.push({ part: number, ...offer });
