@@ -94,8 +94,8 @@ function showFills() {
     group.append(...part.offers.map((offer) => thumbnail(offer, scene)));
     return group;
   });
-  const wait = Object.assign(document.createElement("p"), { className: "hint", textContent: fills.complete ? "" : words.seeking });
-  strip.replaceChildren(...groups, wait);
+  const wait = Object.assign(document.createElement("p"), { className: "hint", textContent: words.seeking });
+  strip.replaceChildren(...groups, ...(fills.complete ? [] : [wait]));
   if (parts.some((part) => part.guesses)) strip.append(guessButton());
   if (held) strip.querySelector(`[data-fill="${held}"]`)?.focus({ preventScroll: true });
 }
