@@ -127,7 +127,8 @@ function refresh() {
   button("download").classList.toggle("waits", Boolean(scene?.awaits));
   if (done) {
     const name = scene.file.orig_name;
-    Object.assign(button("download"), { href: scene.file.url, download: name, textContent: scene.awaits ? words.saving : say(words.download, { name }) });
+    const text = scene.awaits ? words.saving : say(words.download, { name: more ? "" : name }).trim(); // beside Repair it is short
+    Object.assign(button("download"), { href: scene.file.url, download: name, title: name, textContent: text });
   }
   if (!done) setWipe(null);
   tell(done ? scene : null);
@@ -174,6 +175,7 @@ function extent() {
 }
 
 function setWipe(place) {
+  if (place === null && document.activeElement === divider) stage.focus({ preventScroll: true });
   wipe = place === null ? null : clamp(place, ...extent());
   root.classList.toggle("wiping", wipe !== null);
   button("wipe").setAttribute("aria-pressed", wipe !== null);
@@ -192,7 +194,7 @@ function toggleWipe() {
 function onDivider(event) {
   const moves = { ArrowLeft: -WIPE, ArrowDown: -WIPE, ArrowRight: WIPE, ArrowUp: WIPE, PageDown: -5 * WIPE, PageUp: 5 * WIPE, Home: -1, End: 1 };
   if (event.key in moves) setWipe(wipe + moves[event.key]);
-  else if (event.key === "Escape") toggleWipe(), stage.focus({ preventScroll: true });
+  else if (event.key === "Escape") setWipe(null);
   else return;
   event.preventDefault();
   event.stopPropagation();
