@@ -900,8 +900,11 @@ def test_what_a_result_cannot_keep_is_told(
     assert any(sentence in note for note in answers(asked, request=request)[-1]["scene"]["notes"])
 
 
-def test_a_closed_page_stops_the_job(value: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gradio closes the generator of a cancelled event; the thread must hear of it."""
+@pytest.mark.parametrize("way", ["left", "cancelled", "cancelled while it waited"])
+def test_a_page_that_is_left_or_asks_for_it_stops_the_job(
+    value: dict[str, Any], monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Gradio closes the generator of a visitor who leaves; the thread must hear of it."""
     stopped = threading.Event()
 
     def slow(picture: Any, mask: np.ndarray, *, cancel: threading.Event, **_: Any) -> Any:
@@ -910,9 +913,15 @@ def test_a_closed_page_stops_the_job(value: dict[str, Any], monkeypatch: pytest.
         raise MaskError("stopped")
 
     monkeypatch.setattr(task, "repair", slow)
-    running = inpaint.run(value, "auto", "crop", None)
+    if way == "cancelled while it waited":
+        inpaint.stop(way)
+    running = inpaint.run({**value, "run": way}, "auto", "crop", None)
     next(running)
-    running.close()
+    if way == "left":
+        running.close()
+    if way == "cancelled":
+        inpaint.stop("another one")
+        inpaint.stop(way)
     assert stopped.wait(5)
 
 

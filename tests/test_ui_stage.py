@@ -88,6 +88,22 @@ def test_painting_and_repairing_go_on_and_all_the_way_back_and_forth(stage: Stag
     assert stage.page.problems == []
 
 
+def test_a_repair_that_follows_a_cancelled_one_is_not_lost(stage: Stage) -> None:
+    stage.drag((0.2, 0.3), (0.4, 0.3))
+    click = """async ([...names]) => {
+        for (const name of names) {
+            document.querySelector(`#inpaint-editor [data-do=${name}]`).click();
+            await new Promise((later) => setTimeout(later, 30));
+        }
+    }"""
+    stage.page.evaluate(click, ["repair", "stop", "repair"])
+    stage.root.locator("a[data-do=download].primary").wait_for(timeout=20_000)
+    stage.drag((0.6, 0.3), (0.8, 0.3))
+    stage.page.keyboard.press("Control+Enter")
+    stage.root.locator("a[data-do=download].primary").wait_for(timeout=20_000)
+    assert stage.page.problems == []
+
+
 def test_before_can_be_held_and_wiped_over(stage: Stage) -> None:
     original = stage.shown()
     stage.drag((0.2, 0.5), (0.8, 0.5))

@@ -1,6 +1,5 @@
 """The Inpaint tab: one stage on which a picture is opened, painted over, repaired, and painted on again."""
 
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,6 +22,7 @@ from genrestore.ui.words import Words
 STRATEGIES = ("crop", "whole")  # of tasks.inpaint, which a page that is being built cannot ask: it loads torch
 FORMATS = {"input": None, "png": "PNG", "webp": "WEBP", "tiff": "TIFF"}  # the last three lose nothing
 EDITOR = "inpaint-editor"
+stops = jobs.Stops()
 
 W = Words(
     "inpaint",
@@ -121,7 +121,7 @@ class Job(jobs.Job):
     def __init__(
         self, value: dict[str, Any], kind: str, original: image.Picture, mask: np.ndarray, **settings: Any
     ) -> None:
-        super().__init__(threading.Event())
+        super().__init__(stops.of(value.get("run")))
         self.original = original
         self.now, self.before = MaskEditor.reached(value, original)
         self.mask = mask
@@ -150,7 +150,7 @@ class Job(jobs.Job):
 def run(value: dict[str, Any] | None, model: str, strategy: str, request: gr.Request) -> Iterator[dict[str, Any]]:
     """Repair what is painted, and tell how far it is; a mistake is told on the stage, which may fill the screen.
 
-    Gradio closes this generator when Cancel is pressed and when the visitor leaves; the job is stopped then.
+    Gradio closes this generator when the visitor leaves; the job is stopped then.
     """
     job = None
     try:
@@ -179,6 +179,11 @@ def run(value: dict[str, Any] | None, model: str, strategy: str, request: gr.Req
     finally:
         if job is not None:
             job.cancel.set()
+
+
+def stop(name: object) -> None:
+    """For the stage: the repair of that name is no longer wanted."""
+    stops.of(name).set()
 
 
 @shown
@@ -261,7 +266,12 @@ def _titles() -> tuple[list[str], list[Any]]:
 def build() -> gr.Dropdown:
     """Lay out the tab inside the gr.Tab that is open; returns its list of models."""
     editor = MaskEditor(
-        elem_id=EDITOR, label=W("editor"), examples=jobs.EXAMPLES, formats=list(FORMATS), names=[jobs.NAMES, W]
+        elem_id=EDITOR,
+        label=W("editor"),
+        examples=jobs.EXAMPLES,
+        formats=list(FORMATS),
+        names=[jobs.NAMES, W],
+        functions=[stop],
     )
     with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings"), gr.Row():
         model = picker.picker("inpaint")
@@ -269,9 +279,10 @@ def build() -> gr.Dropdown:
             [(W(name), name) for name in STRATEGIES], value="crop", label=W("strategy"), elem_id="inpaint-strategy"
         )
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    running = editor.repair(run, [editor, model, strategy], editor, js=MaskEditor.asked(EDITOR), **quiet)
+    running = editor.repair(
+        run, [editor, model, strategy], editor, js=MaskEditor.asked(EDITOR), trigger_mode="multiple", **quiet
+    )
     running.failure(None, None, None, js=MaskEditor.failed(EDITOR), **quiet)
-    editor.cancel(None, None, None, cancels=[running], queue=False, **quiet)
     latest = MaskEditor.latest(EDITOR)
     editor.resave(resaved, editor, editor, js=latest, trigger_mode="always_last", **quiet)
     return model

@@ -10,7 +10,7 @@ import base64
 import binascii
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -161,8 +161,8 @@ class MaskEditor:
     The value is {"file": a Gradio file, "mask": data URL, "w": width, "h": height, "state": what repairs have made of it,
     "kind": one of the formats, "run" and "of": the names of this question and of what is shown, "sure": whether more than half
     is meant}, or None while there is no picture. `repair` is set off when the picture is to be repaired, `resave` when what
-    is repaired already is to be written in another format, `cancel` when the first is to end; the editor is their first input,
-    and `asked` or `latest` give it. A handler returns `MaskEditor.answer(value, …)`, as often as
+    is repaired already is to be written in another format; the editor is their first input, and `asked` or `latest` give it.
+    A handler returns `MaskEditor.answer(value, …)`, as often as
     there is something to tell; the page drops what answers a question that it no longer asks.
 
     Not a subclass of gr.HTML, because Gradio writes a .pyi file beside every subclass that it meets.
@@ -176,9 +176,10 @@ class MaskEditor:
         examples: Sequence[Path] = (),
         formats: Sequence[str] = (),
         names: Sequence[words.Words] = (),
+        functions: Sequence[Callable[..., Any]] = (),
     ) -> gr.HTML:
         """The empty editor, inside the layout that is open; `label` names it to screen readers, `names` the formats and, by
-        the stems of their files, the examples."""
+        the stems of their files, the examples. Of `functions`, the page asks `stop` to end the repair of a name."""
         gr.set_static_paths(list(examples))
         return gr.HTML(
             {"examples": [gr.FileData(path=str(path)).model_dump() for path in examples], "formats": list(formats)},
@@ -188,7 +189,7 @@ class MaskEditor:
             css_template=_beside("editor.css"),
             js_on_load=script(),
             apply_default_css=False,
-            server_functions=[inspect, frame, preview, mask],
+            server_functions=[inspect, frame, preview, mask, *functions],
             words=W.both(*names),
         )
 

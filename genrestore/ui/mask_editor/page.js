@@ -60,6 +60,7 @@ function fillHelp() {
     ["← ↑ → ↓", words.help_arrows],
     ["Shift+←", words.help_fine],
     ["Enter", words.help_pen],
+    ["Ctrl+Enter", words.repair],
     ["Q", words.help_before],
     ["Esc", words.help_escape],
     ["Ctrl+V", words.help_paste],

@@ -7,7 +7,6 @@ const holder = button("hold");
 const WIPE = 0.02; // of the stage's width, one press of an arrow key
 
 let pending = null; // the repair that is under way: {run, used: what was marked as it began}
-let runs = 0; // the number of the newest
 let sure = false; // the visitor was asked whether so much is meant
 let holding = false; // the photo is shown as it was
 let wipe = null; // where the divider is, as a part of the stage's width; left of it lies the photo as it was
@@ -16,15 +15,15 @@ let wipe = null; // where the divider is, as a part of the stage's width; left o
 function repair() {
   if (!mask?.count || pending) return;
   complain("");
-  pending = { run: `${++runs}`, used: null };
+  pending = { run: crypto.getRandomValues(new Uint32Array(4)).join("-"), used: null };
   progress(0, words.waiting);
   refresh();
   trigger("repair");
 }
 
 function cancel() {
+  server.stop(pending.run).catch(() => {}); // then its result comes, and is dropped
   pending = null;
-  trigger("cancel");
   announce(words.cancelled);
   refresh();
 }
