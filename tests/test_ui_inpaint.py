@@ -830,7 +830,9 @@ def test_a_repair_starts_from_the_pixels_of_the_one_before(
     assert scene["line"] == "Only the marked area was changed."
     assert f"of {outside} samples outside the marks" in scene["counts"]
 
-    other = inpaint.resaved(asked | {"state": scene["state"], "kind": "png", "of": 5}, None)["answer"]
+    (other,) = (
+        step["answer"] for step in inpaint.resaved(asked | {"state": scene["state"], "kind": "png", "of": 5}, None)
+    )
     assert other["of"] == 5 and other["rewritten"]["kind"] == "png"
     assert np.array_equal(image.load(other["rewritten"]["file"]["path"]).pixels, expected)
     assert other["rewritten"]["counts"].startswith("0 of ")
@@ -936,6 +938,10 @@ def test_a_mistake_or_a_fault_ends_the_question(value: dict[str, Any], monkeypat
         monkeypatch.setattr(task, "repair", fail)
         assert answers({**value, "run": "1", "of": 2})[-1] == {"run": "1", "of": 2, **facts}
     assert len(told) == 1 and told[0].startswith("Something went wrong"), "the mistake was told on the stage"
+    monkeypatch.setattr(task, "repair", inverse)
+    state = answers(value)[-1]["scene"]["state"]
+    monkeypatch.setattr(inpaint, "written", fail)
+    assert next(inpaint.resaved({**value, "state": state}, None))["answer"]["unwritten"] is None
 
 
 def test_only_listed_models_are_used(value: dict[str, Any]) -> None:

@@ -68,8 +68,9 @@ W = Words(
             "{format} stores samples in another bit depth; the repair changed {repair} of {all} outside the marks.",
             "{format} 以不同的位深保存；修复改变了标记之外 {all} 个采样值中的 {repair} 个。",
         ),
-        "took": ("{seconds} s.", "用时 {seconds} 秒。"),
+        "took": ("It took {seconds} s.", "用时 {seconds} 秒。"),
         "by": ("Model: {name}.", "模型：{name}。"),
+        "thin": ("A trained net filled it.", "由训练好的网络填补。"),
         "wide": (
             "Wide parts were filled with pieces of the picture.",
             "较大的区域用图片自身的内容填补。",
@@ -187,18 +188,21 @@ def stop(name: object) -> None:
 
 
 @shown
-def resaved(value: dict[str, Any] | None, request: gr.Request) -> Any:
+def resaved(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[str, Any]]:
     """Write what is repaired already in another format."""
     if not isinstance(value, dict) or not value.get("state"):
-        return gr.skip()
+        return
     try:
         original = image.load(MaskEditor.file(value))
         now, touched = MaskEditor.reached(value, original)
         name, kind = MaskEditor.file(value).name, _kind(value)
         done = written(original, now, touched, name, kind)
+        yield MaskEditor.answer(value, rewritten=_scene(done, original, kind, request))
     except GenrestoreError as problem:
-        return MaskEditor.answer(value, unwritten=said(problem, request))
-    return MaskEditor.answer(value, rewritten=_scene(done, original, kind, request))
+        yield MaskEditor.answer(value, unwritten=said(problem, request))
+    except Exception:  # `shown` tells it
+        yield MaskEditor.answer(value, unwritten=None)
+        raise
 
 
 def _doubt(value: dict[str, Any], mask: np.ndarray, request: gr.Request) -> dict[str, Any] | None:
@@ -248,7 +252,8 @@ def _scene(done: Written, original: image.Picture, kind: str, request: gr.Reques
 
 def _how(job: Job, seconds: float, request: gr.Request) -> list[str]:
     """How it was filled: sentences."""
-    how = [W.text(reason, request) for reason in ("wide", "even", "alone") if reason in job.reasons]
+    reasons = {"wide" if reason == "asked" else reason for reason in job.reasons} or {"thin"}
+    how = [W.text(reason, request) for reason in ("wide", "even", "alone", "thin") if reason in reasons]
     names = dict(zip(*_titles(), strict=True))
     model = job.settings["model"]
     named = [W.text("by", request, name=names[model])] if model in names else []
@@ -284,5 +289,6 @@ def build() -> gr.Dropdown:
     )
     running.failure(None, None, None, js=MaskEditor.failed(EDITOR), **quiet)
     latest = MaskEditor.latest(EDITOR)
-    editor.resave(resaved, editor, editor, js=latest, trigger_mode="always_last", **quiet)
+    saving = editor.resave(resaved, editor, editor, js=latest, trigger_mode="always_last", **quiet)
+    saving.failure(None, None, None, js=MaskEditor.failed(EDITOR, "unsaved"), **quiet)
     return model

@@ -12,7 +12,7 @@ import io
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import gradio as gr
 import numpy as np
@@ -204,9 +204,9 @@ class MaskEditor:
         return _calling(elem_id, "asked")
 
     @staticmethod
-    def failed(elem_id: str) -> str:
-        """JavaScript for when no answer will come."""
-        return f"() => {_stage(elem_id)}.failed()"
+    def failed(elem_id: str, name: Literal["failed", "unsaved"] = "failed") -> str:
+        """JavaScript for when no answer will come, to `repair` or to `resave`."""
+        return f"() => {_stage(elem_id)}.{name}()"
 
     @staticmethod
     def file(value: object) -> Path:
@@ -268,7 +268,7 @@ class MaskEditor:
         Args:
             facts: while it works `fraction` (0 to 1) and `text`; at its end `scene`, what it made of the picture; or
                 `problem`, a sentence, with `ask` where the visitor may mean it all the same; or nothing, if it failed. To
-                `resave`, `rewritten` with the new parts of that scene, or `unwritten` with the problem.
+                `resave`, `rewritten` with the new parts of that scene, or `unwritten` with the problem, None if it failed.
         """
         asked = _entries(value)
         return {"answer": {"run": asked.get("run"), "of": asked.get("of"), **facts}}

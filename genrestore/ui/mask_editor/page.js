@@ -161,6 +161,6 @@ addExamples();
 setTool("brush");
 setState("start");
 refresh();
-root.editor = { value, asked, failed, replace, warn };
+root.editor = { value, asked, failed, unsaved, replace, warn };
 watch("value", take);
 opening = restore();

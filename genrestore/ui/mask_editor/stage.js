@@ -44,7 +44,7 @@ function failed() {
 
 // What a handler tells; of a repair that is no longer wanted, because there is another picture or it was cancelled, nothing.
 async function answered({ run, of, text, fraction, scene, problem, ask, rewritten, unwritten }) {
-  if (rewritten || unwritten) return rewrite(of, rewritten, unwritten);
+  if (rewritten || unwritten !== undefined) return rewrite(of, rewritten, unwritten);
   const mine = pending;
   if (!mine || run !== mine.run || mine.ended) return;
   if (text) return progress(fraction, text);
@@ -83,12 +83,14 @@ function settle() {
   trigger("resave");
 }
 
-async function rewrite(of, made, problem) {
+const unsaved = () => picture && rewrite(picture.scene.id);
+
+async function rewrite(of, made = null, problem = null) {
   const mine = picture;
   const scene = picture && allScenes().find(({ id }) => id === of);
   if (!scene) return;
   try {
-    if (problem) throw new Error(problem);
+    if (!made) throw new Error(problem ?? words.failed);
     const other = { ...made };
     await load(other);
     release(scene);
