@@ -830,7 +830,9 @@ def test_a_repair_starts_from_the_pixels_of_the_one_before(
     assert scene["line"] == "Only the marked area was changed."
     assert f"of {outside} samples outside the marks" in scene["counts"]
 
-    other = inpaint.resaved(asked | {"state": scene["state"], "kind": "png", "of": 5}, None)["answer"]
+    (other,) = (
+        step["answer"] for step in inpaint.resaved(asked | {"state": scene["state"], "kind": "png", "of": 5}, None)
+    )
     assert other["of"] == 5 and other["rewritten"]["kind"] == "png"
     assert np.array_equal(image.load(other["rewritten"]["file"]["path"]).pixels, expected)
     assert other["rewritten"]["counts"].startswith("0 of ")
@@ -900,8 +902,11 @@ def test_what_a_result_cannot_keep_is_told(
     assert any(sentence in note for note in answers(asked, request=request)[-1]["scene"]["notes"])
 
 
-def test_a_closed_page_stops_the_job(value: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gradio closes the generator of a cancelled event; the thread must hear of it."""
+@pytest.mark.parametrize("way", ["left", "cancelled", "cancelled while it waited"])
+def test_a_page_that_is_left_or_asks_for_it_stops_the_job(
+    value: dict[str, Any], monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Gradio closes the generator of a visitor who leaves; the thread must hear of it."""
     stopped = threading.Event()
 
     def slow(picture: Any, mask: np.ndarray, *, cancel: threading.Event, **_: Any) -> Any:
@@ -910,9 +915,15 @@ def test_a_closed_page_stops_the_job(value: dict[str, Any], monkeypatch: pytest.
         raise MaskError("stopped")
 
     monkeypatch.setattr(task, "repair", slow)
-    running = inpaint.run(value, "auto", "crop", None)
+    if way == "cancelled while it waited":
+        inpaint.stop(way)
+    running = inpaint.run({**value, "run": way}, "auto", "crop", None)
     next(running)
-    running.close()
+    if way == "left":
+        running.close()
+    if way == "cancelled":
+        inpaint.stop("another one")
+        inpaint.stop(way)
     assert stopped.wait(5)
 
 
@@ -927,6 +938,10 @@ def test_a_mistake_or_a_fault_ends_the_question(value: dict[str, Any], monkeypat
         monkeypatch.setattr(task, "repair", fail)
         assert answers({**value, "run": "1", "of": 2})[-1] == {"run": "1", "of": 2, **facts}
     assert len(told) == 1 and told[0].startswith("Something went wrong"), "the mistake was told on the stage"
+    monkeypatch.setattr(task, "repair", inverse)
+    state = answers(value)[-1]["scene"]["state"]
+    monkeypatch.setattr(inpaint, "written", fail)
+    assert next(inpaint.resaved({**value, "state": state}, None))["answer"]["unwritten"] is None
 
 
 def test_only_listed_models_are_used(value: dict[str, Any]) -> None:

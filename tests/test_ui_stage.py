@@ -1,5 +1,6 @@
 """The stage of the Inpaint tab: repairs in place, the way back and forth, before and after, saving, reload, full screen."""
 
+import base64
 import concurrent.futures
 import re
 from collections.abc import Callable
@@ -18,11 +19,12 @@ from genrestore.tasks import inpaint as task
 from genrestore.ui import inpaint
 from genrestore.ui.mask_editor import MaskEditor
 
-# What the stage shows of a picture of 160 × 120 that lies in its middle pixel for pixel: RGBA.
+# What the stage shows of a picture of 160 × 120 that lies in its middle pixel for pixel: RGBA, in base64.
 SHOWN = """() => {
     const canvas = document.querySelector("#inpaint-editor canvas.photo");
     const [x, y] = [Math.round((canvas.width - 160) / 2), Math.round((canvas.height - 120) / 2)];
-    return [...canvas.getContext("2d").getImageData(x, y, 160, 120).data];
+    const { data } = canvas.getContext("2d").getImageData(x, y, 160, 120);
+    return btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join(""));
 }"""
 
 
@@ -30,7 +32,7 @@ class Stage(Editor):
     def shown(self) -> np.ndarray:
         """(120, 160, 3): the pixels on the canvas."""
         self.drawn()
-        return np.array(self.page.evaluate(SHOWN), np.uint8).reshape(120, 160, 4)[..., :3]
+        return np.frombuffer(base64.b64decode(self.page.evaluate(SHOWN)), np.uint8).reshape(120, 160, 4)[..., :3]
 
     def primary(self) -> str:
         return self.root.locator(":is(button, a).primary:visible").inner_text()
@@ -86,6 +88,22 @@ def test_painting_and_repairing_go_on_and_all_the_way_back_and_forth(stage: Stag
     assert stage.page.problems == []
 
 
+def test_a_repair_that_follows_a_cancelled_one_is_not_lost(stage: Stage) -> None:
+    stage.drag((0.2, 0.3), (0.4, 0.3))
+    click = """async ([...names]) => {
+        for (const name of names) {
+            document.querySelector(`#inpaint-editor [data-do=${name}]`).click();
+            await new Promise((later) => setTimeout(later, 30));
+        }
+    }"""
+    stage.page.evaluate(click, ["repair", "stop", "repair"])
+    stage.root.locator("a[data-do=download].primary").wait_for(timeout=20_000)
+    stage.drag((0.6, 0.3), (0.8, 0.3))
+    stage.page.keyboard.press("Control+Enter")
+    stage.root.locator("a[data-do=download].primary").wait_for(timeout=20_000)
+    assert stage.page.problems == []
+
+
 def test_before_can_be_held_and_wiped_over(stage: Stage) -> None:
     original = stage.shown()
     stage.drag((0.2, 0.5), (0.8, 0.5))
@@ -138,8 +156,6 @@ def test_save_as_holds_for_the_result_that_is_there(page: Any, tmp_path: Path) -
         canvas.getContext("2d").drawImage(await createImageBitmap(blob), 0, 0);
         return [...canvas.getContext("2d").getImageData(0, 0, 160, 120).data];
     }"""
-    import base64
-
     drawn = page.evaluate(decoded, base64.b64encode(first).decode())
     assert np.array_equal(stage.shown(), np.array(drawn, np.uint8).reshape(120, 160, 4)[..., :3])
     stage.drag((0.2, 0.7), (0.4, 0.7))
@@ -220,7 +236,11 @@ def test_a_reload_finds_photo_marks_and_result_again(stage: Stage) -> None:
     for lost in (False, True):
         if lost:
             page.route("**/gradio_api/file=**", gone)
-        page.reload()
+        if lost:
+            page.reload()
+        else:
+            page.goto("about:blank")
+            page.go_back()
         stage.root.locator(".note", has_text="% marked").wait_for(timeout=20_000)
         value = stage.value()
         assert (value["file"]["path"] == before["file"]["path"]) is not lost
@@ -317,6 +337,9 @@ def test_a_result_goes_on_in_upscale(stage: Stage) -> None:
     view = page.locator("#upscale-result img").first
     view.wait_for()
     assert page.request.get(view.evaluate("(node) => node.src")).body() == data
+    page.go_back()
+    stage.button("download").wait_for()
+    assert stage.primary() == "Download photo.repaired.png"
     assert page.problems == []
 
 
@@ -325,7 +348,7 @@ def test_on_a_phone_the_next_step_is_at_the_bottom_edge(phone: Any, tmp_path: Pa
     stage = Stage(phone)
     stage.open(photo(tmp_path / "photo.png", 600, 1200))
     phone.evaluate("scrollTo(0, 0)")
-    actions = stage.root.locator(".actions")
+    actions = stage.root.locator(".foot")
     box = actions.bounding_box()
     assert box["y"] + box["height"] == pytest.approx(844, abs=1)
     assert phone.evaluate("document.documentElement.scrollHeight") > 844

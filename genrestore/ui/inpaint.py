@@ -1,6 +1,5 @@
 """The Inpaint tab: one stage on which a picture is opened, painted over, repaired, and painted on again."""
 
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,6 +24,7 @@ from genrestore.ui.words import Words
 STRATEGIES = ("crop", "whole")  # of tasks.inpaint, which a page that is being built cannot ask: it loads torch
 FORMATS = {"input": None, "png": "PNG", "webp": "WEBP", "tiff": "TIFF"}  # the last three lose nothing
 EDITOR = "inpaint-editor"
+stops = jobs.Stops()
 
 W = Words(
     "inpaint",
@@ -70,8 +70,9 @@ W = Words(
             "{format} stores samples in another bit depth; the repair changed {repair} of {all} outside the marks.",
             "{format} 以不同的位深保存；修复改变了标记之外 {all} 个采样值中的 {repair} 个。",
         ),
-        "took": ("{seconds} s.", "用时 {seconds} 秒。"),
+        "took": ("It took {seconds} s.", "用时 {seconds} 秒。"),
         "by": ("Model: {name}.", "模型：{name}。"),
+        "thin": ("A trained net filled it.", "由训练好的网络填补。"),
         "wide": (
             "Wide parts were filled with pieces of the picture.",
             "较大的区域用图片自身的内容填补。",
@@ -123,7 +124,7 @@ class Job(jobs.Job):
     def __init__(
         self, value: dict[str, Any], kind: str, original: image.Picture, mask: np.ndarray, **settings: Any
     ) -> None:
-        super().__init__(threading.Event())
+        super().__init__(stops.of(value.get("run")))
         self.original = original
         self.now, self.before = MaskEditor.reached(value, original)
         self.mask = mask
@@ -154,7 +155,7 @@ class Job(jobs.Job):
 def run(value: dict[str, Any] | None, model: str, strategy: str, request: gr.Request) -> Iterator[dict[str, Any]]:
     """Repair what is painted, and tell how far it is; a mistake is told on the stage, which may fill the screen.
 
-    Gradio closes this generator when Cancel is pressed and when the visitor leaves; the job is stopped then.
+    Gradio closes this generator when the visitor leaves; the job is stopped then.
     """
     job = None
     try:
@@ -185,19 +186,27 @@ def run(value: dict[str, Any] | None, model: str, strategy: str, request: gr.Req
             job.cancel.set()
 
 
+def stop(name: object) -> None:
+    """For the stage: the repair of that name, or the search for other fills, is no longer wanted."""
+    stops.of(name).set()
+
+
 @shown
-def resaved(value: dict[str, Any] | None, request: gr.Request) -> Any:
+def resaved(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[str, Any]]:
     """Write what is repaired already in another format."""
     if not isinstance(value, dict) or not value.get("state"):
-        return gr.skip()
+        return
     try:
         original = image.load(MaskEditor.file(value))
         now, touched = MaskEditor.reached(value, original)
         name, kind = MaskEditor.file(value).name, _kind(value)
         done = written(original, now, touched, name, kind)
+        yield MaskEditor.answer(value, rewritten=_scene(done, original, kind, request))
     except GenrestoreError as problem:
-        return MaskEditor.answer(value, unwritten=said(problem, request))
-    return MaskEditor.answer(value, rewritten=_scene(done, original, kind, request))
+        yield MaskEditor.answer(value, unwritten=said(problem, request))
+    except Exception:  # `shown` tells it
+        yield MaskEditor.answer(value, unwritten=None)
+        raise
 
 
 @shown
@@ -208,19 +217,22 @@ def others(value: dict[str, Any] | None, model: str, strategy: str, request: gr.
     """
     if not isinstance(value, dict) or not value.get("after"):
         return
-    picture, mask = MaskEditor.read(value)
-    now, _ = MaskEditor.reached(value, picture)
-    repaired, _ = MaskEditor.reached({**value, "state": value["after"]}, picture)
-    job = Others(now, repaired, mask, None, model=_model(model), strategy=strategy)
+    stopped = stops.of(value.get("run"))
     try:
+        picture, mask = MaskEditor.read(value)
+        now, _ = MaskEditor.reached(value, picture)
+        repaired, _ = MaskEditor.reached({**value, "state": value["after"]}, picture)
+        job = Others(stopped, now, repaired, mask, None, model=_model(model), strategy=strategy)
         told = 0
         for _ in job.follow():
             if len(job.found) > told:
                 told = len(job.found)
                 yield MaskEditor.answer(value, offers=job.found[:told])
         yield MaskEditor.answer(value, offers=job.found, complete=True)
+    except GenrestoreError:  # nobody asked for them; the repair itself is there
+        yield MaskEditor.answer(value, offers=[], complete=True)
     finally:
-        job.cancel.set()
+        stopped.set()
 
 
 @shown
@@ -287,7 +299,8 @@ def _scene(done: Written, original: image.Picture, kind: str, request: gr.Reques
 
 def _how(job: Job, seconds: float, request: gr.Request) -> list[str]:
     """How it was filled: sentences."""
-    how = [W.text(reason, request) for reason in ("wide", "even", "alone") if reason in job.reasons]
+    reasons = {"wide" if reason == "asked" else reason for reason in job.reasons} or {"thin"}
+    how = [W.text(reason, request) for reason in ("wide", "even", "alone", "thin") if reason in reasons]
     names = dict(zip(*_titles(), strict=True))
     model = job.settings["model"]
     named = [W.text("by", request, name=names[model])] if model in names else []
@@ -310,6 +323,7 @@ def build() -> gr.Dropdown:
         examples=jobs.EXAMPLES,
         formats=list(FORMATS),
         names=[jobs.NAMES, jobs.MARKS, W, WAYS],
+        functions=[stop],
     )
     with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings"), gr.Row():
         model = picker.picker("inpaint")
@@ -317,13 +331,21 @@ def build() -> gr.Dropdown:
             [(W(name), name) for name in STRATEGIES], value="crop", label=W("strategy"), elem_id="inpaint-strategy"
         )
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    running = editor.repair(run, [editor, model, strategy], editor, js=MaskEditor.asked(EDITOR), **quiet)
+    running = editor.repair(
+        run, [editor, model, strategy], editor, js=MaskEditor.asked(EDITOR), trigger_mode="multiple", **quiet
+    )
     running.failure(None, None, None, js=MaskEditor.failed(EDITOR), **quiet)
-    editor.cancel(None, None, None, cancels=[running], queue=False, **quiet)
-    seeking = editor.others(others, [editor, model, strategy], editor, js=MaskEditor.asked(EDITOR, "others"), **quiet)
-    editor.enough(None, None, None, cancels=[seeking], queue=False, **quiet)
+    editor.others(
+        others,
+        [editor, model, strategy],
+        editor,
+        js=MaskEditor.asked(EDITOR, "others"),
+        trigger_mode="multiple",
+        **quiet,
+    )
     taking = editor.take(take, editor, editor, js=MaskEditor.asked(EDITOR, "take"), **quiet)
     taking.failure(None, None, None, js=MaskEditor.failed(EDITOR, "take"), **quiet)
     latest = MaskEditor.latest(EDITOR)
-    editor.resave(resaved, editor, editor, js=latest, trigger_mode="always_last", **quiet)
+    saving = editor.resave(resaved, editor, editor, js=latest, trigger_mode="always_last", **quiet)
+    saving.failure(None, None, None, js=MaskEditor.failed(EDITOR, "resave"), **quiet)
     return model

@@ -4,6 +4,7 @@ import secrets
 import shutil
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +48,7 @@ W = Words(
     },
 )
 EXAMPLES = [Path(__file__).with_name("examples") / f"{name}.jpg" for name in NAMES.pairs]
+STOPS, LONGEST_NAME = 1000, 64  # jobs that can be stopped at a time, far more than wait; letters of a name
 BEAT = 0.2  # seconds between two looks at a running job; a cancelled one is told to stop within it
 
 
@@ -104,6 +106,28 @@ class Job(threading.Thread):
             yield
         if self.problem is not None:
             raise self.problem
+
+
+class Stops:
+    """What cancels jobs, by names that their pages chose at random: a job may yet wait in the queue when it is stopped.
+
+    Gradio's own `cancels` would also end the job that a visitor starts in the same moment.
+    """
+
+    def __init__(self) -> None:
+        self.events: OrderedDict[str, threading.Event] = OrderedDict()
+        self.lock = threading.Lock()
+
+    def of(self, name: object) -> threading.Event:
+        """The event that stops the job of this name; one that no page can name has its own."""
+        if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
+            return threading.Event()
+        with self.lock:
+            event = self.events.setdefault(name, threading.Event())
+            self.events.move_to_end(name)
+            while len(self.events) > STOPS:
+                self.events.popitem(last=False)
+        return event
 
 
 def written(picture: image.Picture, name: str) -> Path:

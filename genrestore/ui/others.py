@@ -36,19 +36,21 @@ class Others(jobs.Job):
     """The other fills of a repair, made one after the other while the page looks.
 
     Args:
+        cancel: stops it.
         now: what was repaired.
         repaired: what came out.
     """
 
     def __init__(
         self,
+        cancel: threading.Event,
         now: image.Picture,
         repaired: image.Picture,
         mask: np.ndarray,
         forbidden: np.ndarray | None,
         **settings: Any,
     ) -> None:
-        super().__init__(threading.Event())
+        super().__init__(cancel)
         self.now, self.repaired, self.mask = now, repaired, mask
         self.forbidden = forbidden
         self.settings = settings  # model and strategy, as for the repair

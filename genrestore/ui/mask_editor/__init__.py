@@ -10,9 +10,9 @@ import base64
 import binascii
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import gradio as gr
 import numpy as np
@@ -172,8 +172,8 @@ class MaskEditor:
     The value is {"file": a Gradio file, "mask": data URL, "w": width, "h": height, "state": what repairs have made of it,
     "kind": one of the formats, "run" and "of": the names of this question and of what is shown, "sure": whether more than half
     is meant}, or None while there is no picture. `repair` is set off when the picture is to be repaired, `resave` when what
-    is repaired already is to be written in another format, `cancel` when the first is to end; the editor is their first input,
-    and `asked` or `latest` give it. A handler returns `MaskEditor.answer(value, …)`, as often as
+    is repaired already is to be written in another format; the editor is their first input, and `asked` or `latest` give it.
+    A handler returns `MaskEditor.answer(value, …)`, as often as
     there is something to tell; the page drops what answers a question that it no longer asks.
 
     Not a subclass of gr.HTML, because Gradio writes a .pyi file beside every subclass that it meets.
@@ -187,9 +187,10 @@ class MaskEditor:
         examples: Sequence[Path] = (),
         formats: Sequence[str] = (),
         names: Sequence[words.Words] = (),
+        functions: Sequence[Callable[..., Any]] = (),
     ) -> gr.HTML:
         """The empty editor, inside the layout that is open; `label` names it to screen readers, `names` the formats and, by
-        the stems of their files, the examples."""
+        the stems of their files, the examples. Of `functions`, the page asks `stop` to end the repair of a name."""
         gr.set_static_paths([*examples, *filter(Path.is_file, map(_marked, examples))])
         return gr.HTML(
             {"examples": list(map(_example, examples)), "formats": list(formats)},
@@ -199,7 +200,7 @@ class MaskEditor:
             css_template=_beside("editor.css"),
             js_on_load=script(),
             apply_default_css=False,
-            server_functions=[inspect, frame, preview, mask],
+            server_functions=[inspect, frame, preview, mask, *functions],
             words=W.both(*names),
         )
 
@@ -214,8 +215,8 @@ class MaskEditor:
         return f"async (_, ...others) => [await {_stage(elem_id)}.asked.{event}(), ...others]"
 
     @staticmethod
-    def failed(elem_id: str, event: str = "repair") -> str:
-        """JavaScript for when no answer will come to `repair` or `take`."""
+    def failed(elem_id: str, event: Literal["repair", "resave", "take"] = "repair") -> str:
+        """JavaScript for when no answer will come."""
         return f"() => {_stage(elem_id)}.failed.{event}()"
 
     @staticmethod
@@ -300,9 +301,9 @@ class MaskEditor:
         Args:
             facts: while it works `fraction` (0 to 1) and `text`; at its end `scene`, what it made of the picture; or
                 `problem`, a sentence, with `ask` where the visitor may mean it all the same; or nothing, if it failed. To
-                `resave`, `rewritten` with the new parts of that scene, or `unwritten` with the problem. To `others`, all
-                `offers` so far, and at last `complete`. To `take`, `taken` with the parts of a scene, or `untaken` with the
-                problem.
+                `resave`, `rewritten` with the new parts of that scene, or `unwritten` with the problem, None if it failed.
+                To `others`, all `offers` so far, and at last `complete`. To `take`, `taken` with the parts of a scene, or
+                `untaken` with the problem.
         """
         asked = _entries(value)
         return {"answer": {"run": asked.get("run"), "of": asked.get("of"), **facts}}

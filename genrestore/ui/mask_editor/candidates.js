@@ -4,7 +4,7 @@
 // they disagree. Taking an offer makes another scene with the same `fills`; `chosen` says which kind each part shows.
 
 const strip = find(".candidates");
-let sought = null; // {scene, before, used}: the repair whose other fills are wanted
+let sought = null; // {scene, before, used, run}: the repair whose other fills are wanted
 let taking = null; // the offer that is being put into the picture
 let guessing = false; // where the fills disagree is shown
 
@@ -13,7 +13,7 @@ function seek(before, used) {
   const scene = picture.scene;
   if (!scene.parts) return;
   Object.assign(scene, { fills: { parts: [], told: 0, complete: false }, chosen: {} });
-  sought = { scene, before, used };
+  sought = { scene, before, used, run: named() };
   trigger("others");
   showFills();
 }
@@ -21,9 +21,9 @@ function seek(before, used) {
 // No more of them are wanted: something else is done now.
 function leave() {
   if (!sought) return;
+  server.stop(sought.run).catch(() => {});
   sought.scene.fills.complete = true;
   sought = null;
-  trigger("enough");
   showFills();
 }
 
@@ -33,7 +33,7 @@ async function othersAsked() {
   if (!asked) return null;
   const { width, height } = picture;
   const mask = await dataUrl(await png({ width, height, bits: asked.used }));
-  return { ...(await value()), mask, state: asked.before.state, after: asked.scene.state, of: asked.scene.id };
+  return { ...(await value()), mask, state: asked.before.state, after: asked.scene.state, of: asked.scene.id, run: asked.run };
 }
 
 // What the server tells: all offers so far, and where the fills of a part disagree, for an answer may be lost when two come at

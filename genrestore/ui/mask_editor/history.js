@@ -14,6 +14,7 @@ let recent = []; // scenes with bitmaps, the one shown last at the end
 
 // Shows another scene of the picture, and lets go of the bitmaps of those that were not shown for long.
 function setScene(scene) {
+  picture.scene.awaits = null; // it is asked for anew when it is shown again
   picture.scene = scene;
   recent = [...recent.filter((one) => one !== scene && one.large), scene];
   let pixels = 0;

@@ -90,15 +90,25 @@ async function still(file) {
 
 async function restore() {
   const { photo, mask: marks, scene } = (await recall()) ?? {};
-  if (!photo || opened) return;
+  const file = photo && (await still(photo.file));
+  if (!photo || opened) return; // or another one is there by now
   restoring = true;
   root.classList.add("restoring");
   try {
-    const ask = photo.frame ? (file) => server.frame({ file, frame: photo.frame }) : server.inspect;
-    await open(photo.blob, photo.name, await still(photo.file), ask);
-    if (!picture?.file) return;
-    if (scene) await restoreScene(scene);
-    if (marks) edit(words.mask_loaded, await markedIn(marks.blob));
+    const { blob, name, frame } = photo;
+    await (frame ? openFrame(file ?? (await send(blob, name)), name, frame, blob) : open(blob, name, file));
+    const mine = picture;
+    if (opened > 1 || !mine?.file) return;
+    const before = scene && (await restored(scene));
+    const bits = marks && (await readBits(await dataUrl(marks.blob)));
+    if (mine !== picture) return;
+    if (before) {
+      edit(words.mask_loaded, () => mask.replace(before.touched));
+      chooser.value = before.made.kind;
+      arrive(before.made, before.touched);
+      addSmall(before.made);
+    }
+    if (bits) edit(words.mask_loaded, () => mask.replace(bits));
   } catch {
     // what could be had is there
   } finally {
@@ -107,22 +117,13 @@ async function restore() {
   }
 }
 
-// A result and one step back from it, to the photo.
-async function restoreScene({ state, files, blobs, name, kind, line, counts, how, notes }) {
+// The scene that was kept, and what repairs had filled in it: one step back from it lies the photo.
+async function restored({ files, blobs, name, state, ...said }) {
   const again = async (file, blob, name) => (await still(file)) ?? send(blob, name);
   const base = await again(state.base, blobs.base, "base.png");
   const file = await again(files.file, blobs.file, name);
   const shown = files.shown.path === files.file.path ? file : await again(files.shown, blobs.shown, "shown");
   const { large } = await decode(blobs.shown);
-  const scene = { id: ++scenes, state: { ...state, base }, file, shown, kind, line, counts, how, notes, blob: blobs.shown, large, small: large };
-  const touched = await readBits(state.touched);
-  edit(words.mask_loaded, () => mask.replace(touched));
-  chooser.value = kind;
-  arrive(scene, touched);
-  addSmall(scene);
-}
-
-async function markedIn(blob) {
-  const bits = await readBits(await dataUrl(blob));
-  return () => mask.replace(bits);
+  const made = { ...said, id: ++scenes, state: { ...state, base }, file, shown, blob: blobs.shown, large, small: large };
+  return { made, touched: await readBits(state.touched) };
 }

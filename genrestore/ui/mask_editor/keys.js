@@ -31,6 +31,7 @@ function onKey(event) {
   if (event.ctrlKey || event.metaKey) {
     if (key === "z") event.shiftKey ? redo() : undo();
     else if (key === "y") redo();
+    else if (key === "Enter") repair();
     else return;
   } else if (event.altKey) return;
   else if (key === "Escape") escape();

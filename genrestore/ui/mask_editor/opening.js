@@ -61,8 +61,8 @@ function put({ width, height, large, small }, name, blob) {
 
 // Shows a picture and takes it to the server; meanwhile the editor is `unsent`.
 // `file` is what the server knows it by if it lies there already; `ask` asks the server about it. Without a `blob` the server
-// draws it. A picture that the server refuses gives way to the one before.
-async function open(blob, name, file = null, ask = server.inspect) {
+// draws it. A picture that the server refuses gives way to the one before. `source` is what it can be sent from again.
+async function open(blob, name, file = null, ask = server.inspect, source = blob) {
   const number = ++opened;
   const before = { picture, mask };
   complain("");
@@ -70,7 +70,7 @@ async function open(blob, name, file = null, ask = server.inspect) {
   const decoding = blob ? decode(blob).catch(() => null) : null;
   let mine = null;
   const show = (decoded) => {
-    mine = put(decoded, name, blob);
+    mine = put(decoded, name, source);
     addSmall(mine.original);
   };
   try {
@@ -113,8 +113,10 @@ async function open(blob, name, file = null, ask = server.inspect) {
 }
 
 const askFrame = genrestore.frameField(find(".which-frame"), (whole, number) => {
-  opening = open(null, picture.name, whole, (file) => server.frame({ file, frame: number }));
+  opening = openFrame(whole, picture.name, number, picture.blob);
 });
+
+const openFrame = (whole, name, number, source) => open(null, name, whole, (file) => server.frame({ file, frame: number }), source);
 
 function start(...what) {
   opening = open(...what);

@@ -60,6 +60,7 @@ function fillHelp() {
     ["← ↑ → ↓", words.help_arrows],
     ["Shift+←", words.help_fine],
     ["Enter", words.help_pen],
+    ["Ctrl+Enter", words.repair],
     ["Q", words.help_before],
     ["Esc", words.help_escape],
     ["Ctrl+V", words.help_paste],
@@ -161,6 +162,12 @@ addExamples();
 setTool("brush");
 setState("start");
 refresh();
-root.editor = { value, asked: { repair: asked, others: othersAsked, take: takeAsked }, failed: { repair: failed, take: untaken }, replace, warn };
+root.editor = {
+  value,
+  asked: { repair: asked, others: othersAsked, take: takeAsked },
+  failed: { repair: failed, resave: unsaved, take: untaken },
+  replace,
+  warn,
+};
 watch("value", take);
 opening = restore();

@@ -7,25 +7,27 @@ const holder = button("hold");
 const WIPE = 0.02; // of the stage's width, one press of an arrow key
 
 let pending = null; // the repair that is under way: {run, used: what was marked as it began}
-let runs = 0; // the number of the newest
 let sure = false; // the visitor was asked whether so much is meant
 let holding = false; // the photo is shown as it was
 let wipe = null; // where the divider is, as a part of the stage's width; left of it lies the photo as it was
+
+// A name by which the server may be told to stop, which nobody else can guess.
+const named = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
 // The handler that hears of it asks for `asked()`, and its answers come to `answered`.
 function repair() {
   if (!mask?.count || pending) return;
   complain("");
   leave();
-  pending = { run: `${++runs}`, used: null };
+  pending = { run: named(), used: null };
   progress(0, words.waiting);
   refresh();
   trigger("repair");
 }
 
 function cancel() {
+  server.stop(pending.run).catch(() => {}); // then its result comes, and is dropped
   pending = null;
-  trigger("cancel");
   announce(words.cancelled);
   refresh();
 }
@@ -46,7 +48,7 @@ function failed() {
 
 // What a handler tells; of a repair that is no longer wanted, because there is another picture or it was cancelled, nothing.
 async function answered({ run, of, text, fraction, scene, problem, ask, rewritten, unwritten, ...other }) {
-  if (rewritten || unwritten) return rewrite(of, rewritten, unwritten);
+  if (rewritten || unwritten !== undefined) return rewrite(of, rewritten, unwritten);
   if (other.taken || other.untaken) return took({ of, ...other });
   if (other.offers) return found({ of, ...other });
   const mine = pending;
@@ -89,12 +91,14 @@ function settle() {
   trigger("resave");
 }
 
-async function rewrite(of, made, problem) {
+const unsaved = () => picture && rewrite(picture.scene.id);
+
+async function rewrite(of, made = null, problem = null) {
   const mine = picture;
   const scene = picture && allScenes().find(({ id }) => id === of);
   if (!scene) return;
   try {
-    if (problem) throw new Error(problem);
+    if (!made) throw new Error(problem ?? words.failed);
     const other = { ...made };
     await load(other);
     release(scene);
@@ -134,7 +138,8 @@ function refresh() {
   button("download").classList.toggle("waits", Boolean(scene?.awaits));
   if (done) {
     const name = scene.file.orig_name;
-    Object.assign(button("download"), { href: scene.file.url, download: name, textContent: scene.awaits ? words.saving : say(words.download, { name }) });
+    const text = scene.awaits ? words.saving : say(words.download, { name: more ? "" : name }).trim(); // beside Repair it is short
+    Object.assign(button("download"), { href: scene.file.url, download: name, title: name, textContent: text });
   }
   showFills();
   if (!done) setWipe(null);
@@ -182,6 +187,7 @@ function extent() {
 }
 
 function setWipe(place) {
+  if (place === null && document.activeElement === divider) stage.focus({ preventScroll: true });
   wipe = place === null ? null : clamp(place, ...extent());
   root.classList.toggle("wiping", wipe !== null);
   button("wipe").setAttribute("aria-pressed", wipe !== null);
@@ -200,7 +206,7 @@ function toggleWipe() {
 function onDivider(event) {
   const moves = { ArrowLeft: -WIPE, ArrowDown: -WIPE, ArrowRight: WIPE, ArrowUp: WIPE, PageDown: -5 * WIPE, PageUp: 5 * WIPE, Home: -1, End: 1 };
   if (event.key in moves) setWipe(wipe + moves[event.key]);
-  else if (event.key === "Escape") toggleWipe(), stage.focus({ preventScroll: true });
+  else if (event.key === "Escape") setWipe(null);
   else return;
   event.preventDefault();
   event.stopPropagation();
