@@ -165,7 +165,7 @@ def run(
         return
     if kind not in FORMATS:
         raise SettingError(f"Save as one of {', '.join(FORMATS)}, not {str(kind)[:40]!r}.")
-    picture, mask = MaskEditor.read(value)
+    picture, mask, forbidden = MaskEditor.read(value)
     if not mask.any():
         gr.Warning(W.text("no_mask", request), title="")
         return
@@ -175,7 +175,8 @@ def run(
         gr.Warning(W.text("much", request, share=round(100 * share)), title="")
         yield _change(sure=True)
         return
-    job = Job(MaskEditor.file(value), picture, mask, FORMATS[kind], model=_model(model), strategy=strategy)
+    settings = {"model": _model(model), "strategy": strategy, "forbidden": forbidden}
+    job = Job(MaskEditor.file(value), picture, mask, FORMATS[kind], **settings)
     yield _change(go=gr.Button(visible=False), stop=gr.Button(visible=True), status=_progress(0.0, request))
     started = time.monotonic()
     try:

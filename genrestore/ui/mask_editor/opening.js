@@ -34,7 +34,8 @@ async function send(blob, name) {
 
 function put(decoded, name) {
   picture = { ...decoded, name, file: null };
-  mask = new Mask(picture.width, picture.height);
+  mask = new Mask(picture.width, picture.height, firstGrowth());
+  showGrowth();
   root.classList.add("unsent");
   setState("ready");
   setBrush(BRUSH * Math.max(picture.width, picture.height));
@@ -84,6 +85,7 @@ async function open(blob, name, file = null, ask = server.inspect) {
   } catch (problem) {
     if (number !== opened) return;
     ({ picture, mask } = before);
+    showGrowth();
     root.classList.toggle("unsent", Boolean(picture && !picture.file));
     setState(picture ? "ready" : "start");
     if (picture) told();
@@ -159,15 +161,16 @@ async function snap() {
 
 // ---- the value ----
 
-let encoded = null; // a promise of the mask's data URL; null when it must be made again
+let encoded = null; // a promise of the data URLs of mask and forbid; null when they must be made again
 let timer = 0;
 
 async function value() {
+  if (shape) finish(); // which may have to wait for the server
   await opening;
   if (!picture?.file) return null;
-  if (shape) finish();
-  encoded ??= png(mask).then(dataUrl);
-  return { file: picture.file, mask: await encoded, w: picture.width, h: picture.height };
+  encoded ??= Promise.all([png(mask).then(dataUrl), mask.forbidden ? png(mask, FORBIDDEN).then(dataUrl) : null]);
+  const [marked, forbid] = await encoded;
+  return { file: picture.file, mask: marked, forbid, w: picture.width, h: picture.height };
 }
 
 // Tells the value once painting rests; `value()` gives it at any time.
