@@ -7,6 +7,7 @@ picture's full size. All of it is checked here, because anybody can send anythin
 import base64
 import binascii
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -18,12 +19,14 @@ from gradio.context import LocalContext
 from PIL import Image, UnidentifiedImageError
 
 from genrestore import image
+from genrestore import select as selection
 from genrestore.errors import GenrestoreError, ImageError, MaskError
 from genrestore.ui import frames, uploads, upright, words
 from genrestore.ui.said import said
 
 PREVIEW = 1600  # pixels a side of what the browser gets of a picture that it cannot draw itself
 MASK_BYTES = 24 * 2**20  # of the PNG; one bit a pixel, as the editor writes it, needs 12 MB for 100 megapixels of noise
+MOST_POINTS = 2000  # of a line that is drawn round an object; the page sends fewer
 HEADER = "data:image/png;base64,"
 SCRIPTS = (
     "state.js",
@@ -191,7 +194,7 @@ class MaskEditor:
             css_template=_beside("editor.css"),
             js_on_load=script(),
             apply_default_css=False,
-            server_functions=[inspect, frame, preview, mask],
+            server_functions=[inspect, frame, preview, mask, select],
             words=W.both(*([names] if names else [])),
         )
 
@@ -283,9 +286,41 @@ def mask(files: object) -> dict[str, Any]:
         marked = image.load_mask(_uploaded(entries.get("mask")), (picture.width, picture.height))
     except GenrestoreError as problem:
         return {"problem": said(problem)}
+    return {"url": _png(marked)}
+
+
+def select(asked: object) -> dict[str, Any]:
+    """For the editor: the object that a line through the points of `outline` goes round, or that a single one touches, as a
+    PNG of one bit a pixel for a box of the picture; or why there is none.
+    """
+    entries = _entries(asked)
+    try:
+        picture = image.load(_uploaded(entries.get("file")))
+        found, (top, left, bottom, right) = selection.select(picture.rgb8(), _outline(entries.get("outline")))
+    except GenrestoreError as problem:
+        return {"problem": said(problem)}
+    return {"url": _png(found), "left": left, "top": top, "width": right - left, "height": bottom - top}
+
+
+def _png(marked: np.ndarray) -> str:
+    """A data URL of a mask."""
     data = io.BytesIO()
     Image.fromarray(marked).save(data, "PNG")
-    return {"url": HEADER + base64.b64encode(data.getvalue()).decode("ascii")}
+    return HEADER + base64.b64encode(data.getvalue()).decode("ascii")
+
+
+def _outline(points: object) -> list[tuple[float, float]]:
+    """Points (x, y) as the browser sent them.
+
+    Raises:
+        MaskError: they are none, too many, or no numbers.
+    """
+    given = cast("list[Any]", points) if isinstance(points, list) else []
+    pairs = [tuple(point) for point in given if isinstance(point, list) and len(cast("list[Any]", point)) == 2]
+    fit = 0 < len(pairs) == len(given) <= MOST_POINTS
+    if not (fit and all(type(side) in (int, float) and abs(side) < math.inf for pair in pairs for side in pair)):
+        raise MaskError(f"An outline is a list of 1 to {MOST_POINTS} points of two numbers; draw it in the editor.")
+    return cast("list[tuple[float, float]]", pairs)
 
 
 def _entries(value: object) -> dict[str, Any]:
