@@ -7,7 +7,6 @@ picture's full size. All of it is checked here, because anybody can send anythin
 import base64
 import binascii
 import io
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +26,7 @@ from genrestore.ui.said import said
 PREVIEW = 1600  # pixels a side of what the browser gets of a picture that it cannot draw itself
 MASK_BYTES = 24 * 2**20  # of the PNG; one bit a pixel, as the editor writes it, needs 12 MB for 100 megapixels of noise
 MOST_POINTS = 2000  # of a line that is drawn round an object; the page sends fewer
+FARTHEST = 2**20  # pixels that such a point may lie from the corner
 HEADER = "data:image/png;base64,"
 SCRIPTS = (
     "state.js",
@@ -318,7 +318,7 @@ def _outline(points: object) -> list[tuple[float, float]]:
     given = cast("list[Any]", points) if isinstance(points, list) else []
     pairs = [tuple(point) for point in given if isinstance(point, list) and len(cast("list[Any]", point)) == 2]
     fit = 0 < len(pairs) == len(given) <= MOST_POINTS
-    if not (fit and all(type(side) in (int, float) and abs(side) < math.inf for pair in pairs for side in pair)):
+    if not (fit and all(type(side) in (int, float) and abs(side) < FARTHEST for pair in pairs for side in pair)):
         raise MaskError(f"An outline is a list of 1 to {MOST_POINTS} points of two numbers; draw it in the editor.")
     return cast("list[tuple[float, float]]", pairs)
 

@@ -107,7 +107,7 @@ function setTool(name) {
     node.setAttribute("aria-pressed", node.dataset.tool === name);
   }
   root.classList.toggle("moving", name === "move");
-  root.dataset.tool = name;
+  root.dataset.painting = name;
   if (name !== "wand") copy = null;
   if (picture) announce(words[name]);
   if (picture) drawMarks();

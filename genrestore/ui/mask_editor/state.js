@@ -25,8 +25,8 @@ const SURE = ["image/jpeg", "image/png", "image/gif", "image/bmp"]; // shown bef
 const LIGHTEST = 0.3; // part of the brush's width that a pen paints which hardly touches
 
 // Colours of what is painted, as the bytes alpha, blue, green, red.
-const INSIDE = 0x8c2d2dff;
-const RIM = 0x594d4dff; // what it is grown by
+const INSIDE = 0x992d2dff;
+const RIM = 0x73a5a5ff; // what it is grown by
 const BORDER = 0xffffffff; // outermost screen pixels of both
 const STRIPES = [0xd900b4ff, 0x73301800]; // across what must not be copied: amber and dark, told apart by any eye
 const STRIPE = 5; // screen pixels of their width, times the device's ratio
