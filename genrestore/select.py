@@ -58,7 +58,7 @@ def select(pixels: Colours, outline: Sequence[tuple[float, float]]) -> Selected:
     """
     height, width = pixels.shape[:2]
     points = np.asarray(outline, np.float32).clip(0, np.float32([width, height]))
-    if len(np.unique(points.round(), axis=0)) < 3:
+    if len(points) < 3:
         return _touched(pixels, *points[0].clip(0, np.float32([width - 1, height - 1])).tolist())
     (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
     margin = max(LEAST_MARGIN, MARGIN * max(right - left, bottom - top))
@@ -66,7 +66,7 @@ def select(pixels: Colours, outline: Sequence[tuple[float, float]]) -> Selected:
     drawn = Image.new("1", (box[3] - box[1], box[2] - box[0]))
     ImageDraw.Draw(drawn).polygon([(x - box[1], y - box[0]) for x, y in points.tolist()], fill=1)
     guess = np.array(drawn)
-    if not guess.any():
+    if min(right - left, bottom - top) < 1:
         raise MaskError("The line goes round nothing; draw it round an object.")
     found = _object(pixels[box[0] : box[2], box[1] : box[3]], guess, guess)
     return Selected(guess if found is None else found, box)
@@ -76,7 +76,7 @@ def _touched(pixels: Colours, x: float, y: float) -> Selected:
     """The object at a point: of what is found within several distances, what has the sharpest outline."""
     height, width = pixels.shape[:2]
     whole = _seen(_shrunk(pixels, 2 * PROBE))
-    least = float(_steps(whole)[0].mean())  # noise is no edge where the whole picture has sharper ones
+    least = _contrast(*_steps(whole))  # noise is no edge where the whole picture has sharper ones
     best: tuple[float, Box, Bools, Bools] | None = None
     for part in REACHES:
         radius = max(2.0, part * min(height, width))
@@ -109,7 +109,7 @@ def _object(crop: Colours, guess: Bools, allowed: Bools) -> Bools | None:
     small = _shrunk(crop, COARSE)
     coarse = _Level(small, _resized(allowed, small.shape[:2]))
     mask = coarse.cut(_resized(guess, small.shape[:2]))
-    if mask is None:
+    if mask is None or coarse.price(mask) > DEAREST:
         return None
     mask = ~_reached(_frame(mask.shape), np.pad(~mask, 1, constant_values=True))[
         1:-1, 1:-1
@@ -129,7 +129,7 @@ class _Level:
         self.seen = _seen(pixels)
         self.allowed = allowed
         down, across = _steps(self.seen)
-        scale = 2 * max(1e-6, least, float(down.mean() + across.mean()) / 2)
+        scale = 2 * max(1e-6, least, _contrast(down, across))
         self.down, self.across = (
             np.float32(OUTLINE) * (LEAST_PRICE + (1 - LEAST_PRICE) * np.exp(-part / np.float32(scale)))
             for part in (down, across)
@@ -242,7 +242,7 @@ def _split(samples: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
     label = np.zeros(len(samples), np.intp)
     for k in range(1, COMPONENTS):
         parts = [samples[label == j] for j in range(k)]
-        widest = int(np.argmax([np.linalg.eigvalsh(_spread(part))[-1] * len(part) for part in parts]))
+        widest = int(np.argmax([np.linalg.eigvalsh(_spread(part))[-1] * len(part) if len(part) else -1 for part in parts]))
         axis = np.linalg.eigh(_spread(parts[widest]))[1][:, -1]
         label[np.flatnonzero(label == widest)[(parts[widest] - parts[widest].mean(0)) @ axis > 0]] = k
     return label
@@ -266,6 +266,11 @@ def _seen(pixels: Colours) -> Floats:
 def _steps(seen: Floats) -> tuple[Floats, Floats]:
     """Squared differences of each pixel (h, w, 3) and the one below it, and of each and the one beside it."""
     return ((seen[1:] - seen[:-1]) ** 2).sum(2), ((seen[:, 1:] - seen[:, :-1]) ** 2).sum(2)
+
+
+def _contrast(down: Floats, across: Floats) -> float:
+    """The mean of all squared differences."""
+    return float(down.sum() + across.sum()) / max(1, down.size + across.size)
 
 
 def _box(left: float, top: float, right: float, bottom: float, pixels: Colours) -> Box:

@@ -1,8 +1,11 @@
 // ---- selecting an object: the server finds its edges from a line drawn roughly round it, or from a point on it ----
 
 const MOST_POINTS = 500; // of an outline that is sent
+const CLICK = 6; // CSS pixels: an outline that keeps within them of its first point was a click on the object
 
 function startObject(points, value) {
+  const away = points.map(({ x, y }) => Math.hypot(x - points[0].x, y - points[0].y) * view.scale);
+  if (points.length < 3 || Math.max(...away) < CLICK) points = points.slice(0, 1);
   const every = Math.ceil(points.length / MOST_POINTS);
   const outline = points.filter((_, place) => place % every === 0).map(({ x, y }) => [x, y]);
   const before = opening;
