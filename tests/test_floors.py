@@ -24,7 +24,7 @@ FLOORS = [
         "locks",
         "machine",
     },
-    {"layers", "losses", "optimizers", "degrade", "augment", "metrics", "sources", "flaws", "judge"},
+    {"layers", "losses", "optimizers", "degrade", "augment", "metrics", "sources", "flaws", "judge", "select"},
     {"decoded"},
     {"models", "data", "fill"},
     {"weights", "backends", "doctor", "runs", "resident"},

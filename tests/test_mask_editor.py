@@ -47,15 +47,26 @@ def payload(path: object, mask: object = None, **more: Any) -> dict[str, Any]:
 def test_a_mask_is_read_exactly(uploads: Path, mode: str) -> None:
     marked = np.random.default_rng(0).random((30, 40)) < 0.4
     mask = Image.fromarray(np.uint8(255) * marked).convert(mode)
-    picture, read = MaskEditor.read(payload(str(uploads / "hash" / "photo.png"), data_url(mask)))
+    picture, read, forbidden = MaskEditor.read(payload(str(uploads / "hash" / "photo.png"), data_url(mask)))
     assert (picture.width, picture.height) == (40, 30)
     assert read.dtype == bool
     assert np.array_equal(read, marked)
+    assert forbidden is None
+
+
+def test_what_must_not_be_copied_is_read_as_the_mask_is(uploads: Path) -> None:
+    path, mask = str(uploads / "hash" / "photo.png"), data_url(Image.new("1", (40, 30), 1))
+    part = np.arange(1200).reshape(30, 40) % 3 == 0
+    forbidden = MaskEditor.read(payload(path, mask, forbid=data_url(Image.fromarray(part))))[2]
+    assert np.array_equal(forbidden, part)
+    for forbid in (5, "x", data_url(Image.new("1", (30, 40), 1))):
+        with pytest.raises(MaskError):
+            MaskEditor.read(payload(path, mask, forbid=forbid))
 
 
 def test_an_empty_mask_is_read_as_empty(uploads: Path) -> None:
     """The tab says what to do then; the component does not decide."""
-    _, read = MaskEditor.read(payload(str(uploads / "hash" / "photo.png"), data_url(Image.new("1", (40, 30)))))
+    _, read, _ = MaskEditor.read(payload(str(uploads / "hash" / "photo.png"), data_url(Image.new("1", (40, 30)))))
     assert read.shape == (30, 40)
     assert not read.any()
 
@@ -167,6 +178,39 @@ def test_a_mask_s_file_is_read_as_everywhere_else(uploads: Path) -> None:
         assert set(mask_editor.mask(wrong)) == {"problem"}
 
 
+def test_an_object_is_found_for_the_editor(uploads: Path) -> None:
+    """What a forger sends is refused in a sentence, as everywhere."""
+    pixels = np.full((60, 80, 3), 90, np.uint8)
+    pixels[20:40, 30:60] = (200, 30, 30)
+    Image.fromarray(pixels).save(uploads / "hash" / "red.png")
+    file = {"path": str(uploads / "hash" / "red.png")}
+    answer = mask_editor.select({"file": file, "outline": [[25, 14], [66, 15], [65.5, 46], [24, 44]]})
+    with Image.open(io.BytesIO(base64.b64decode(answer["url"].split(",")[1]))) as opened:
+        assert (opened.mode, opened.size) == ("1", (answer["width"], answer["height"]))
+        found = np.zeros((60, 80), bool)
+        found[answer["top"] :, answer["left"] :][: answer["height"], : answer["width"]] = np.asarray(opened)
+    assert np.array_equal(found, pixels[..., 0] == 200)
+    wrong: list[Any] = [
+        None,
+        [],
+        "x",
+        [5],
+        [[1]],
+        [[1, 2, 3]],
+        [[1, "2"]],
+        [[1, True]],
+        [[1, None]],
+        [[float("nan"), 1]],
+    ]
+    wrong += [[[10**400, 1]], [[1, float("inf")]], [[1, 1]] * (mask_editor.MOST_POINTS + 1)]
+    for outline in wrong:
+        assert "list of 1 to" in mask_editor.select({"file": file, "outline": outline})["problem"]
+    assert "not uploaded here" in mask_editor.select({"file": {"path": "/etc/passwd"}, "outline": [[1, 1]]})["problem"]
+    assert (
+        "goes round nothing" in mask_editor.select({"file": file, "outline": [[-9, -9], [-5, -9], [-5, 50]]})["problem"]
+    )
+
+
 def oriented(kind: str, orientation: int, xmp: bool) -> bytes:
     """A picture with an orientation in its EXIF or in its XMP."""
     file, exif = io.BytesIO(), Image.Exif()
@@ -207,7 +251,7 @@ def test_every_word_of_the_page_is_known() -> None:
     known = set(mask_editor.W.pairs)
     html = (HERE / "editor.html").read_text("utf-8")
     script = mask_editor.script()
-    named = set(re.findall(r'data-(?:word|label)="(\w+)"', html)) | set(re.findall(r"\bwords\.(\w+)", script))
+    named = set(re.findall(r'data-(?:word|label|title)="(\w+)"', html)) | set(re.findall(r"\bwords\.(\w+)", script))
     assert named <= known, f"no words for {sorted(named - known)}"
-    tools = {"brush", "eraser", "rectangle", "lasso", "move"}  # announced by name
+    tools = {"brush", "eraser", "rectangle", "lasso", "object", "wand", "forbid", "move"}  # announced by name
     assert known <= named | tools, f"nobody says {sorted(known - named - tools)}"

@@ -52,6 +52,7 @@ class Editor:
         self.root = page.locator("#inpaint-editor .mask-editor")
         self.root.wait_for()
         self.stage = self.root.locator(".stage")
+        page.evaluate("localStorage.setItem('genrestore-mask-growth', 0)")  # so that what is painted can be counted
 
     def open(self, path: Path) -> "Editor":
         self.root.locator(".photo-file").set_input_files(path)

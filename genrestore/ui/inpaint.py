@@ -163,8 +163,8 @@ def run(value: dict[str, Any] | None, model: str, strategy: str, request: gr.Req
             yield MaskEditor.answer(value, problem=W.text("no_picture", request))
             return
         kind = _kind(value)
-        settings = {"model": _model(model), "strategy": strategy}
-        picture, mask = MaskEditor.read(value)
+        picture, mask, forbidden = MaskEditor.read(value)
+        settings = {"model": _model(model), "strategy": strategy, "forbidden": forbidden}
         image.output(picture, format=FORMATS[kind])  # says what the format cannot hold, before the work
         if doubt := _doubt(value, mask, request):
             yield MaskEditor.answer(value, **doubt)
@@ -219,10 +219,10 @@ def others(value: dict[str, Any] | None, model: str, strategy: str, request: gr.
         return
     stopped = stops.of(value.get("run"))
     try:
-        picture, mask = MaskEditor.read(value)
+        picture, mask, forbidden = MaskEditor.read(value)
         now, _ = MaskEditor.reached(value, picture)
         repaired, _ = MaskEditor.reached({**value, "state": value["after"]}, picture)
-        job = Others(stopped, now, repaired, mask, None, model=_model(model), strategy=strategy)
+        job = Others(stopped, now, repaired, mask, forbidden, model=_model(model), strategy=strategy)
         told = 0
         for _ in job.follow():
             if len(job.found) > told:

@@ -21,6 +21,7 @@ from gradio.context import LocalContext
 from PIL import Image, UnidentifiedImageError
 
 from genrestore import image
+from genrestore import select as selection
 from genrestore.errors import GenrestoreError, ImageError, MaskError
 from genrestore.ui import frames, uploads, upright, words
 from genrestore.ui import job as jobs
@@ -28,15 +29,20 @@ from genrestore.ui.said import said
 
 PREVIEW = 1600  # pixels a side of what the browser gets of a picture that it cannot draw itself
 MASK_BYTES = 24 * 2**20  # of the PNG; one bit a pixel, as the editor writes it, needs 12 MB for 100 megapixels of noise
+MOST_POINTS = 2000  # of a line that is drawn round an object; the page sends fewer
+FARTHEST = 2**20  # pixels that such a point may lie from the corner
 HEADER = "data:image/png;base64,"
 UNFIT = "What was repaired so far does not fit this picture; open the photo again."
 SCRIPTS = (
     "state.js",
     "mask.js",
     "png.js",
+    "growth.js",
     "opening.js",
     "view.js",
     "painting.js",
+    "wand.js",
+    "object.js",
     "keys.js",
     "pointers.js",
     "history.js",
@@ -55,8 +61,30 @@ W = words.Words(
         "eraser": ("Eraser", "橡皮"),
         "rectangle": ("Rectangle", "矩形"),
         "lasso": ("Lasso", "套索"),
+        "object": ("Object", "对象"),
+        "object_hint": (
+            "Select an object: click on it, or draw a line roughly round it",
+            "选择对象：点击它，或大致圈出它",
+        ),
+        "wand": ("Wand", "魔棒"),
+        "wand_hint": (
+            "Select all connected pixels of one colour; pull to the right for more",
+            "选取颜色相近的相连区域，向右拖动可扩大",
+        ),
+        "forbid": ("Do not copy", "禁止复制"),
+        "forbid_hint": (
+            "Mark what must not be copied into the repair, such as a second person",
+            "标出修复时不可复制的内容，例如另一个人",
+        ),
         "move": ("Move", "移动"),
         "size": ("Size", "大小"),
+        "tolerance": ("Tolerance", "容差"),
+        "growth": ("Grow a little", "略微扩大"),
+        "growth_by": ("Pixels by which what you paint is grown", "涂抹区域扩大的像素数"),
+        "growth_hint": (
+            "What you paint is grown by so many pixels, so that no rim of it stays; the paler edge shows it",
+            "涂抹区域会扩大若干像素，避免留下残边；浅色边缘即扩大的部分",
+        ),
         "undo": ("Undo", "撤销"),
         "redo": ("Redo", "重做"),
         "help": ("Shortcuts", "快捷键"),
@@ -116,7 +144,12 @@ W = words.Words(
         "shrink": ("Shrink", "收缩"),
         "by": ("Pixels to grow or shrink by", "扩大或收缩的像素数"),
         "load": ("Load mask", "载入遮罩"),
+        "load_hint": ("Load a mask; it is taken as it is, not grown", "载入遮罩，原样使用，不会扩大"),
         "save": ("Save mask", "保存遮罩"),
+        "save_hint": (
+            "Save the mask as it is sent, with all that it was grown by",
+            "保存实际发送的遮罩，包含扩大的部分",
+        ),
         "in": ("Zoom in", "放大"),
         "out": ("Zoom out", "缩小"),
         "fit": ("Fit", "适应"),
@@ -131,7 +164,11 @@ W = words.Words(
         "redone": ("Redone", "已重做"),
         "cleared": ("Cleared", "已清除"),
         "inverted": ("Inverted", "已反选"),
+        "selecting": ("Finding the edges …", "正在识别边缘…"),
+        "selected": ("Object selected", "已选择对象"),
+        "forbidden": ("Marked as not to be copied", "已标为禁止复制"),
         "grown": ("Grown", "已扩大"),
+        "ungrown": ("No longer grown", "已取消扩大"),
         "shrunk": ("Shrunk", "已收缩"),
         "mask_loaded": ("Mask loaded", "已载入遮罩"),
         "lost": ("The picture is no longer on the server; choose it again.", "图片已不在服务器上，请重新选择。"),
@@ -144,7 +181,10 @@ W = words.Words(
             "Browsers give the camera only to pages opened through https or on this machine; choose a file instead.",
             "浏览器仅允许 https 或本机页面使用相机，请选择文件。",
         ),
-        "help_tools": ("Brush, eraser, rectangle, lasso, move", "画笔、橡皮、矩形、套索、移动"),
+        "help_tools": (
+            "Brush, eraser, rectangle, lasso, object, wand, do not copy, move",
+            "画笔、橡皮、矩形、套索、对象、魔棒、禁止复制、移动",
+        ),
         "help_size": ("Smaller or larger brush", "减小或增大画笔"),
         "help_zoom": ("Zoom in, out, fit, single pixels", "放大、缩小、适应、原始像素"),
         "help_arrows": ("Move the crosshair", "移动十字光标"),
@@ -153,6 +193,15 @@ W = words.Words(
         "help_before": ("Hold to see the photo as it was", "按住查看原图"),
         "help_escape": ("Drop an unfinished stroke", "放弃未完成的笔画"),
         "help_paste": ("Open a picture from the clipboard", "打开剪贴板中的图片"),
+        "help_object": (
+            "Object: click on it, or draw a line roughly round it",
+            "对象：点击它，或大致圈出它",
+        ),
+        "help_wand": (
+            "Wand: click a colour; pull to the right to take in more, to the left for less",
+            "魔棒：点击一种颜色，向右拖动扩大，向左缩小",
+        ),
+        "help_pressure": ("A pen that is pressed harder paints wider", "触控笔压得越重，笔画越宽"),
         "help_right": ("Right mouse button or Alt erases", "右键或按住 Alt 擦除"),
         "help_space": (
             "Hold Space and drag to move; Ctrl and the wheel zoom, the wheel alone once you have painted",
@@ -169,9 +218,10 @@ W = words.Words(
 class MaskEditor:
     """`MaskEditor(...)` lays out a gr.HTML; handlers get its value and give it to `MaskEditor.read`.
 
-    The value is {"file": a Gradio file, "mask": data URL, "w": width, "h": height, "state": what repairs have made of it,
-    "kind": one of the formats, "run" and "of": the names of this question and of what is shown, "sure": whether more than half
-    is meant}, or None while there is no picture. `repair` is set off when the picture is to be repaired, `resave` when what
+    The value is {"file": a Gradio file, "mask": data URL, "forbid": data URL or None, "w": width, "h": height, "state": what
+    repairs have made of it, "kind": one of the formats, "run" and "of": the names of this question and of what is shown, "sure": whether more than half
+    is meant}, or None while there is no picture. What is painted is grown a little unless the
+    visitor wants none of it; the mask is what it grew to. `repair` is set off when the picture is to be repaired, `resave` when what
     is repaired already is to be written in another format; the editor is their first input, and `asked` or `latest` give it.
     A handler returns `MaskEditor.answer(value, …)`, as often as
     there is something to tell; the page drops what answers a question that it no longer asks.
@@ -200,7 +250,7 @@ class MaskEditor:
             css_template=_beside("editor.css"),
             js_on_load=script(),
             apply_default_css=False,
-            server_functions=[inspect, frame, preview, mask, *functions],
+            server_functions=[inspect, frame, preview, mask, select, *functions],
             words=W.both(*names),
         )
 
@@ -229,15 +279,18 @@ class MaskEditor:
         return _uploaded(_entries(value).get("file"))
 
     @staticmethod
-    def read(value: object) -> tuple[image.Picture, np.ndarray]:
-        """The picture and its mask, (H, W) bool of the picture's size, True = painted; it may mark nothing.
+    def read(value: object) -> tuple[image.Picture, np.ndarray, np.ndarray | None]:
+        """The picture, its mask, which may mark nothing, and what must not be copied from: (H, W) bool of the picture's size,
+        True = marked; None in the last place where nothing is.
 
         Raises:
             ImageError: no uploaded picture, or one that cannot be read.
             MaskError: no mask, or one that is no PNG, too large, or of another size.
         """
         picture = image.load(MaskEditor.file(value))
-        return picture, _mask(_entries(value).get("mask"), picture)
+        entries = _entries(value)
+        forbid = entries.get("forbid")
+        return picture, _mask(entries.get("mask"), picture), None if forbid is None else _mask(forbid, picture)
 
     @staticmethod
     def reached(value: object, picture: image.Picture) -> tuple[image.Picture, np.ndarray]:
@@ -365,6 +418,19 @@ def mask(files: object) -> dict[str, Any]:
     return {"url": url(marked)}
 
 
+def select(asked: object) -> dict[str, Any]:
+    """For the editor: the object that a line through the points of `outline` goes round, or that a single one touches, as a
+    PNG of one bit a pixel for a box of the picture; or why there is none.
+    """
+    entries = _entries(asked)
+    try:
+        picture = image.load(_uploaded(entries.get("file")))
+        found, (top, left, bottom, right) = selection.select(picture.rgb8(), _outline(entries.get("outline")))
+    except GenrestoreError as problem:
+        return {"problem": said(problem)}
+    return {"url": url(found), "left": left, "top": top, "width": right - left, "height": bottom - top}
+
+
 def url(marked: np.ndarray) -> str:
     """A mask (H, W; bool) as the page takes and sends it: a PNG of one bit a pixel in a data URL."""
     data = io.BytesIO()
@@ -376,6 +442,20 @@ def _sheet(count: int) -> tuple[int, int]:
     """(height, width) of the sheet, nearly square, that holds so many pixels."""
     width = math.isqrt(max(count - 1, 0)) + 1
     return -(-count // width), width
+
+
+def _outline(points: object) -> list[tuple[float, float]]:
+    """Points (x, y) as the browser sent them.
+
+    Raises:
+        MaskError: they are none, too many, or no numbers.
+    """
+    given = cast("list[Any]", points) if isinstance(points, list) else []
+    pairs = [tuple(point) for point in given if isinstance(point, list) and len(cast("list[Any]", point)) == 2]
+    fit = 0 < len(pairs) == len(given) <= MOST_POINTS
+    if not (fit and all(type(side) in (int, float) and abs(side) < FARTHEST for pair in pairs for side in pair)):
+        raise MaskError(f"An outline is a list of 1 to {MOST_POINTS} points of two numbers; draw it in the editor.")
+    return cast("list[tuple[float, float]]", pairs)
 
 
 def _entries(value: object) -> dict[str, Any]:

@@ -32,7 +32,7 @@ async function othersAsked() {
   const asked = sought;
   if (!asked) return null;
   const { width, height } = picture;
-  const mask = await dataUrl(await png({ width, height, bits: asked.used }));
+  const mask = await dataUrl(await png({ width, height, bits: asked.used }, 1));
   return { ...(await value()), mask, state: asked.before.state, after: asked.scene.state, of: asked.scene.id, run: asked.run };
 }
 

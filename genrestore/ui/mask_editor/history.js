@@ -64,6 +64,7 @@ async function travel(way) {
     keepScene();
   }
   mask[way]();
+  showGrowth();
   changed(way === "undo" ? words.undone : words.redone);
   settle();
   draw();

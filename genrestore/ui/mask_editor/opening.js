@@ -48,7 +48,8 @@ function put({ width, height, large, small }, name, blob) {
     },
   };
   recent = [original];
-  mask = new Mask(picture.width, picture.height);
+  mask = new Mask(picture.width, picture.height, firstGrowth());
+  showGrowth();
   setTool("brush");
   root.classList.add("unsent");
   setState("ready");
@@ -99,6 +100,7 @@ async function open(blob, name, file = null, ask = server.inspect, source = blob
   } catch (problem) {
     if (number !== opened) return;
     ({ picture, mask } = before);
+    showGrowth();
     root.classList.toggle("unsent", Boolean(picture && !picture.file));
     setState(picture ? "ready" : "start");
     if (picture) told();
@@ -186,16 +188,17 @@ async function snap() {
 
 // ---- the value ----
 
-let encoded = null; // a promise of the mask's data URL; null when it must be made again
+let encoded = null; // a promise of the data URLs of mask and forbid; null when they must be made again
 let timer = 0;
 
 async function value() {
+  if (shape) finish(); // which may have to wait for the server
   await opening;
   if (!picture?.file) return null;
-  if (shape) finish();
-  encoded ??= png(mask).then(dataUrl);
-  const { file, scene } = picture;
-  return { file, mask: await encoded, w: picture.width, h: picture.height, state: scene.state, of: scene.id, kind: chooser.value };
+  encoded ??= Promise.all([png(mask).then(dataUrl), mask.forbidden ? png(mask, FORBIDDEN).then(dataUrl) : null]);
+  const [marked, forbid] = await encoded;
+  const { file, scene, width, height } = picture;
+  return { file, mask: marked, forbid, w: width, h: height, state: scene.state, of: scene.id, kind: chooser.value };
 }
 
 // Tells the value once painting rests; `value()` gives it at any time.

@@ -15,7 +15,8 @@ function told() {
   find(".note").textContent = say(mask.count ? words.note : words.note_empty, values);
   enable("undo", mask.done.length);
   enable("redo", mask.undone.length);
-  for (const name of ["clear", "shrink", "grow", "save"]) enable(name, mask.count);
+  for (const name of ["shrink", "grow", "save"]) enable(name, mask.count);
+  enable("clear", mask.count || mask.forbidden);
   sure = false;
   refresh();
 }
@@ -50,8 +51,9 @@ function toggleHelp() {
 
 function fillHelp() {
   const rows = [
-    ["B E R L H", words.help_tools],
+    ["B E R L O W D H", words.help_tools],
     ["[ ]", words.help_size],
+    ["G", words.growth],
     ["Ctrl+Z", words.undo],
     ["Ctrl+Y", words.redo],
     ["I", words.invert],
@@ -65,7 +67,7 @@ function fillHelp() {
     ["Esc", words.help_escape],
     ["Ctrl+V", words.help_paste],
   ];
-  const gestures = [words.help_right, words.help_space, words.help_fingers];
+  const gestures = [words.help_object, words.help_wand, words.help_right, words.help_pressure, words.help_space, words.help_fingers];
   const term = (keys) => keys.split(" ").map((key) => `<kbd>${key}</kbd>`).join(" ");
   const described = ([keys, text]) => `<dt>${term(keys)}</dt><dd>${text}</dd>`;
   find(".help dl").innerHTML = rows.map(described).join("") + gestures.map((text) => `<dt>·</dt><dd>${text}</dd>`).join("");
@@ -84,10 +86,10 @@ const deeds = {
   redo,
   help: toggleHelp,
   suggest,
-  clear: () => edit(words.cleared, () => mask.fill(0)),
+  clear: () => edit(words.cleared, () => mask.clear()),
   invert: () => edit(words.inverted, () => mask.invert()),
-  shrink: () => spreadBy(0),
-  grow: () => spreadBy(1),
+  shrink: () => spreadBy(false),
+  grow: () => spreadBy(true),
   load: () => find(".mask-file").click(),
   save: saveMask,
   in: () => zoomTo(view.scale * NOTCH),
@@ -104,8 +106,8 @@ const deeds = {
 function wordUp() {
   for (const node of element.querySelectorAll("[data-word]")) node.textContent = words[node.dataset.word];
   for (const node of element.querySelectorAll("[data-label]")) node.setAttribute("aria-label", words[node.dataset.label]);
-  for (const node of element.querySelectorAll("button[data-key], button[data-label]")) {
-    const name = words[node.dataset.label ?? node.dataset.word];
+  for (const node of element.querySelectorAll("[data-key], button[data-label], [data-title]")) {
+    const name = words[node.dataset.title ?? node.dataset.label ?? node.dataset.word];
     node.title = node.dataset.key ? `${name} (${node.dataset.key})` : name;
   }
   if (props.label) root.setAttribute("aria-label", props.label);
@@ -139,6 +141,8 @@ for (const [query, take] of [[".photo-file", (file) => start(file, file.name)], 
     event.target.value = ""; // so that the same file can be chosen again
   });
 }
+wireGrowth();
+wireWand();
 slider.addEventListener("input", () => setBrush(largest() ** (slider.value / 100)));
 root.addEventListener("keydown", onKey);
 root.addEventListener("keyup", (event) => event.key === " " && holdSpace(false));

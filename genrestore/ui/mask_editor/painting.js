@@ -1,45 +1,44 @@
 // ---- painting ----
 
-let shape = null; // what is being drawn: {tool: "stroke" | "rectangle" | "lasso", value: 1 paints and 0 erases, points}
+// What is being drawn: {tool: one of the kinds below, value: what it paints, see Mask, points}.
+let shape = null;
+const KINDS = ["rectangle", "lasso", "wand", "object"]; // tools that draw in ways of their own; all others draw strokes
 
-function begin(point, erase) {
-  const kind = tool === "rectangle" || tool === "lasso" ? tool : "stroke";
-  shape = { tool: kind, value: erase ? 0 : 1, points: [point] };
-  if (kind === "stroke") strokeTo(point, point);
+// `press` is how hard a pen is pressed, as a part of the brush's width.
+function begin(point, erase, press = 1) {
+  const value = erase ? 0 : tool === "forbid" ? FORBIDDEN : PAINT;
+  shape = { tool: KINDS.includes(tool) ? tool : "stroke", value, points: [point] };
+  if (shape.tool === "stroke") strokeTo(point, point, press);
+  if (shape.tool === "wand") touchWand();
 }
 
-function extend(point) {
+function extend(point, press = 1) {
   const last = shape.points.at(-1);
   if (shape.tool === "stroke") {
-    strokeTo(last, point);
+    strokeTo(last, point, press);
     shape.points = [point];
-  } else if (shape.tool === "rectangle") {
+  } else if (shape.tool === "rectangle" || shape.tool === "wand") {
     shape.points = [shape.points[0], point];
+    if (shape.tool === "wand") pullWand();
   } else if (Math.hypot(point.x - last.x, point.y - last.y) * view.scale >= 1) {
     shape.points.push(point);
   }
   redraw();
 }
 
-function strokeTo(from, to) {
-  const reach = brush / 2 + 1;
-  mask.stroke(from, to, brush / 2, shape.value);
-  redraw({
-    box: {
-      left: Math.min(from.x, to.x) - reach,
-      top: Math.min(from.y, to.y) - reach,
-      right: Math.max(from.x, to.x) + reach,
-      bottom: Math.max(from.y, to.y) + reach,
-    },
-  });
+function strokeTo(from, to, press) {
+  redraw({ box: mask.stroke(from, to, (brush * press) / 2, shape.value) });
 }
 
 function finish() {
-  const { tool: kind, value: bit, points } = shape;
+  const { tool: kind, value, points } = shape;
+  if (kind === "wand") endWand();
   shape = null;
-  if (kind === "rectangle" && points.length > 1) mask.rectangle(points[0], points[1], bit);
-  if (kind === "lasso" && points.length > 2) mask.polygon(points, bit);
-  edit(words.painted, () => {});
+  if (kind === "rectangle" && points.length > 1) mask.rectangle(points[0], points[1], value);
+  if (kind === "lasso" && points.length > 2) mask.polygon(points, value);
+  if (kind === "object") startObject(points, value);
+  if (!value) mask.trim();
+  edit(value === FORBIDDEN ? words.forbidden : words.painted, () => {});
 }
 
 function abort() {
@@ -72,10 +71,10 @@ function redo() {
   if (!shape) travel("redo");
 }
 
-function spreadBy(value) {
+function spreadBy(widen) {
   const radius = clamp(Math.round(Number(spread.value)) || 1, 1, WIDEST_SPREAD);
   spread.value = radius;
-  edit(value ? words.grown : words.shrunk, () => mask.spread(value, radius));
+  edit(widen ? words.grown : words.shrunk, () => mask.spread(widen, radius));
 }
 
 // ---- brush size: the slider's steps are even on a logarithmic scale ----
@@ -91,6 +90,7 @@ function setBrush(size) {
 }
 
 function resizeBrush(factor) {
+  if (tool === "wand") return setTolerance(tolerance + Math.sign(factor - 1));
   const next = Math.round(brush * factor);
   setBrush(next === brush ? brush + Math.sign(factor - 1) : next);
 }
@@ -102,6 +102,8 @@ function setTool(name) {
     node.setAttribute("aria-pressed", node.dataset.tool === name);
   }
   root.classList.toggle("moving", name === "move");
+  root.dataset.painting = name;
+  if (name !== "wand") copy = null;
   if (picture) announce(words[name]);
   if (picture) drawMarks();
 }

@@ -22,13 +22,13 @@ async function deflate(data) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-// A greyscale PNG of one bit a pixel, white = painted.
-async function png({ width, height, bits }) {
+// A greyscale PNG of one bit a pixel, white = the pixels of a flag.
+async function png({ width, height, bits }, flag = MARKED) {
   const stride = 1 + Math.ceil(width / 8); // a row begins with the number of its filter, 0 = none
   const rows = new Uint8Array(stride * height);
   for (let y = 0; y < height; y++) {
     for (let x = 0, at = y * width; x < width; x++, at++) {
-      if (bits[at]) rows[y * stride + 1 + (x >> 3)] |= 128 >> (x & 7);
+      if (bits[at] & flag) rows[y * stride + 1 + (x >> 3)] |= 128 >> (x & 7);
     }
   }
   const header = new Uint8Array(13);

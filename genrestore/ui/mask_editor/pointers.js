@@ -41,7 +41,7 @@ function onDown(event) {
     root.classList.add("panning");
   } else {
     gesture = "draw";
-    begin(toPicture(place(event)), tool === "eraser" || event.button === 2 || event.altKey);
+    begin(toPicture(place(event)), tool === "eraser" || event.button === 2 || event.altKey, press(event));
   }
 }
 
@@ -60,7 +60,7 @@ function onMove(event) {
   hover = event.pointerType === "touch" ? null : point;
   if (hover && cross && !shape && (event.movementX || event.movementY)) dropCross();
   if (!old) return drawMarks();
-  if (gesture === "draw") for (const part of shape ? parts(event) : []) extend(toPicture(place(part)));
+  if (gesture === "draw") for (const part of shape ? parts(event) : []) extend(toPicture(place(part)), press(part));
   else if (gesture === "pan") panBy(point.x - old.x, point.y - old.y);
   else if (gesture === "pinch") pinch(event.pointerId, point);
   fingers.set(event.pointerId, point);
@@ -71,6 +71,15 @@ function onMove(event) {
 function parts(event) {
   const list = event.getCoalescedEvents?.() ?? [];
   return list.length ? list : [event];
+}
+
+let felt = false; // whether a pen has told how hard it is pressed: those that cannot always say 0 or 0.5
+
+// The part of the brush's width that a pointer paints.
+function press({ pointerType, pressure }) {
+  if (pointerType !== "pen") return 1;
+  felt ||= pressure !== 0 && pressure !== 0.5;
+  return felt ? LIGHTEST + (1 - LIGHTEST) * pressure : 1;
 }
 
 function pinch(moving, point) {

@@ -1,7 +1,8 @@
 // Mask editor. Gradio runs this once for each editor, with `element`, `trigger`, `props`, `server`, `upload` and
-// `watch` in scope. Its value is {file, mask, w, h, state, of, kind}: the picture's original file as it lies on the server;
-// what is painted as a PNG data URL of one bit a pixel at the picture's full size; what repairs have made of it, and the number
-// of the scene that shows it, see history.js; the format to save in. Without a picture it is null.
+// `watch` in scope. Its value is {file, mask, forbid, w, h, state, of, kind}: the picture's original file as it lies on the
+// server; what is marked, and what must not be copied from, as PNG data URLs of one bit a pixel at the picture's full size, the
+// second null if it is nothing; what repairs have made of the picture, and the number of the scene that shows it, see
+// history.js; the format to save in. Without a picture it is null.
 //
 // The mask is a byte array of the picture's size that this file paints into by itself, so that a pixel is painted or
 // not: canvases blend edges, differ between browsers, and hold four times as much. Points are in pixels of the picture
@@ -22,8 +23,15 @@ const STRIP = 256; // rows of a mask file that are decoded at a time
 const WAIT = 200; // ms without painting before the value is told
 const PEN = 1000; // ms after a pen was last near in which fingers are taken for its hand
 const SURE = ["image/jpeg", "image/png", "image/gif", "image/bmp"]; // shown before the server has said how they lie
-const INSIDE = 0x802d2dff; // colour of what is painted, as the bytes alpha, blue, green, red
-const BORDER = 0xffffffff; // the same for its outermost screen pixels
+const LIGHTEST = 0.3; // part of the brush's width that a pen paints which hardly touches
+
+// Colours of what is painted, as the bytes alpha, blue, green, red.
+const INSIDE = 0x992d2dff;
+const RIM = 0x73a5a5ff; // what it is grown by
+const BORDER = 0xffffffff; // outermost screen pixels of both
+const STRIPES = [0xd900b4ff, 0x73301800]; // across what must not be copied: amber and dark, told apart by any eye
+const STRIPE = 5; // screen pixels of their width, times the device's ratio
+const FORBIDDEN_BORDER = 0xff00c8ff;
 
 const find = (query) => element.querySelector(query);
 const button = (name) => find(`[data-do="${name}"]`);

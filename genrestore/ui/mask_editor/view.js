@@ -102,6 +102,12 @@ function drawScene(context, { large, small }) {
   context.drawImage(source, x, y, picture.width * scale, picture.height * scale);
 }
 
+// Of a screen pixel: from its flags, those that all of its neighbours have, and its place across the stripes.
+function colour(flags, beside, across) {
+  if (flags & MARKED) return beside & MARKED ? (flags & PAINTED ? INSIDE : RIM) : BORDER;
+  return beside & FORBIDDEN ? STRIPES[Math.floor(across / (STRIPE * devicePixelRatio)) & 1] : FORBIDDEN_BORDER;
+}
+
 // First and last + 1 pixel of the picture under each screen pixel from `start` to `end`, along one axis.
 function lookUp(start, end, offset, length) {
   const scale = view.scale * devicePixelRatio;
@@ -122,7 +128,7 @@ function drawMask(box) {
   const { left, top, right, bottom } = box ? onScreen(box) : { left: 0, top: 0, right: maskCanvas.width, bottom: maskCanvas.height };
   if (left >= right || top >= bottom) return;
   const [width, height] = [right - left, bottom - top];
-  if (!mask.count && !mask.changed) return context.clearRect(left, top, width, height);
+  if (!mask.count && !mask.forbidden && !mask.changed) return context.clearRect(left, top, width, height);
   const columns = lookUp(left - 1, right + 1, view.x, picture.width);
   const rows = lookUp(top - 1, bottom + 1, view.y, picture.height);
   const image = context.createImageData(width, height);
@@ -131,15 +137,14 @@ function drawMask(box) {
   for (let y = 0; y < height; y++) {
     below = coverage(rows, y + 2, columns);
     for (let x = 1, at = y * width; x <= width; x++, at++) {
-      if (!here[x]) continue;
-      pixels[at] = here[x - 1] && here[x + 1] && above[x] && below[x] ? INSIDE : BORDER;
+      if (here[x]) pixels[at] = colour(here[x], here[x - 1] & here[x + 1] & above[x] & below[x], left + x + top + y);
     }
     [above, here] = [here, below];
   }
   context.putImageData(image, left, top);
 }
 
-// One row of screen pixels: 1 where a pixel under it is painted. At most four by four are looked at.
+// One row of screen pixels: the flags that any pixel under each has. At most four by four are looked at.
 function coverage(rows, index, columns) {
   const covered = new Uint8Array(columns.length / 2);
   const [top, bottom] = [rows[2 * index], rows[2 * index + 1]];
@@ -147,10 +152,10 @@ function coverage(rows, index, columns) {
   for (let y = top; y < bottom; y += down) {
     const start = y * mask.width;
     for (let place = 0; place < covered.length; place++) {
-      if (covered[place]) continue;
+      if ((covered[place] & PAINT) === PAINT) continue;
       const [from, to] = [columns[2 * place], columns[2 * place + 1]];
       const across = to - from <= 4 ? 1 : Math.ceil((to - from) / 4);
-      for (let x = from; x < to; x += across) if (mask.bits[start + x]) covered[place] = 1;
+      for (let x = from; x < to; x += across) covered[place] |= mask.bits[start + x];
     }
   }
   return covered;
@@ -169,9 +174,9 @@ function onScreen(box) {
 
 // The unfinished rectangle or lasso, the ring that is as large as the brush, the crosshair.
 function drawMarks() {
-  const outline = shape && shape.tool !== "stroke" ? outlineOf(shape) : "";
+  const outline = shape && !["stroke", "wand"].includes(shape.tool) ? outlineOf(shape) : "";
   for (const path of element.querySelectorAll(".shape path")) path.setAttribute("d", outline);
-  const ringed = tool === "brush" || tool === "eraser";
+  const ringed = ["brush", "eraser", "forbid"].includes(tool);
   const at = cross ? toStage(cross) : hover;
   root.classList.toggle("aiming", Boolean(cross));
   root.classList.toggle("ringed", ringed && Boolean(at) && !panning());
@@ -185,7 +190,7 @@ function drawMarks() {
 
 function outlineOf({ tool: kind, points }) {
   const corners = points.map(toStage);
-  if (kind === "lasso") return `M${corners.map(({ x, y }) => `${x} ${y}`).join("L")}Z`;
+  if (kind !== "rectangle") return `M${corners.map(({ x, y }) => `${x} ${y}`).join("L")}Z`;
   const [a, b] = [corners[0], corners.at(-1)];
   return `M${a.x} ${a.y}H${b.x}V${b.y}H${a.x}Z`;
 }

@@ -1,0 +1,131 @@
+// ---- the magic wand: all connected pixels of nearly one colour ----
+
+const REACH = 2; // CSS pixels that the wand is pulled for one more of the tolerance
+const LARGEST_TOLERANCE = 128;
+
+const tolerating = find(".tolerance input");
+let tolerance = 24; // by which a channel of 0 to 255 may differ from the colour that was touched
+let copy = null; // {of, width, height, data}: the pixels of the picture's large copy, kept while the wand is the tool
+let pulled = null; // {tolerance} before the wand was pulled, while it is down
+let pulling = 0; // the frame in which it will select anew
+
+function colours() {
+  const of = picture.large;
+  if (copy?.of === of) return copy;
+  const { width, height } = of;
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  context.drawImage(of, 0, 0);
+  copy = { of, width, height, data: context.getImageData(0, 0, width, height).data };
+  return copy;
+}
+
+function touchWand() {
+  pulled = { tolerance };
+  selectAlike();
+}
+
+// Pulling to the right takes more in, to the left less.
+function pullWand() {
+  const [from, to] = shape.points;
+  setTolerance(pulled.tolerance + ((to.x - from.x) * view.scale) / REACH);
+  pulling ||= requestAnimationFrame(selectAlike);
+}
+
+function endWand() {
+  if (pulling) selectAlike();
+  pulled = null;
+}
+
+function selectAlike() {
+  cancelAnimationFrame(pulling);
+  pulling = 0;
+  if (shape?.tool !== "wand") return;
+  const before = mask.abort();
+  mask.region(alike(shape.points[0]), shape.value);
+  redraw({ box: around(before ?? mask.changed, mask.changed) });
+}
+
+// The region of the picture that is connected to a point through colours like its own; see Mask.region.
+function alike(point) {
+  const { width, height, data } = colours();
+  const [across, down] = [picture.width / width, picture.height / height];
+  const x = clamp(Math.floor(point.x / across), 0, width - 1);
+  const y = clamp(Math.floor(point.y / down), 0, height - 1);
+  const box = flooded(width, height, x, y, like(data, width, height, x, y));
+  if (across === 1 && down === 1) return box;
+  const region = { left: Math.floor(box.left * across), top: Math.floor(box.top * down) };
+  region.width = Math.min(picture.width, Math.ceil((box.left + box.width) * across)) - region.left;
+  region.height = Math.min(picture.height, Math.ceil((box.top + box.height) * down)) - region.top;
+  region.bits = new Uint8Array(region.width * region.height);
+  for (let row = 0, at = 0; row < region.height; row++) {
+    const from = (clamp(Math.floor((region.top + row + 0.5) / down), box.top, box.top + box.height - 1) - box.top) * box.width;
+    for (let column = 0; column < region.width; column++, at++) {
+      const place = Math.floor((region.left + column + 0.5) / across) - box.left;
+      region.bits[at] = box.bits[from + clamp(place, 0, box.width - 1)];
+    }
+  }
+  return region;
+}
+
+// Whether the pixel at a place in `data` is like the mean of those round (x, y), whose noise must not decide.
+function like(data, width, height, x, y) {
+  const sum = [0, 0, 0, 0];
+  let count = 0;
+  for (let row = Math.max(0, y - 1); row <= Math.min(height - 1, y + 1); row++) {
+    for (let column = Math.max(0, x - 1); column <= Math.min(width - 1, x + 1); column++, count++) {
+      for (let channel = 0; channel < 4; channel++) sum[channel] += data[4 * (row * width + column) + channel];
+    }
+  }
+  const [red, green, blue, alpha] = sum.map((value) => value / count);
+  return (at) =>
+    Math.abs(data[4 * at] - red) <= tolerance &&
+    Math.abs(data[4 * at + 1] - green) <= tolerance &&
+    Math.abs(data[4 * at + 2] - blue) <= tolerance &&
+    Math.abs(data[4 * at + 3] - alpha) <= tolerance;
+}
+
+// Fills runs of rows from (x, y), which is always inside: the region as a box of its own.
+function flooded(width, height, x, y, fits) {
+  const inside = new Uint8Array(width * height);
+  const waiting = [y * width + x];
+  const open = (at) => !inside[at] && fits(at);
+  let [left, top, right, bottom] = [x, y, x, y];
+  while (waiting.length) {
+    const at = waiting.pop();
+    if (inside[at]) continue;
+    inside[at] = 1;
+    const row = Math.floor(at / width);
+    const start = row * width;
+    let [first, last] = [at, at];
+    while (first > start && open(first - 1)) inside[--first] = 1;
+    while (last < start + width - 1 && open(last + 1)) inside[++last] = 1;
+    [left, right] = [Math.min(left, first - start), Math.max(right, last - start)];
+    [top, bottom] = [Math.min(top, row), Math.max(bottom, row)];
+    for (const beside of [row && -width, row < height - 1 && width]) {
+      if (!beside) continue;
+      for (let place = first + beside; place <= last + beside; place++) {
+        if (!open(place)) continue;
+        waiting.push(place);
+        while (place < last + beside && open(place + 1)) place++;
+      }
+    }
+  }
+  const box = { left, top, width: right + 1 - left, height: bottom + 1 - top, bits: null };
+  box.bits = new Uint8Array(box.width * box.height);
+  for (let row = 0; row < box.height; row++) {
+    const from = (top + row) * width + left;
+    box.bits.set(inside.subarray(from, from + box.width), row * box.width);
+  }
+  return box;
+}
+
+function setTolerance(value) {
+  tolerance = clamp(Math.round(value), 0, LARGEST_TOLERANCE);
+  tolerating.value = tolerance;
+  find(".tolerance output").textContent = tolerance;
+}
+
+function wireWand() {
+  setTolerance(tolerance);
+  tolerating.addEventListener("input", () => setTolerance(tolerating.value));
+}
