@@ -219,12 +219,12 @@ class MaskEditor:
     """`MaskEditor(...)` lays out a gr.HTML; handlers get its value and give it to `MaskEditor.read`.
 
     The value is {"file": a Gradio file, "mask": data URL, "forbid": data URL or None, "w": width, "h": height, "state": what
-    repairs have made of it, "kind": one of the formats, "run" and "of": the names of this question and of what is shown, "sure": whether more than half
-    is meant}, or None while there is no picture. What is painted is grown a little unless the
-    visitor wants none of it; the mask is what it grew to. `repair` is set off when the picture is to be repaired, `resave` when what
-    is repaired already is to be written in another format; the editor is their first input, and `asked` or `latest` give it.
-    A handler returns `MaskEditor.answer(value, …)`, as often as
-    there is something to tell; the page drops what answers a question that it no longer asks.
+    repairs have made of it, "kind": one of the formats, "run" and "of": the names of this question and of what is shown,
+    "sure": whether more than half is meant}, or None while there is no picture. What is painted is grown a little unless the
+    visitor wants none of it; the mask is what it grew to. `repair` is set off when the picture is to be repaired, `resave`
+    when what is repaired already is to be written in another format; the editor is their first input, and `asked` or `latest`
+    give it. A handler returns `MaskEditor.answer(value, …)`, as often as there is something to tell; the page drops what
+    answers a question that it no longer asks.
 
     Not a subclass of gr.HTML, because Gradio writes a .pyi file beside every subclass that it meets.
     """

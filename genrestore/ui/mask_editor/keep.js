@@ -3,7 +3,7 @@
 // They lie in the browser's own store and nowhere else, each browser tab's apart, until another photo is chosen or they are
 // old. Files that the server has lost by then are sent to it anew.
 
-const KEPT = { bytes: 256 * 2 ** 20, hours: 12 };
+const STORED = { bytes: 256 * 2 ** 20, hours: 12 };
 const PARTS = ["photo", "mask", "scene"];
 let restoring = false;
 
@@ -46,7 +46,7 @@ async function forget() {
 async function keepPhoto() {
   const { blob, name, file, pages } = picture;
   await forget();
-  if (blob && blob.size <= KEPT.bytes) await keep("photo", { blob, name, file: pages?.whole ?? file, frame: pages?.frame });
+  if (blob && blob.size <= STORED.bytes) await keep("photo", { blob, name, file: pages?.whole ?? file, frame: pages?.frame });
 }
 
 const keepMask = async (url) => !restoring && keep("mask", { blob: await blobOf(url) });
@@ -66,7 +66,7 @@ async function keepScene() {
     const base = await blobOf(scene.state.base.url);
     const shown = scene.blob;
     const file = scene.shown.path === scene.file.path ? shown : await blobOf(scene.file.url);
-    if (scene !== picture.scene || base.size + shown.size + file.size > KEPT.bytes) return;
+    if (scene !== picture.scene || base.size + shown.size + file.size > STORED.bytes) return;
     const { state, kind, line, counts, how, notes } = scene;
     await keep("scene", { state, kind, line, counts, how, notes, name: scene.file.orig_name, files: { file: scene.file, shown: scene.shown }, blobs: { base, shown, file } });
   } catch {
@@ -78,7 +78,7 @@ async function keepScene() {
 const recall = () =>
   withStore("readwrite", async (store) => {
     const [keys, all] = await Promise.all([settled(store.getAllKeys()), settled(store.getAll())]);
-    keys.forEach((key, place) => Date.now() - all[place].time > KEPT.hours * 3.6e6 && store.delete(key));
+    keys.forEach((key, place) => Date.now() - all[place].time > STORED.hours * 3.6e6 && store.delete(key));
     return Object.fromEntries(PARTS.map((part) => [part, all[keys.indexOf(`${owner()} ${part}`)]]));
   });
 
