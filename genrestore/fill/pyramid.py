@@ -17,8 +17,15 @@ LEAST_SOURCES = 300  # that a level must have
 def grown(mask: Tensor, radius: int) -> Tensor:
     """(H, W) bool, each True pixel a square of 2·radius + 1."""
     size = 2 * radius + 1
-    rows = F.max_pool2d(mask[None, None].float(), (1, size), 1, (0, radius))
-    return F.max_pool2d(rows, (size, 1), 1, (radius, 0))[0, 0] > 0.5
+    plane = F.pad(mask, (radius,) * 4)
+    for axis in (0, 1):
+        reach = 1  # pixels that each already stands for: doubled until they are `size`
+        while reach < size:
+            step = min(reach, size - reach)
+            length = plane.shape[axis] - step
+            plane = plane.narrow(axis, 0, length) | plane.narrow(axis, step, length)
+            reach += step
+    return plane
 
 
 def box(planes: Tensor, radius: int) -> Tensor:

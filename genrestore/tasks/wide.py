@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from genrestore import fill as filling
@@ -33,9 +32,9 @@ Box = tuple[int, int, int, int]  # top, left, bottom, right
 
 def wide(hole: np.ndarray) -> np.ndarray:
     """(H, W) bool → the parts of it in which a square of 2·RADIUS + 1 pixels has room, and what is near those."""
-    mask = torch.from_numpy(hole)[None, None].float()
-    core = -_most(F.pad(-mask, (RADIUS,) * 4, value=-1.0), RADIUS, 0)  # beyond the picture's edge a hole goes on
-    return ((_most(core, 2 * RADIUS, 2 * RADIUS) * mask)[0, 0] > 0).numpy()
+    mask = torch.from_numpy(hole)
+    core = ~grown(~mask, RADIUS)  # beyond the picture's edge a hole goes on
+    return (grown(core, 2 * RADIUS) & mask).numpy()
 
 
 def surroundings(part: Box, height: int, width: int) -> Box:
@@ -117,9 +116,3 @@ def filled(
     except KeyboardInterrupt:
         cancel.set()  # the thread would go on, and the program wait for it
         raise
-
-
-def _most(plane: Tensor, radius: int, padding: int) -> Tensor:
-    """The largest of each square, by rows and then by columns."""
-    rows = F.max_pool2d(plane, (2 * radius + 1, 1), 1, (padding, 0))
-    return F.max_pool2d(rows, (1, 2 * radius + 1), 1, (0, padding))
