@@ -25,6 +25,7 @@ from genrestore.fill.pyramid import Level, box, pyramid
 SWEEPS = 6  # of refining on a level above the coarsest, where it is eight
 BLUR = 2  # pixels round one by which a piece and the guide are compared
 COARSEST = 3e5  # the time until there are labels on the coarsest level, in pixels that are refined in it
+BEFORE, AFTER = 0.3, 0.8  # the parts of that before labels are propagated, and until it is done
 BLENDING = 0.6  # the time of blending a pixel, likewise
 
 
@@ -106,9 +107,11 @@ def fill(
     guide = _guide(level) if settings.guide else None
     tell(COARSEST, 0.0)
     moves = offsets.moves(level, settings.turns, generator)
-    tell(COARSEST, 0.2)
-    found = labelling.repaired(level, labelling.propagate(level, moves, guide, settings.guide))
-    tell(COARSEST, 0.8)
+    found = labelling.propagate(
+        level, moves, guide, settings.guide, lambda done: tell(COARSEST, BEFORE + (AFTER - BEFORE) * done)
+    )
+    found = labelling.repaired(level, found)
+    tell(COARSEST, AFTER)
     if settings.polish:
         found = polished(level, found, settings.polish, generator)
     found = labelling.refine(level, found, 8)

@@ -44,13 +44,19 @@ def steps(width: int) -> Tensor:
     return moved[..., 0] * width + moved[..., 1]
 
 
-def propagate(level: Level, moves: Tensor, guide: tuple[Tensor, Tensor] | None, weight: float) -> Labels:
+def propagate(
+    level: Level,
+    moves: Tensor,
+    guide: tuple[Tensor, Tensor] | None,
+    weight: float,
+    report: Callable[[float], None] = lambda done: None,
+) -> Labels:
     """Choose a move (K, 3) for each pixel of the hole.
 
     Args:
         guide: (C, H, W) twice, what a source shows from far and what a pixel should; preferred by `weight`.
     """
-    chosen = _Messages(level, moves, guide, weight).best()
+    chosen = _Messages(level, moves, guide, weight).best(report)
     y, x = level.yx(level.hole)
     sy, sx = _moved(y, x, moves[chosen])
     flat = sy.clamp(0, level.height - 1) * level.width + sx.clamp(0, level.width - 1)
@@ -91,10 +97,11 @@ class _Messages:
             for side in ASIDE
         }
 
-    def best(self) -> Tensor:
+    def best(self, report: Callable[[float], None]) -> Tensor:
         """(N,) the move of each pixel."""
         told = {side: torch.zeros_like(self.cost) for side in ASIDE}  # by the neighbour on that side
-        for _ in range(ROUNDS):
+        for k in range(ROUNDS):
+            report(k / ROUNDS)
             for side in ASIDE:
                 back = (-side[0], -side[1])
                 for line in self.lines[side]:
