@@ -1,5 +1,8 @@
 """Joining copied pixels without visible steps."""
 
+import math
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -10,7 +13,9 @@ SCREEN = 0.003  # a correction fades over about 1/√SCREEN = 18 pixels
 MOST, ENOUGH = 400, 2e-3  # conjugate-gradient steps, and the residual's share at which they end
 
 
-def blended(level: Level, labels: Labels, image: Tensor) -> Tensor:
+def blended(
+    level: Level, labels: Labels, image: Tensor, report: Callable[[float], None] = lambda done: None
+) -> Tensor:
     """(C, H, W), its hole copied by the labels and lightened or darkened so that seams and rim go.
 
     The gradients wanted are those of the sources, averaged where two meet; the values stay near the copy's. Screened Poisson
@@ -49,13 +54,13 @@ def blended(level: Level, labels: Labels, image: Tensor) -> Tensor:
     right[..., from_] += across
     right[..., to, :] -= down
     right[..., from_, :] += down
-    correction = _solved(right * hole, hole)
+    correction = _solved(right * hole, hole, report)
     result = image.clone()
     result[:, part[0], part[1]] = torch.where(hole, copy + correction, image[:, part[0], part[1]])
     return result.clamp(0, 1)
 
 
-def _solved(right: Tensor, hole: Tensor) -> Tensor:
+def _solved(right: Tensor, hole: Tensor, report: Callable[[float], None]) -> Tensor:
     """u (C, H, W), 0 outside the hole (H, W), for which SCREEN·u − Δu = right: by conjugate gradients (Hestenes & Stiefel 1952).
 
     What lies beyond the picture's edge does not pull; all channels are one system.
@@ -71,6 +76,7 @@ def _solved(right: Tensor, hole: Tensor) -> Tensor:
     for _ in range(MOST):
         if energy <= ENOUGH**2 * first:
             break
+        report(min(1.0, max(0.0, math.log(energy / first) / math.log(ENOUGH**2))))  # it falls by about the same share each time
         torch.mul(direction, degree, out=image)
         image[..., 1:] -= direction[..., :-1]
         image[..., :-1] -= direction[..., 1:]

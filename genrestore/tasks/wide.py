@@ -11,6 +11,7 @@ from torch import Tensor
 from genrestore import fill as filling
 from genrestore import image as pictures
 from genrestore import machine, runtime
+from genrestore.errors import Cancelled
 from genrestore.fill.exemplar import Settings
 from genrestore.fill.pyramid import LEAST_SOURCES, Level, box, grown
 from genrestore.image import Picture
@@ -46,7 +47,7 @@ def surroundings(part: Box, height: int, width: int) -> Box:
 
 def work(pixels: int) -> int:
     """About how long filling a part of so many pixels takes, in pixels that a net fills."""
-    return 200_000 + pixels
+    return 400_000 + pixels
 
 
 def copyable(usable: np.ndarray) -> bool:
@@ -101,13 +102,18 @@ def filled(
             seen = torch.cat([colour * alpha, alpha])  # colours that cannot be seen must not decide
     cancel = cancel or threading.Event()
 
+    def blending(done: float) -> None:
+        if cancel.is_set():
+            raise Cancelled("Cancelled; nothing was written.")
+        report(done)
+
     def work() -> tuple[Tensor, float]:
         found = filling.fill(
             seen, hole, other=others if other.any() else None, forbidden=torch.from_numpy(forbidden),
             settings=settings, report=report, cancel=cancel,
         )  # fmt: skip
         edge = found.copied(alpha)  # of a sprite stays as hard as it is
-        return torch.cat([found.of(colour), edge]), found.energy
+        return torch.cat([found.of(colour, blending), edge]), found.energy
 
     result = _fillers.submit(work)
     try:
