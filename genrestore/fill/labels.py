@@ -1,9 +1,10 @@
 """Which pixel of the picture each pixel of a hole is copied from, so that few seams are seen.
 
 The energy is that of Kwatra et al., "Graphcut textures", SIGGRAPH 2003: where neighbours p and q come from different moves a
-and b, what a and b show at p, and at q, should agree, and a seam costs less in texture, where it is seen less; there by the
-gradient, here by the deviation round it. Without that, holes fill with what is smooth, since seams are cheap in it. It is lowered by belief propagation in sweeps (Tappen & Freeman, ICCV 2003)
-on the coarsest level, and by trying the neighbours' moves (iterated conditional modes, Besag 1986) on every level.
+and b, what a and b show at p, and at q, should agree, and a seam costs less in texture, where it is seen less: there by the
+gradient, here by the deviation round it. Else a hole fills with what is smooth, where seams are cheap. It is lowered by belief
+propagation in sweeps (Tappen & Freeman, ICCV 2003) on the coarsest level, and on every level by trying the neighbours' moves
+(iterated conditional modes, Besag 1986).
 """
 
 from collections.abc import Callable
@@ -18,8 +19,8 @@ from genrestore.fill.pyramid import Level, grown
 ASIDE = ((0, 1), (0, -1), (1, 0), (-1, 0))
 AROUND = (*ASIDE, (1, 1), (-1, -1), (1, -1), (-1, 1))
 JUMPS = (1, 2, 1, 4, 1, 1, 3, 1)  # pixels to the neighbour whose move is tried, sweep after sweep
-SEAM = 0.25  # what a difference of colours costs, beside the guide's squares
-CALM = 0.5  # is added to the deviation round a pixel, 1 being usual, by which that is divided
+SEAM = 1.0  # what a difference of colours costs, beside the guide's squares
+CALM = 3.0  # is added to the deviation round a pixel, 1 being usual, by which that is divided
 UNKNOWN = 4.0  # what it costs to show something that is not known: more than any two colours differ
 NO_SOURCE = 20.0
 AT_ONCE = 100  # pixels whose costs between moves are found at once
@@ -76,7 +77,7 @@ class _Messages:
         known = level.known.flatten()
         deviation = level.deviation.flatten()
         usual = deviation[level.sources].mean().clamp(min=1e-4)
-        self.weight = SEAM / (CALM + deviation / usual)
+        self.seam = SEAM / (CALM + deviation / usual)
         self.here = {side: self._shown(y + side[0], x + side[1]) for side in ((0, 0), *ASIDE)}
         place = torch.full((level.height * level.width,), -1)
         place[level.hole] = torch.arange(len(level.hole))
@@ -90,8 +91,8 @@ class _Messages:
         self.next: dict[tuple[int, int], Tensor] = {}  # each pixel's neighbour in the hole, or -1
         for side in ASIDE:
             flat, inside = self._flat(y + side[0], x + side[1])
-            colours, shown, weight = self.here[side]
-            apart = torch.where(shown, weight * (colours - level.rows[flat][:, None]).norm(dim=-1), UNKNOWN)
+            colours, shown, seam = self.here[side]
+            apart = torch.where(shown, seam * (colours - level.rows[flat][:, None]).norm(dim=-1), UNKNOWN)
             self.cost += torch.where((known[flat] & inside)[:, None], 2 * apart, 0.0)
             self.next[side] = torch.where(inside, place[flat], -1)
         self.between = {side: self._pairs(side) for side in ((0, 1), (1, 0))}
@@ -126,17 +127,17 @@ class _Messages:
     def _shown(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What each move shows at (N,) places: (N, K, C), where that is known, and how much a seam counts in it."""
         flat, inside = self._flat(*_moved(y[:, None], x[:, None], self.moves))
-        return self.level.rows[flat], self.level.known.flatten()[flat] & inside, self.weight[flat]
+        return self.level.rows[flat], self.level.known.flatten()[flat] & inside, self.seam[flat]
 
     def _pairs(self, side: tuple[int, int]) -> Tensor:
         """(N, K, K) what two moves cost at a pixel and its neighbour."""
         total = torch.zeros(*self.cost.shape, self.cost.shape[1])
         for place in ((0, 0), side):
             for some in torch.arange(len(total)).split(AT_ONCE):
-                colours, shown, weight = (plane[some] for plane in self.here[place])
+                colours, shown, seam = (plane[some] for plane in self.here[place])
                 squares = colours.square().sum(-1)
                 apart = squares[:, :, None] + squares[:, None] - 2 * colours @ colours.transpose(1, 2)
-                apart = apart.clamp_(min=0).sqrt_() * ((weight[:, :, None] + weight[:, None]) / 2)
+                apart = apart.clamp_(min=0).sqrt_() * ((seam[:, :, None] + seam[:, None]) / 2)
                 total[some] += torch.where(shown[:, :, None] & shown[:, None], apart, UNKNOWN)
         total.diagonal(dim1=1, dim2=2).zero_()
         return total

@@ -98,7 +98,10 @@ def guesses(part: Part, found: Sequence[Candidate]) -> np.ndarray:
     weight = box(inside[None].float(), FAR).clamp(min=1e-6)
     looks = torch.stack(
         [
-            box(torch.from_numpy(fill.pixels / np.float32(np.iinfo(fill.pixels.dtype).max)).permute(2, 0, 1) * inside, FAR)
+            box(
+                torch.from_numpy(fill.pixels / np.float32(np.iinfo(fill.pixels.dtype).max)).permute(2, 0, 1) * inside,
+                FAR,
+            )
             / weight
             for fill in found
         ]
