@@ -34,7 +34,7 @@ from genrestore.runs import Run
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results" / "speed.json"
 LOW = (320, 480)  # height and width of the small picture in the enlarging rows
-HOLES = (50, 100, 200, 400)  # pixels a side
+HOLES = (50, 100, 200, 400, 1000)  # pixels a side
 MEGAPIXELS_12 = (3000, 4000)
 
 

@@ -11,7 +11,8 @@ from genrestore.fill import exemplar, labels, offsets
 from genrestore.fill.blend import blended
 from genrestore.fill.exemplar import Settings, fill
 from genrestore.fill.labels import Labels
-from genrestore.fill.pyramid import Level, pyramid
+from genrestore.fill.polish import polished
+from genrestore.fill.pyramid import Level, grown, pyramid
 
 pytestmark = pytest.mark.usefixtures("one_thread")  # as the program fills; see `runtime.one_core`
 
@@ -155,3 +156,44 @@ def test_a_guide_keeps_what_it_does_not_look_like_out() -> None:
     hole = square(100, 60, 30)
     found = fill(image, hole, settings=Settings(guide=exemplar.Settings().guide))
     assert ((found.labels.source[hole.flatten()] % 100) >= 50).all()
+
+
+@pytest.mark.parametrize("radius", [1, 2, 3, 6, 16])
+def test_a_mask_grows_by_squares(radius: int) -> None:
+    mask = torch.rand(40, 50, generator=torch.Generator().manual_seed(radius)) > 0.99
+    wanted = torch.nn.functional.max_pool2d(mask[None, None].float(), 2 * radius + 1, 1, radius)[0, 0] > 0
+    assert torch.equal(grown(mask, radius), wanted)
+
+
+def test_other_holes_are_not_read_and_not_filled() -> None:
+    image, hole, other = tiled(), square(120, 45, 30), square(120, 5, 20)
+    first = fill(image, hole, other=other)
+    second = fill(torch.where(other, 9.0, image), hole, other=other)
+    assert torch.equal(first.labels.source, second.labels.source) and first.energy == second.energy
+    assert not other.flatten()[first.labels.source[hole.flatten()]].any()
+    result = first.of(image)
+    assert (result - image).abs().max() < 1e-3 and torch.equal(result[:, other], image[:, other])
+
+
+def test_polishing_lets_what_fits_be_and_mends_what_does_not() -> None:
+    """From labels that are wrong everywhere, it finds back to the pattern."""
+    image, hole = tiled(), square(120, 50, 16)
+    level = Level(image * ~hole, ~hole, ~hole)
+    generator = torch.Generator().manual_seed(0)
+    wrong = torch.arange(120 * 120)
+    wrong[level.hole] = level.sources[torch.randint(len(level.sources), (len(level.hole),), generator=generator)]
+    found = polished(level, Labels(wrong, torch.zeros_like(wrong)), 8, generator)
+    assert level.source[found.source[level.hole]].all()
+    apart = (level.rows[found.source] - image.flatten(1).T)[level.hole].abs().mean()
+    assert apart < 0.5 * (level.rows[wrong] - image.flatten(1).T)[level.hole].abs().mean()
+    assert (filled(image, hole, polish=3) - image).abs().max() < 1e-3
+
+
+def test_a_fill_tells_how_far_it_is() -> None:
+    """In steps that only rise, the blend included."""
+    told: list[float] = []
+    found = fill(noise(240, 240), square(240, 70, 100), report=told.append)
+    halfway = len(told)
+    found.of(noise(240, 240), told.append)
+    steps = [after - before for before, after in zip(told, [*told[1:], 1.0], strict=True)]
+    assert told[0] == 0 and min(steps) >= 0 and max(steps) < 0.6 and halfway < len(told)

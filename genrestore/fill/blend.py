@@ -1,5 +1,8 @@
 """Joining copied pixels without visible steps."""
 
+import math
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -10,7 +13,7 @@ SCREEN = 0.003  # a correction fades over about 1/√SCREEN = 18 pixels
 MOST, ENOUGH = 400, 2e-3  # conjugate-gradient steps, and the residual's share at which they end
 
 
-def blended(level: Level, labels: Labels, image: Tensor) -> Tensor:
+def blended(level: Level, labels: Labels, image: Tensor, report: Callable[[float], None] = lambda done: None) -> Tensor:
     """(C, H, W), its hole copied by the labels and lightened or darkened so that seams and rim go.
 
     The gradients wanted are those of the sources, averaged where two meet; the values stay near the copy's. Screened Poisson
@@ -29,33 +32,32 @@ def blended(level: Level, labels: Labels, image: Tensor) -> Tensor:
     copy = rows[:, source]  # (C, h, w)
     stride = steps(level.width)
 
-    def wanted(first: tuple[slice, slice], second: tuple[slice, slice], dy: int, dx: int) -> tuple[Tensor, Tensor]:
-        """By how much more the copy should rise from each first pixel to its second, and where that matters."""
+    def wanted(first: tuple[slice, slice], second: tuple[slice, slice], dy: int, dx: int) -> Tensor:
+        """By how much more the copy should rise from each first pixel to its second; 0 where neither is in the hole."""
         a, b, ta, tb = source[first], source[second], turn[first], turn[second]
         in_a, in_b = hole[first], hole[second]
         last = rows.shape[1] - 1
         rise_a = rows[:, (a + stride[ta, dy + 4, dx + 4]).clamp(0, last)] - rows[:, a]
         rise_b = rows[:, b] - rows[:, (b - stride[tb, dy + 4, dx + 4]).clamp(0, last)]
         rise = torch.where(in_a & in_b, (rise_a + rise_b) / 2, torch.where(in_a, rise_a, rise_b))
-        edge = (in_a | in_b).float()
-        return (rise - (copy[:, second[0], second[1]] - copy[:, first[0], first[1]])) * edge, edge
+        return (rise - (copy[:, second[0], second[1]] - copy[:, first[0], first[1]])) * (in_a | in_b)
 
     all_, to, from_ = slice(None), slice(None, -1), slice(1, None)
-    across, edge_x = wanted((all_, to), (all_, from_), 0, 1)
-    down, edge_y = wanted((to, all_), (from_, all_), 1, 0)
+    across = wanted((all_, to), (all_, from_), 0, 1)
+    down = wanted((to, all_), (from_, all_), 1, 0)
 
     right = torch.zeros_like(copy)
     right[..., to] -= across
     right[..., from_] += across
     right[..., to, :] -= down
     right[..., from_, :] += down
-    correction = _solved(right * hole, hole)
+    correction = _solved(right * hole, hole, report)
     result = image.clone()
     result[:, part[0], part[1]] = torch.where(hole, copy + correction, image[:, part[0], part[1]])
     return result.clamp(0, 1)
 
 
-def _solved(right: Tensor, hole: Tensor) -> Tensor:
+def _solved(right: Tensor, hole: Tensor, report: Callable[[float], None]) -> Tensor:
     """u (C, H, W), 0 outside the hole (H, W), for which SCREEN·u − Δu = right: by conjugate gradients (Hestenes & Stiefel 1952).
 
     What lies beyond the picture's edge does not pull; all channels are one system.
@@ -71,6 +73,9 @@ def _solved(right: Tensor, hole: Tensor) -> Tensor:
     for _ in range(MOST):
         if energy <= ENOUGH**2 * first:
             break
+        report(
+            min(1.0, max(0.0, math.log(energy / first) / math.log(ENOUGH**2)))
+        )  # it falls by about the same share each time
         torch.mul(direction, degree, out=image)
         image[..., 1:] -= direction[..., :-1]
         image[..., :-1] -= direction[..., 1:]

@@ -20,12 +20,12 @@ from genrestore.fill import offsets
 from genrestore.fill.blend import blended
 from genrestore.fill.labels import Labels
 from genrestore.fill.polish import polished
-from genrestore.fill.pyramid import Level, box, pyramid
+from genrestore.fill.pyramid import AROUND, Level, box, pyramid
 
 SWEEPS = 6  # of refining on a level above the coarsest, where it is eight
-BLUR = 2  # pixels round one by which a piece and the guide are compared
-COARSEST = 3e5  # the time until there are labels on the coarsest level, in pixels that are refined in it
-BLENDING = 0.6  # the time of blending a pixel, likewise
+COARSEST = 6e5  # the time until there are labels on the coarsest level, in pixels that are refined in it
+BEFORE, AFTER = 0.6, 0.95  # the parts of that before labels are propagated, and until it is done
+BLENDING = 0.5  # the time of blending a pixel, likewise
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Settings:
     """
 
     seed: int = 0
-    guide: float = 0.02
+    guide: float = 0.05
     turns: int = 2
     polish: int = 0
 
@@ -51,15 +51,21 @@ class Filled:
         level: the picture at its full size.
         labels: where each pixel came from.
         energy: of the seams on the coarsest level: lower is better, among fills of one hole.
+        left: share of the time that `of` takes.
     """
 
     level: Level
     labels: Labels
     energy: float
+    left: float
 
-    def of(self, image: Tensor) -> Tensor:
-        """(C, H, W) of the same size, filled: copied, and blended so that no seam is seen."""
-        return blended(self.level, self.labels, image)
+    def of(self, image: Tensor, report: Callable[[float], None] = lambda done: None) -> Tensor:
+        """(C, H, W) of the same size, filled: copied, and blended so that no seam is seen.
+
+        Args:
+            report: is called with the share of the time that is over, of that of `fill` and this together.
+        """
+        return blended(self.level, self.labels, image, lambda done: report(1 - self.left * (1 - done)))
 
     def copied(self, image: Tensor) -> Tensor:
         """(C, H, W) of the same size, filled with values that are in it, such as a transparency that goes with the colours."""
@@ -82,7 +88,7 @@ def fill(
         hole: (H, W) bool, what is to be filled; its pixels are never read.
         other: (H, W) bool, what is never read either and stays as it is; it does not touch the hole.
         forbidden: (H, W) bool, what must not be copied.
-        report: is called with the share of the time that is over, 1 being the end of `Filled.of`.
+        report: as of `Filled.of`.
 
     Raises:
         MaskError: there is too little to copy from.
@@ -106,9 +112,11 @@ def fill(
     guide = _guide(level) if settings.guide else None
     tell(COARSEST, 0.0)
     moves = offsets.moves(level, settings.turns, generator)
-    tell(COARSEST, 0.2)
-    found = labelling.repaired(level, labelling.propagate(level, moves, guide, settings.guide))
-    tell(COARSEST, 0.8)
+    found = labelling.propagate(
+        level, moves, guide, settings.guide, lambda done: tell(COARSEST, BEFORE + (AFTER - BEFORE) * done)
+    )
+    found = labelling.repaired(level, found)
+    tell(COARSEST, AFTER)
     if settings.polish:
         found = polished(level, found, settings.polish, generator)
     found = labelling.refine(level, found, 8)
@@ -121,12 +129,12 @@ def fill(
         )
         over += part
         level = finer
-    return Filled(level, found, energy)
+    return Filled(level, found, energy, BLENDING * work[0] / total)
 
 
 def _guide(level: Level) -> tuple[Tensor, Tensor]:
     """What a piece shows from far, and what it should."""
     wanted = layers.biharmonic(level.image[None], (~level.known)[None, None].float())[0]
-    weight = box(level.known[None].float(), BLUR)
-    seen = box(level.image, BLUR) / weight.clamp(min=1e-3)
-    return seen, box(wanted, BLUR)
+    weight = box(level.known[None].float(), AROUND)
+    seen = box(level.image, AROUND) / weight.clamp(min=1e-3)
+    return seen, box(wanted, AROUND)

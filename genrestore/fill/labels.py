@@ -1,8 +1,10 @@
 """Which pixel of the picture each pixel of a hole is copied from, so that few seams are seen.
 
 The energy is that of Kwatra et al., "Graphcut textures", SIGGRAPH 2003: where neighbours p and q come from different moves a
-and b, what a and b show at p, and at q, should agree. It is lowered by belief propagation in sweeps (Tappen & Freeman, ICCV 2003)
-on the coarsest level, and by trying the neighbours' moves (iterated conditional modes, Besag 1986) on every level.
+and b, what a and b show at p, and at q, should agree, and a seam costs less in texture, where it is seen less: there by the
+gradient, here by the deviation round it. Else a hole fills with what is smooth, where seams are cheap. It is lowered by belief
+propagation in sweeps (Tappen & Freeman, ICCV 2003) on the coarsest level, and on every level by trying the neighbours' moves
+(iterated conditional modes, Besag 1986).
 """
 
 from collections.abc import Callable
@@ -17,8 +19,11 @@ from genrestore.fill.pyramid import Level, grown
 ASIDE = ((0, 1), (0, -1), (1, 0), (-1, 0))
 AROUND = (*ASIDE, (1, 1), (-1, -1), (1, -1), (-1, 1))
 JUMPS = (1, 2, 1, 4, 1, 1, 3, 1)  # pixels to the neighbour whose move is tried, sweep after sweep
+SEAM = 1.0  # what a difference of colours costs, beside the guide's squares
+CALM = 3.0  # is added to the deviation round a pixel, 1 being usual, by which that is divided
 UNKNOWN = 4.0  # what it costs to show something that is not known: more than any two colours differ
 NO_SOURCE = 20.0
+AT_ONCE = 100  # pixels whose costs between moves are found at once
 ROUNDS = 4  # of belief propagation
 SETTLED = 0.002  # of the hole's pixels: fewer changes end the sweeps
 
@@ -44,13 +49,19 @@ def steps(width: int) -> Tensor:
     return moved[..., 0] * width + moved[..., 1]
 
 
-def propagate(level: Level, moves: Tensor, guide: tuple[Tensor, Tensor] | None, weight: float) -> Labels:
+def propagate(
+    level: Level,
+    moves: Tensor,
+    guide: tuple[Tensor, Tensor] | None,
+    weight: float,
+    report: Callable[[float], None] = lambda done: None,
+) -> Labels:
     """Choose a move (K, 3) for each pixel of the hole.
 
     Args:
         guide: (C, H, W) twice, what a source shows from far and what a pixel should; preferred by `weight`.
     """
-    chosen = _Messages(level, moves, guide, weight).best()
+    chosen = _Messages(level, moves, guide, weight).best(report)
     y, x = level.yx(level.hole)
     sy, sx = _moved(y, x, moves[chosen])
     flat = sy.clamp(0, level.height - 1) * level.width + sx.clamp(0, level.width - 1)
@@ -64,6 +75,9 @@ class _Messages:
         self.level, self.moves = level, moves
         y, x = level.yx(level.hole)
         known = level.known.flatten()
+        deviation = level.deviation.flatten()
+        usual = deviation[level.sources].mean().clamp(min=1e-4)
+        self.seam = SEAM / (CALM + deviation / usual)
         self.here = {side: self._shown(y + side[0], x + side[1]) for side in ((0, 0), *ASIDE)}
         place = torch.full((level.height * level.width,), -1)
         place[level.hole] = torch.arange(len(level.hole))
@@ -77,8 +91,8 @@ class _Messages:
         self.next: dict[tuple[int, int], Tensor] = {}  # each pixel's neighbour in the hole, or -1
         for side in ASIDE:
             flat, inside = self._flat(y + side[0], x + side[1])
-            colours, shown = self.here[side]
-            apart = torch.where(shown, (colours - level.rows[flat][:, None]).square().sum(-1), UNKNOWN)
+            colours, shown, seam = self.here[side]
+            apart = torch.where(shown, seam * (colours - level.rows[flat][:, None]).norm(dim=-1), UNKNOWN)
             self.cost += torch.where((known[flat] & inside)[:, None], 2 * apart, 0.0)
             self.next[side] = torch.where(inside, place[flat], -1)
         self.between = {side: self._pairs(side) for side in ((0, 1), (1, 0))}
@@ -91,10 +105,11 @@ class _Messages:
             for side in ASIDE
         }
 
-    def best(self) -> Tensor:
+    def best(self, report: Callable[[float], None]) -> Tensor:
         """(N,) the move of each pixel."""
         told = {side: torch.zeros_like(self.cost) for side in ASIDE}  # by the neighbour on that side
-        for _ in range(ROUNDS):
+        for k in range(ROUNDS):
+            report(k / ROUNDS)
             for side in ASIDE:
                 back = (-side[0], -side[1])
                 for line in self.lines[side]:
@@ -109,19 +124,21 @@ class _Messages:
         inside = (y >= 0) & (y < self.level.height) & (x >= 0) & (x < self.level.width)
         return (y * self.level.width + x) * inside, inside
 
-    def _shown(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What each move shows at (N,) places: (N, K, C), and where that is known."""
+    def _shown(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What each move shows at (N,) places: (N, K, C), where that is known, and how much a seam counts in it."""
         flat, inside = self._flat(*_moved(y[:, None], x[:, None], self.moves))
-        return self.level.rows[flat], self.level.known.flatten()[flat] & inside
+        return self.level.rows[flat], self.level.known.flatten()[flat] & inside, self.seam[flat]
 
     def _pairs(self, side: tuple[int, int]) -> Tensor:
         """(N, K, K) what two moves cost at a pixel and its neighbour."""
-        total = torch.zeros(())
+        total = torch.zeros(*self.cost.shape, self.cost.shape[1])
         for place in ((0, 0), side):
-            colours, shown = self.here[place]
-            squares = colours.square().sum(-1)
-            apart = squares[:, :, None] + squares[:, None] - 2 * colours @ colours.transpose(1, 2)
-            total = total + torch.where(shown[:, :, None] & shown[:, None], apart.clamp(min=0), UNKNOWN)
+            for some in torch.arange(len(total)).split(AT_ONCE):
+                colours, shown, seam = (plane[some] for plane in self.here[place])
+                squares = colours.square().sum(-1)
+                apart = squares[:, :, None] + squares[:, None] - 2 * colours @ colours.transpose(1, 2)
+                apart = apart.clamp_(min=0).sqrt_() * ((seam[:, :, None] + seam[:, None]) / 2)
+                total[some] += torch.where(shown[:, :, None] & shown[:, None], apart, UNKNOWN)
         total.diagonal(dim1=1, dim2=2).zero_()
         return total
 

@@ -33,10 +33,8 @@ def polished(level: Level, labels: Labels, rounds: int, generator: torch.Generat
     table = _described(level, level.rows, basis, sources)
     rows = level.rows.clone()
     rows[hole] = level.rows[labels.source[hole]]
-    for k in range(rounds):
-        found, distance = _nearest(_described(level, rows, basis, targets), table)
-        if k == rounds - 1:
-            break
+    found, distance = _nearest(_described(level, rows, basis, targets), table)
+    for _ in range(rounds - 1):
         spread = distance.quantile(0.75).clamp(min=1e-6)
         likeness = confidence * torch.exp(-distance / (2 * spread))
         votes = torch.where(covered, likeness[over].clamp(min=1e-12), 0.0)
@@ -44,8 +42,8 @@ def polished(level: Level, labels: Labels, rounds: int, generator: torch.Generat
         colours = (votes[..., None] * shown).sum(1) / votes.sum(1, keepdim=True)
         change = (colours - rows[hole]).abs().mean()
         rows[hole] = colours
+        found, distance = _nearest(_described(level, rows, basis, targets), table)
         if change < QUIET:
-            found, distance = _nearest(_described(level, rows, basis, targets), table)
             break
     offered = sources[found][over] + step
     worse = distance[over] * (1 + CENTRE * ALONG.square().sum(1))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 RADIUS = 3  # of a patch: 7×7 pixels
 PATCH = 2 * RADIUS + 1
+AROUND = 2  # pixels round one whose mean and deviation are looked at
 CELLS = 2000  # hole pixels up to which labels are found at once, the coarsest level
 SHORTEST = 64  # pixels of a side below which nothing is halved
 LEAST_SOURCES = 300  # that a level must have
@@ -17,8 +18,15 @@ LEAST_SOURCES = 300  # that a level must have
 def grown(mask: Tensor, radius: int) -> Tensor:
     """(H, W) bool, each True pixel a square of 2·radius + 1."""
     size = 2 * radius + 1
-    rows = F.max_pool2d(mask[None, None].float(), (1, size), 1, (0, radius))
-    return F.max_pool2d(rows, (size, 1), 1, (radius, 0))[0, 0] > 0.5
+    plane = F.pad(mask, (radius,) * 4)
+    for axis in (0, 1):
+        reach = 1  # pixels that each already stands for: doubled until they are `size`
+        while reach < size:
+            step = min(reach, size - reach)
+            length = plane.shape[axis] - step
+            plane = plane.narrow(axis, 0, length) | plane.narrow(axis, step, length)
+            reach += step
+    return plane
 
 
 def box(planes: Tensor, radius: int) -> Tensor:
@@ -77,6 +85,14 @@ class Level:
     def sources(self) -> Tensor:
         """(S,) their flat indices."""
         return self.source.nonzero()[:, 0]
+
+    @cached_property
+    def deviation(self) -> Tensor:
+        """(1, H, W): by how much the known pixels round each deviate from their mean."""
+        share = box(self.known[None].float(), AROUND).clamp(min=1e-3)
+        image = self.image * self.known
+        variance = box(image.square(), AROUND) / share - (box(image, AROUND) / share).square()
+        return variance.clamp(min=0).sum(0, keepdim=True).sqrt()
 
     def yx(self, flat: Tensor) -> tuple[Tensor, Tensor]:
         return flat // self.width, flat % self.width

@@ -166,10 +166,9 @@ def repair(
     settings = FILLS[fill]
     if settings is not None and copied:
         settings = dataclasses.replace(settings, seed=seed)
-        thin = source.with_pixels(pixels.copy())
         for k, at in enumerate(copied):
             report = teller(len(boxes) + k, f"wide hole {k + 1} of {len(copied)}")
-            parts[at] = _copied(pixels, thin, pieces, hole, parts[at], forbidden, settings, report, cancel)
+            parts[at] = _copied(pixels, source, pieces, hole, parts[at], forbidden, settings, report, cancel)
             report(1.0)
     return Repair(source.with_pixels(pixels), tuple(parts))
 
@@ -231,7 +230,7 @@ def _inside(within: np.ndarray, box: Box, outer: Box) -> np.ndarray:
 
 def _copied(
     pixels: np.ndarray,
-    thin: Picture,
+    source: Picture,
     pieces: np.ndarray,
     hole: np.ndarray,
     part: Part,
@@ -240,17 +239,16 @@ def _copied(
     report: Callable[[float], None],
     cancel: threading.Event | None,
 ) -> Part:
-    """Fill a part in `pixels`; only what came with the file is copied.
+    """Fill a part in `pixels`, in which what is thin is filled already; only what came with the file is copied.
 
     Args:
-        thin: the picture with what is thin filled, which a fill is to meet.
         pieces: (H, W) bool, all parts that are made of pieces; what one holds does not depend on the others.
     """
     _check(cancel)
-    outer = wide.surroundings(part.box, thin.height, thin.width)
+    outer = wide.surroundings(part.box, source.height, source.width)
     there = box_slice(outer)
     inner = _inside(part.pixels, part.box, outer)
-    crop = thin.with_pixels(np.ascontiguousarray(thin.pixels[there]))
+    crop = source.with_pixels(np.ascontiguousarray(pixels[there]))
     other = pieces[there] & ~inner
     filled, energy = wide.filled(crop, inner, _spared(hole, forbidden, there), other, settings, report, cancel)
     pixels[there][inner] = filled.pixels[inner]

@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from genrestore import fill as filling
 from genrestore import image as pictures
 from genrestore import machine, runtime
+from genrestore.errors import Cancelled
 from genrestore.fill.exemplar import Settings
 from genrestore.fill.pyramid import LEAST_SOURCES, Level, box, grown
 from genrestore.image import Picture
@@ -33,9 +33,9 @@ Box = tuple[int, int, int, int]  # top, left, bottom, right
 
 def wide(hole: np.ndarray) -> np.ndarray:
     """(H, W) bool → the parts of it in which a square of 2·RADIUS + 1 pixels has room, and what is near those."""
-    mask = torch.from_numpy(hole)[None, None].float()
-    core = -_most(F.pad(-mask, (RADIUS,) * 4, value=-1.0), RADIUS, 0)  # beyond the picture's edge a hole goes on
-    return ((_most(core, 2 * RADIUS, 2 * RADIUS) * mask)[0, 0] > 0).numpy()
+    mask = torch.from_numpy(hole)
+    core = ~grown(~mask, RADIUS)  # beyond the picture's edge a hole goes on
+    return (grown(core, 2 * RADIUS) & mask).numpy()
 
 
 def surroundings(part: Box, height: int, width: int) -> Box:
@@ -47,7 +47,7 @@ def surroundings(part: Box, height: int, width: int) -> Box:
 
 def work(pixels: int) -> int:
     """About how long filling a part of so many pixels takes, in pixels that a net fills."""
-    return 200_000 + pixels
+    return 400_000 + pixels
 
 
 def copyable(usable: np.ndarray) -> bool:
@@ -102,13 +102,18 @@ def filled(
             seen = torch.cat([colour * alpha, alpha])  # colours that cannot be seen must not decide
     cancel = cancel or threading.Event()
 
+    def blending(done: float) -> None:
+        if cancel.is_set():
+            raise Cancelled("Cancelled; nothing was written.")
+        report(done)
+
     def work() -> tuple[Tensor, float]:
         found = filling.fill(
             seen, hole, other=others if other.any() else None, forbidden=torch.from_numpy(forbidden),
             settings=settings, report=report, cancel=cancel,
         )  # fmt: skip
         edge = found.copied(alpha)  # of a sprite stays as hard as it is
-        return torch.cat([found.of(colour), edge]), found.energy
+        return torch.cat([found.of(colour, blending), edge]), found.energy
 
     result = _fillers.submit(work)
     try:
@@ -117,9 +122,3 @@ def filled(
     except KeyboardInterrupt:
         cancel.set()  # the thread would go on, and the program wait for it
         raise
-
-
-def _most(plane: Tensor, radius: int, padding: int) -> Tensor:
-    """The largest of each square, by rows and then by columns."""
-    rows = F.max_pool2d(plane, (2 * radius + 1, 1), 1, (padding, 0))
-    return F.max_pool2d(rows, (1, 2 * radius + 1), 1, (0, padding))
