@@ -28,13 +28,16 @@ LARGEST = 768  # pixels a side of what the net is given at once
 OVERLAP = 64  # pixels that neighbouring pieces of a large hole share
 BLOCK = 32  # pixels a side of the squares by which holes are found
 ASK = 0.5  # share of the picture above which a mask may be the wrong way round
+CORED = (
+    1 / 32
+)  # share of what a soft eraser touched that is wholly clear: where a picture fades or is tinted, it is less
 CLEAR = 1 / 64  # a fill that is so nearly transparent or opaque is meant to be
 RIM = 48  # pixels of a very wide hole that are filled at full size; its middle comes from a shrunken picture
 
 
 def inpaint(
     image: Picture | Image.Image | str | Path | bytes,
-    mask: Image.Image | np.ndarray | str | Path | bytes,
+    mask: Image.Image | np.ndarray | str | Path | bytes | None = None,
     *,
     model: str = "auto",
     strategy: str = "crop",
@@ -48,11 +51,14 @@ def inpaint(
 ) -> Any:
     """Fill what the mask marks from its surroundings. Every sample outside the mask comes back unchanged.
 
-    Transparency is filled like the colours, and colours that it hides are not looked at; what stands in grey is filled grey.
+    Transparency is filled like the colours, but a hole that was erased in a photo becomes opaque. Colours that transparency
+    hides are not looked at; what stands in grey is filled grey.
 
     Args:
         image: a Picture, a PIL image, a path, or the bytes of a file; any size, 8 or 16 bits.
         mask: what is white and opaque is filled; see `image.load_mask`. Any mode, of the picture's size or proportions.
+            None fills what is transparent in the picture; of what shines through faintly, as at the rim that a soft eraser
+            leaves, as much is kept, unless `grow` takes it for spoilt.
         model: "auto" fills thin and even parts by a net, and makes wide parts of pieces of the picture; EXEMPLAR makes all
             of pieces; the name of a net has that net fill all.
         strategy: "crop" works on a crop round each hole and costs what the holes cost; "whole" shows a net all of the
@@ -77,12 +83,14 @@ def inpaint(
     whole("grow", grow, 0, LARGEST_GROWTH)
     source = pictures.load(image, frame=frame)
     size = source.width, source.height
-    hole = widened(pictures.load_mask(mask, size), grow)
+    marks = see_through(source) if mask is None else pictures.load_mask(mask, size)
+    hole = widened(marks, grow)
     spared = None if forbid is None else pictures.load_mask(forbid, size)
     result = repair(
         source, hole, model=model, strategy=strategy, seed=seed, forbidden=spared, progress=progress, cancel=cancel
     )
-    return result.picture if isinstance(image, Picture) else result.picture.pil()
+    picture = _laid(source, result.picture) if mask is None and not grow else result.picture
+    return picture if isinstance(image, Picture) else picture.pil()
 
 
 class Part(NamedTuple):
@@ -111,6 +119,21 @@ def repair(
     """`inpaint` of a hole (H, W; bool), and how each of its wide parts was filled."""
     if hole.all():
         raise MaskError("The mask covers the whole picture, so nothing is left to repair from; mark less.")
+    erased = _erased(source)
+    if erased is not None:
+        unknown = _joined(hole, erased, strategy)
+        if unknown.all():
+            raise MaskError(
+                "All of the picture is marked or transparent, so nothing is left to repair from; mark less."
+            )
+        forbidden = erased if forbidden is None else erased | forbidden
+        opaque = repair(
+            source.with_pixels(np.ascontiguousarray(source.colour)), unknown, model=model, strategy=strategy, seed=seed,
+            forbidden=forbidden, progress=progress, cancel=cancel,
+        )  # fmt: skip
+        pixels = source.pixels.copy()
+        pixels[hole, :-1], pixels[hole, -1] = opaque.picture.pixels[hole], source.peak
+        return Repair(source.with_pixels(pixels), opaque.parts)
     copied, parts = _planned(source, hole, model, forbidden)
     rest = hole.copy()
     for part, within in copied:
@@ -144,6 +167,54 @@ def repair(
         _copy(pixels, source, hole, part, within, forbidden, seed, report, cancel)
         report(1.0)
     return Repair(source.with_pixels(pixels), tuple(parts))
+
+
+def see_through(source: Picture) -> np.ndarray:
+    """(H, W) bool: where a picture is not opaque.
+
+    Raises:
+        MaskError: it is opaque everywhere.
+    """
+    if source.alpha is None or not source.transparent:
+        raise MaskError("The picture is opaque everywhere; erase what is to be filled, or give a mask.")
+    return source.alpha[..., 0] < source.peak
+
+
+def _erased(source: Picture) -> np.ndarray | None:
+    """(H, W) bool: what is not opaque, where that was erased in a photo; None of a sprite, or a picture that fades."""
+    if source.alpha is None:
+        return None
+    alpha = source.alpha[..., 0]
+    through = alpha < source.peak
+    edge = np.concatenate([through[0], through[-1], through[:, 0], through[:, -1]])
+    marks = np.count_nonzero(through)
+    if not 0 < marks <= through.size / 2 or edge.mean() > 0.5 or np.count_nonzero(alpha == 0) < CORED * marks:
+        return None
+    return through
+
+
+def _joined(hole: np.ndarray, erased: np.ndarray, strategy: str) -> np.ndarray:
+    """The hole and what was erased round it, of which nothing is known either; what was erased far away costs nothing."""
+    if strategy == "whole":
+        return hole | erased
+    joined = hole.copy()
+    for box, within in _parts(hole | erased):
+        part = box_slice(box)
+        if (within & hole[part]).any():
+            joined[part] |= within
+    for box in regions(joined):
+        joined[box_slice(box)] |= erased[box_slice(box)]
+    return joined
+
+
+def _laid(source: Picture, filled: Picture) -> Picture:
+    """A transparent picture laid over its fill."""
+    assert source.alpha is not None
+    faint = (source.alpha[..., 0] > 0) & (source.alpha[..., 0] < source.peak)
+    opacity = source.alpha[faint] / np.float32(source.peak)
+    pixels = filled.pixels.copy()
+    pixels[faint, :-1] = np.rint(opacity * source.colour[faint] + (1 - opacity) * filled.colour[faint])
+    return filled.with_pixels(pixels)
 
 
 def widened(hole: np.ndarray, by: int) -> np.ndarray:
@@ -366,10 +437,11 @@ def _repaired(
 
 
 def _opacity(chosen: runtime.Model, alpha: Tensor, hole: Tensor, report: Any, cancel: threading.Event | None) -> Tensor:
-    """(1, 1, H, W) with the hole filled: seen by the net as a grey picture, if there is anything to see."""
+    """(1, 1, H, W) with the hole filled: as what touches it, if that is alike, else seen by the net as a grey picture."""
+    beside = colours.alike(alpha[0], hole)
+    if beside is not None:
+        return torch.full_like(alpha, beside)
     known = alpha[0, 0, ~hole]
-    if bool((known == known[0]).all()):
-        return torch.full_like(alpha, float(known[0]))
     filled = _fill(chosen, alpha.expand(1, 3, -1, -1), hole, report, cancel).mean(1, keepdim=True)
     if bool(((known == 0) | (known == 1)).all()):
         return filled.round()

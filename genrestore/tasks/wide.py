@@ -82,11 +82,11 @@ def filled(
     colour, alpha = tensor[: crop.colour.shape[2]], tensor[crop.colour.shape[2] :]
     seen = tensor
     if len(alpha):
-        known = alpha[:, ~hole]
-        if bool((known == known[0, 0]).all()):
-            alpha, seen = torch.full_like(alpha, float(known[0, 0])), colour
+        beside = colours.alike(alpha, hole)
+        colour = colours.bled(colour[None], alpha[None], hole)[0]
+        if beside is not None:
+            alpha, seen = torch.full_like(alpha, beside), colour
         else:
-            colour = colours.bled(colour[None], alpha[None], hole)[0]
             seen = torch.cat([colour * alpha, alpha])  # colours that cannot be seen must not decide
     cancel = cancel or threading.Event()
 
