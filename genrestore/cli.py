@@ -135,7 +135,7 @@ def inpaint(
     if (marks is None) != transparent:
         raise SettingError("Name a mask that is white where the picture is to be filled, or say --transparent.")
     whole("grow", grow, 0, LARGEST_GROWTH)
-    settings = {"model": model, "strategy": strategy, "seed": seed, "grow": grow}
+    settings: dict[str, Any] = {"model": model, "strategy": strategy, "seed": seed, "grow": grow}
     if (folder := expanded(source)).is_dir():
         _inpaint_folder(folder, marks, settings, forbid, frame, out, force)
         return
