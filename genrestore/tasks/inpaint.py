@@ -31,7 +31,11 @@ HAND, EDGE = (
     4 / 1000,
     2,
 )  # by what a mask is drawn too tight, of the picture's longer side, and the pixels of a soft edge
-HALO = 0.15  # share of what goes in a pixel's colour, from which the pixel is not kept
+HALO = 0.1  # share of what goes in a pixel's colour, from which the pixel is not kept
+STRANGE, FAINT = (
+    1.0,
+    2 / 255,
+)  # deviations from the ground's mean up to which a pixel is kept; the least that one counts
 SURE = 8  # pixels beyond a grown mask whose mean is compared with
 ASK = 0.5  # share of the picture above which a mask may be the wrong way round
 CORED = (
@@ -274,7 +278,8 @@ def _faded(source: Picture, filled: Picture, mask: np.ndarray, grow: int) -> Pic
     """What was there shines through the fill of a grown mask (H, W; bool), the more the farther out, where it is sound.
 
     A pixel on the way from the mean colour beyond the hole to that of what was drawn over is a soft edge or a halo, as in
-    matting; plain fading brought those back. Where pixels are sound the fit of the fill does not tell: texture never fits.
+    matting, and one far from that mean a shadow, where the ground is even; plain fading brought both back. Whether the fill
+    fits tells nothing: texture never does.
     """
     pixels = filled.pixels.copy()
     hole = widened(mask, grow)
@@ -289,7 +294,9 @@ def _faded(source: Picture, filled: Picture, mask: np.ndarray, grow: int) -> Pic
         far = 1 - sum(_widening(mask[part], grow), torch.zeros(()))[0, 0] / (
             grow + 1
         )  # 0 in the mask, 1 beyond the rim
-        weight = far * torch.exp(-((share.clamp(min=0) / HALO) ** 4))
+        off = (F.avg_pool2d(before[None], 3, 1, 1)[0] - ground).square().mean(0)
+        usual = (_mean(before.square(), known, grow + SURE) - ground.square()).mean(0).clamp(min=FAINT**2)
+        weight = far * torch.exp(-((share.clamp(min=0) / HALO) ** 4) - (off / usual / STRANGE**2) ** 2)
         rim = hole[part] & ~mask[part]
         if source.alpha is not None:
             assert filled.alpha is not None
