@@ -29,6 +29,14 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+LONG = 15  # seconds of a repair from which they are told
+PROSPECTS = {  # of tasks.prospects.REASONS
+    "large": "Much of the picture is to be filled, and all of that will be made up.",
+    "frame": "A wide hole reaches the edge of the picture, where the fill has less to go by.",
+    "alone": "A wide hole has too little round it to copy from and will be filled smoothly.",
+    "tight": "An edge runs along the mask, as if it left out the rim of what should go; if so, widen it with --grow.",
+}
+
 Model = Annotated[
     str, typer.Option(help="Name from `genrestore models`, or file:PATH; auto takes the best one shipped.")
 ]
@@ -129,7 +137,9 @@ def inpaint(
     """
     from genrestore import image
     from genrestore.tasks import whole
-    from genrestore.tasks.inpaint import LARGEST_GROWTH, changed_outside, marked, see_through, widened
+    from genrestore.tasks.inpaint import changed_outside, marked, see_through
+    from genrestore.tasks.prospects import estimate, prospects
+    from genrestore.tasks.rim import LARGEST_GROWTH, widened
 
     marks = mask or masks
     if (marks is None) != transparent:
@@ -151,6 +161,10 @@ def inpaint(
     told = f"{100 * share:.2g} % of the picture"
     if ask:
         print(f"The mask marks {told}; if it should be the other way round, invert it.", file=sys.stderr)
+    for reason in dict.fromkeys(prospect.reason for prospect in prospects(picture, hole, forbidden)):
+        print(PROSPECTS[reason], file=sys.stderr)
+    if (wait := estimate(picture, hole, forbidden, model=model, strategy=strategy)) > LONG:
+        print(f"This will take about {10 * round(wait / 10)} s.", file=sys.stderr)
     with _progress() as progress:
         result = genrestore.inpaint(
             picture, None if transparent else drawn, **settings, forbid=forbidden, progress=progress

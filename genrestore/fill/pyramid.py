@@ -16,7 +16,8 @@ LEAST_SOURCES = 300  # that a level must have
 
 def grown(mask: Tensor, radius: int) -> Tensor:
     """(H, W) bool, each True pixel a square of 2·radius + 1."""
-    return F.max_pool2d(mask[None, None].float(), 2 * radius + 1, 1, radius)[0, 0] > 0.5
+    rows = F.max_pool2d(mask[None, None].float(), (2 * radius + 1, 1), 1, (radius, 0))
+    return F.max_pool2d(rows, (1, 2 * radius + 1), 1, (0, radius))[0, 0] > 0.5
 
 
 def box(planes: Tensor, radius: int) -> Tensor:

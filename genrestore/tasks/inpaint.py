@@ -1,8 +1,9 @@
 """Repair what a mask marks, and nothing else."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,31 +17,21 @@ from genrestore import runtime
 from genrestore.errors import Cancelled, MaskError, SettingError
 from genrestore.fill import Settings
 from genrestore.image import Picture
-from genrestore.tasks import LARGEST_SEED, colours, whole, wide
+from genrestore.tasks import LARGEST_SEED, colours, pace, rim, whole, wide
+from genrestore.tasks.rim import LARGEST_GROWTH, growth, widened
 from genrestore.tasks.wide import Box
+
+__all__ = ["growth", "inpaint", "repair", "widened"]
 
 STRATEGIES = ("crop", "whole")
 EXEMPLAR = "exemplar"  # in place of a net's name: pieces of the picture
 REASONS = ("asked", "wide", "even", "alone")  # why a part was filled by pieces, by pieces, by a net, by a net
-LARGEST_GROWTH = 200  # pixels
 CONTEXT = 96  # pixels round a hole that the net is shown
 LARGEST = 768  # pixels a side of what the net is given at once
 OVERLAP = 64  # pixels that neighbouring pieces of a large hole share
 BLOCK = 32  # pixels a side of the squares by which holes are found
-HAND, EDGE = (
-    4 / 1000,
-    2,
-)  # by what a mask is drawn too tight, of the picture's longer side, and the pixels of a soft edge
-HALO = 0.1  # share of what goes in a pixel's colour, from which the pixel is not kept
-STRANGE, FAINT = (
-    1.0,
-    2 / 255,
-)  # deviations from the ground's mean up to which a pixel is kept; the least that one counts
-SURE = 8  # pixels beyond a grown mask whose mean is compared with
 ASK = 0.5  # share of the picture above which a mask may be the wrong way round
-CORED = (
-    1 / 32
-)  # share of what a soft eraser touched that is wholly clear: where a picture fades or is tinted, it is less
+CORED = 1 / 32  # share of what an eraser touched that is wholly clear; where a picture fades or is tinted, it is less
 CLEAR = 1 / 64  # a fill that is so nearly transparent or opaque is meant to be
 RIM = 48  # pixels of a very wide hole that are filled at full size; its middle comes from a shrunken picture
 
@@ -148,7 +139,10 @@ def repair(
         pixels = source.pixels.copy()
         pixels[hole, :-1], pixels[hole, -1] = opaque.picture.pixels[hole], source.peak
         result = Repair(source.with_pixels(pixels), opaque.parts)
-    return Repair(_faded(source, result.picture, mask, grow), result.parts) if grow else result
+    if not grow:
+        return result
+    parts = [box_slice(box) for box in regions(hole)]
+    return Repair(rim.faded(source, result.picture, mask, grow, parts), result.parts)
 
 
 def _repair(
@@ -162,7 +156,7 @@ def _repair(
     cancel: threading.Event | None,
 ) -> Repair:
     """All of a hole filled, transparency like the colours."""
-    copied, parts = _planned(source, hole, model, forbidden)
+    copied, parts = planned(source, hole, model, forbidden)
     rest = hole.copy()
     for part, within in copied:
         rest[box_slice(part.box)] &= ~within
@@ -177,6 +171,7 @@ def _repair(
         boxes = [(0, 0, source.height, source.width)] if strategy == "whole" else regions(rest)
         work = sum((bottom - top) * (right - left) for top, left, bottom, right in boxes)
         chosen = runtime.load(model, task="inpaint", pixels=work)
+        started = monotonic()
         for k, box in enumerate(boxes):
             part = box_slice(box)
             crop = source.with_pixels(np.ascontiguousarray(source.pixels[part]))
@@ -187,12 +182,15 @@ def _repair(
             repaired = _repaired(chosen, crop, torch.from_numpy(hole[part]), report, cancel)
             pixels[part][rest[part]] = repaired.pixels[rest[part]]
             report(1.0)
+        pace.learn("net", work, monotonic() - started)
     for k, (part, within) in enumerate(copied):
 
         def report(done: float, k: int = k) -> None:
             tell(1 - (1 - share) * (1 - (k + done) / len(copied)), f"wide hole {k + 1} of {len(copied)}")
 
+        started = monotonic()
         _copy(pixels, source, hole, part, within, forbidden, seed, report, cancel)
+        pace.learn("pieces", int(within.sum()), monotonic() - started)
         report(1.0)
     return Repair(source.with_pixels(pixels), tuple(parts))
 
@@ -245,83 +243,7 @@ def _laid(source: Picture, filled: Picture) -> Picture:
     return filled.with_pixels(pixels)
 
 
-def widened(hole: np.ndarray, by: int) -> np.ndarray:
-    """A mask (H, W; bool) grown by so many pixels on every side: by an octagon, which is nearly a disc."""
-    *_, last = _widening(hole, by)
-    return (last[0, 0] > 0).numpy()
-
-
-def _widening(hole: np.ndarray, by: int) -> Iterator[Tensor]:
-    """(1, 1, H, W), 1 in the mask: as it is, and grown by 1, 2 … pixels."""
-    grown = torch.from_numpy(hole)[None, None].float()
-    yield grown
-    for step in range(by):
-        across = F.max_pool2d(grown, (1, 3), 1, (0, 1))
-        if step % 2:
-            grown = F.max_pool2d(across, (3, 1), 1, (1, 0))
-        else:
-            grown = torch.maximum(across, F.max_pool2d(grown, (3, 1), 1, (1, 0)))
-        yield grown
-
-
-def growth(width: int, height: int) -> int:
-    """Pixels by which a mask that was drawn by hand on the page is best grown.
-
-    Of objects with a soft edge and a shadow, pasted into photographs, the result was nearest to the photograph where the mask
-    grew by what it was too tight plus EDGE. Two pixels less left a rim of the object, at half as much error again; each pixel
-    more cost 5 %. A hand is off by about HAND of what the screen shows.
-    """
-    return min(LARGEST_GROWTH, EDGE + round(HAND * max(width, height)))
-
-
-def _faded(source: Picture, filled: Picture, mask: np.ndarray, grow: int) -> Picture:
-    """What was there shines through the fill of a grown mask (H, W; bool), the more the farther out, where it is sound.
-
-    A pixel on the way from the mean colour beyond the hole to that of what was drawn over is a soft edge or a halo, as in
-    matting, and one far from that mean a shadow, where the ground is even; plain fading brought both back. Whether the fill
-    fits tells nothing: texture never does.
-    """
-    pixels = filled.pixels.copy()
-    hole = widened(mask, grow)
-    for box in regions(hole):
-        part = box_slice(box)
-        known = ~hole[part] if source.alpha is None else ~hole[part] & (source.alpha[part][..., 0] > 0)
-        before = _planes(source, part)
-        ground = _mean(before, known, grow + SURE)
-        way = _mean(before, mask[part], grow + SURE // 2) - ground
-        share = ((before - ground) * way).sum(0) / way.square().sum(0).clamp(min=1e-3 * len(way) / 2)
-        share = F.avg_pool2d(share[None], 3, 1, 1)[0]
-        far = 1 - sum(_widening(mask[part], grow), torch.zeros(()))[0, 0] / (
-            grow + 1
-        )  # 0 in the mask, 1 beyond the rim
-        off = (F.avg_pool2d(before[None], 3, 1, 1)[0] - ground).square().mean(0)
-        usual = (_mean(before.square(), known, grow + SURE) - ground.square()).mean(0).clamp(min=FAINT**2)
-        weight = far * torch.exp(-((share.clamp(min=0) / HALO) ** 4) - (off / usual / STRANGE**2) ** 2)
-        rim = hole[part] & ~mask[part]
-        if source.alpha is not None:
-            assert filled.alpha is not None
-            rim &= (source.alpha[part] == filled.alpha[part])[..., 0]
-        into = pixels[part][..., : len(before)]
-        mixed = torch.lerp(_planes(filled, part), before, weight).movedim(0, 2).numpy()
-        into[rim] = np.rint(mixed[rim] * source.peak)
-    return filled.with_pixels(pixels)
-
-
-def _planes(picture: Picture, part: tuple[slice, slice]) -> Tensor:
-    """(1 or 3, h, w): the colours of a part of a picture in [0, 1]."""
-    return pictures.to_tensor(picture.with_pixels(picture.colour[part]))[0]
-
-
-def _mean(planes: Tensor, of: np.ndarray, radius: int) -> Tensor:
-    """(C, H, W): the mean of those (H, W; bool) of the pixels that lie within a square round each; 0 where none does."""
-    some = torch.from_numpy(of)[None].float()
-    both = torch.cat([planes * some, some])[None]
-    across = F.avg_pool2d(both, (1, 2 * radius + 1), 1, (0, radius))
-    total = F.avg_pool2d(across, (2 * radius + 1, 1), 1, (radius, 0))[0]
-    return total[:-1] / total[-1:].clamp(min=1e-8)
-
-
-def _planned(
+def planned(
     source: Picture, hole: np.ndarray, model: str, forbidden: np.ndarray | None
 ) -> tuple[list[tuple[Part, np.ndarray]], list[Part]]:
     """Which parts are made of pieces of the picture, each with its pixels in its box; and all parts that were looked at.

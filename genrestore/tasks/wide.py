@@ -52,11 +52,13 @@ def copyable(usable: np.ndarray) -> bool:
 
 def flat(crop: Picture, hole: np.ndarray, part: np.ndarray) -> bool:
     """Whether what surrounds a part (H, W; bool) of the crop's hole is so even that nothing should be made up in it."""
-    known = torch.from_numpy(~hole)
-    rim = grown(torch.from_numpy(part), RIM) & known
+    rows, columns = (np.flatnonzero(part.any(axis)) for axis in (1, 0))
+    near = tuple(slice(max(0, at[0] - RIM - 2), at[-1] + RIM + 3) for at in (rows, columns))
+    known = torch.from_numpy(~hole[near])
+    rim = grown(torch.from_numpy(part[near]), RIM) & known
     if not bool(rim.any()):
         return False
-    image = pictures.to_tensor(crop)[0] * known
+    image = pictures.to_tensor(crop.with_pixels(crop.pixels[near]))[0] * known
     mean = box(image, 2) / box(known[None].float(), 2).clamp(min=1e-3)
     return float((image - mean)[:, rim].square().mean().sqrt()) < FLAT
 
