@@ -14,10 +14,11 @@ import typer
 import genrestore
 from genrestore import console
 from genrestore.card import TASKS, expanded
-from genrestore.console import BAD_INPUT
+from genrestore.console import BAD_INPUT, FAILED
 from genrestore.errors import SettingError
 
 if TYPE_CHECKING:
+    from genrestore.batch import Item
     from genrestore.card import Card
     from genrestore.image import Picture
 
@@ -28,11 +29,22 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+LONG = 15  # seconds of a repair from which they are told
+PROSPECTS = {  # of tasks.prospects.REASONS
+    "large": "Much of the picture is to be filled, and all of that will be made up.",
+    "frame": "A wide hole reaches the edge of the picture, where the fill has less to go by.",
+    "alone": "A wide hole has too little round it to copy from and will be filled smoothly.",
+    "tight": "An edge runs along the mask, as if it left out the rim of what should go; if so, widen it with --grow.",
+}
+
 Model = Annotated[
     str, typer.Option(help="Name from `genrestore models`, or file:PATH; auto takes the best one shipped.")
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", "-o", help="File to write; its suffix chooses the format.", show_default=False)
+    Path | None,
+    typer.Option(
+        "--out", "-o", help="File to write, whose suffix chooses the format; a folder for a folder.", show_default=False
+    ),
 ]
 Frame = Annotated[
     int | None, typer.Option(help="Of an animation or a document of pages, the one to take.", show_default=False)
@@ -87,10 +99,22 @@ def sample(
 
 @app.command()
 def inpaint(
-    source: Annotated[Path, typer.Argument(help="Picture to repair.")],
+    source: Annotated[Path, typer.Argument(help="Picture to repair, or a folder of them.")],
     mask: Annotated[
-        Path, typer.Argument(help="Picture of the same size or proportions: white where it is to be filled.")
-    ],
+        Path | None,
+        typer.Argument(
+            help="Picture of the same size or proportions: white where it is to be filled.", show_default=False
+        ),
+    ] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            help="For a folder: one with a mask of the same name for each, or one mask for all.", show_default=False
+        ),
+    ] = None,
+    transparent: Annotated[
+        bool, typer.Option("--transparent", help="Fill what is transparent in the picture, without a mask.")
+    ] = False,
     model: Model = "auto",
     strategy: Annotated[
         str, typer.Option(help="crop: work round each hole; whole: all of it, at most 768 pixels at once.")
@@ -104,7 +128,7 @@ def inpaint(
     out: Out = None,
     force: Force = False,
 ) -> None:
-    """Repair the white part of a mask; all else stays as it is.
+    """Repair the white part of a mask, or what was erased; all else stays as it is.
 
     Thin parts are filled by a net, wide ones with pieces of the picture. --model exemplar takes pieces only, the name of a
     net that net only.
@@ -113,20 +137,38 @@ def inpaint(
     """
     from genrestore import image
     from genrestore.tasks import whole
-    from genrestore.tasks.inpaint import LARGEST_GROWTH, changed_outside, marked, widened
+    from genrestore.tasks.growth import LARGEST_GROWTH
+    from genrestore.tasks.inpaint import changed_outside, marked, see_through
+    from genrestore.tasks.prospects import estimate, prospects
+    from genrestore.tasks.rim import widened
 
+    marks = mask or masks
+    if (marks is None) != transparent:
+        raise SettingError("Name a mask that is white where the picture is to be filled, or say --transparent.")
+    whole("grow", grow, 0, LARGEST_GROWTH)
+    settings: dict[str, Any] = {"model": model, "strategy": strategy, "seed": seed, "grow": grow}
+    if (folder := expanded(source)).is_dir():
+        _inpaint_folder(folder, marks, settings, forbid, frame, out, force)
+        return
     picture = _opened(source, frame)
     size = picture.width, picture.height
-    hole = widened(image.load_mask(mask, size), whole("grow", grow, 0, LARGEST_GROWTH))
+    drawn = see_through(picture) if marks is None else image.load_mask(marks, size)
+    hole = widened(drawn, grow)
     forbidden = None if forbid is None else image.load_mask(forbid, size)
-    path = _planned(out or _beside(source, "repaired", picture, size), picture, size, force, source, mask)
+    like = picture.with_pixels(picture.colour) if transparent else picture  # the result will be opaque
+    inputs = [source] if marks is None else [source, marks]
+    path = _planned(out or _beside(source, "repaired", like, size), like, size, force, *inputs)
     share, ask = marked(hole)
     told = f"{100 * share:.2g} % of the picture"
     if ask:
         print(f"The mask marks {told}; if it should be the other way round, invert it.", file=sys.stderr)
+    for reason in dict.fromkeys(prospect.reason for prospect in prospects(picture, hole, forbidden)):
+        print(PROSPECTS[reason], file=sys.stderr)
+    if (wait := estimate(picture, hole, forbidden, model=model, strategy=strategy)) > LONG:
+        print(f"This will take about {10 * round(wait / 10)} s.", file=sys.stderr)
     with _progress() as progress:
         result = genrestore.inpaint(
-            picture, hole, model=model, strategy=strategy, seed=seed, forbid=forbidden, progress=progress
+            picture, None if transparent else drawn, **settings, forbid=forbidden, progress=progress
         )
     image.save(result, path)
     written = image.load(path)
@@ -140,9 +182,35 @@ def inpaint(
         print(f": {written.format} encodes the whole picture anew; PNG keeps every sample." if changed else "")
 
 
+def _inpaint_folder(
+    folder: Path,
+    marks: Path | None,
+    settings: dict[str, Any],
+    forbid: Path | None,
+    frame: int | None,
+    out: Path | None,
+    force: bool,
+) -> None:
+    """Each picture below a folder with its mask, or what is transparent in it."""
+    from genrestore import batch, image
+    from genrestore.tasks.inpaint import EXEMPLAR
+
+    there = _apart(out)
+    found = batch.items(folder, there, *([marks] if marks and folder.resolve() in marks.resolve().parents else []))
+    if marks is not None:
+        found = batch.masked(found, expanded(marks))
+
+    def work(item: "Item") -> "Picture":
+        return genrestore.inpaint(image.load(item.source, frame=frame), item.mask, forbid=forbid, **settings)
+
+    spared = None if forbid is None else batch.digest(expanded(forbid))
+    weight = "auto" if settings["model"] == EXEMPLAR else settings["model"]
+    _each("inpaint", found, there, work, {**settings, "forbid": spared, "frame": frame}, weight, force)
+
+
 @app.command()
 def upscale(
-    source: Annotated[Path, typer.Argument(help="Picture to enlarge.")],
+    source: Annotated[Path, typer.Argument(help="Picture to enlarge, or a folder of them.")],
     scale: Annotated[float, typer.Option(help="How many times wider and higher.")] = 4,
     model: Model = "auto",
     width: Annotated[
@@ -163,6 +231,10 @@ def upscale(
     from genrestore import image
     from genrestore.tasks.upscale import quote
 
+    if (folder := expanded(source)).is_dir():
+        settings = {"scale": scale, "model": model, "width": width, "height": height, "strength": strength}
+        _each_alone("upscale", folder, settings, frame, out, force)
+        return
     picture = _opened(source, frame)
     planned = quote(picture.width, picture.height, scale, model, to_width=width, to_height=height)
     size = planned.width, planned.height
@@ -178,7 +250,7 @@ def upscale(
 
 @app.command()
 def restore(
-    source: Annotated[Path, typer.Argument(help="Picture with noise or JPEG blocks.")],
+    source: Annotated[Path, typer.Argument(help="Picture with noise or JPEG blocks, or a folder of them.")],
     model: Model = "auto",
     strength: Annotated[float, typer.Option(help="How much of the change is made, 0 to 1.")] = 1.0,
     frame: Frame = None,
@@ -191,6 +263,9 @@ def restore(
     """
     from genrestore import image
 
+    if (folder := expanded(source)).is_dir():
+        _each_alone("restore", folder, {"model": model, "strength": strength}, frame, out, force)
+        return
     picture = _opened(source, frame)
     size = picture.width, picture.height
     path = _planned(out or _beside(source, "restored", picture, size), picture, size, force, source)
@@ -324,7 +399,10 @@ def cache(
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line and end the process: 0 if all went well, 2 on bad input, 130 after Ctrl-C."""
+    """Run the command line and end the process.
+
+    Exit code: 0 if all went well, 1 if a file of a folder failed, 2 on bad input, 130 after Ctrl-C.
+    """
     console.run(lambda: _called(arguments))
 
 
@@ -358,6 +436,53 @@ def _progress() -> Generator[Callable[[float, str], None] | None, None, None]:
             bar.update(100 * share - bar.n)
 
         yield show
+
+
+def _apart(out: Path | None) -> Path:
+    if out is None:
+        raise SettingError("A folder of pictures needs a folder for the results; name one with -o.")
+    return expanded(out)
+
+
+def _each_alone(
+    task: str, folder: Path, settings: dict[str, Any], frame: int | None, out: Path | None, force: bool
+) -> None:
+    """A task that needs nothing but the picture, for each below a folder."""
+    from genrestore import batch, image
+
+    def work(item: "Item") -> "Picture":
+        return getattr(genrestore, task)(image.load(item.source, frame=frame), **settings)
+
+    there = _apart(out)
+    found = batch.items(folder, there)
+    _each(task, found, there, work, {**settings, "frame": frame}, settings["model"], force)
+
+
+def _each(
+    task: str,
+    found: "list[Item]",
+    out: Path,
+    work: "Callable[[Item], Picture]",
+    options: dict[str, Any],
+    model: str,
+    force: bool,
+) -> None:
+    """The work for each file; ends with code 1 if one failed."""
+    from genrestore import batch, weights
+
+    options = {**options, "task": task, "weight": weights.resolve(model, task).sha256}
+    with _progress() as progress:
+
+        def show(done: int, item: "Item") -> None:
+            if progress is not None:
+                progress(done / len(found), f"{done + 1} of {len(found)}: {item.name.name[-40:]}")
+
+        outcome = batch.run(found, out, work, options, force=force, show=show)
+    for failure in outcome.failures:
+        print(f"{failure.name}: {failure.reason}", file=sys.stderr)
+    print(f"{out}: {outcome.written} written, {outcome.skipped} done before, {len(outcome.failures)} failed")
+    if outcome.failures:
+        raise typer.Exit(FAILED)
 
 
 def _opened(source: Path, frame: int | None) -> "Picture":

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from genrestore.errors import Cancelled, GenrestoreError
 
-BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit codes; the last two as shells give them
+FAILED, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141  # exit codes; the last two as shells give them
 PLAIN = {
     "→": "->", "←": "<-", "×": "x", "±": "+/-", "…": "...", "–": "-", "—": "-", "−": "-", "·": "*",
     "“": '"', "”": '"', "‘": "'", "’": "'", "²": "2", "³": "3", "≤": "<=", "≥": ">=", "\N{NO-BREAK SPACE}": " ",

@@ -359,3 +359,28 @@ def test_pieces_carry_depth_and_transparency(sand: Picture, kind: str) -> None:
     assert result[hole][:, 0].std() > 0.6 * pixels[~hole][:, 0].std()
     if kind == "clear":
         assert set(np.unique(result[..., 3])) == {0, 255}
+
+
+def test_a_grown_mask_keeps_what_is_sound_and_no_halo(sand: Picture) -> None:
+    """A blue disc with a soft edge, its mask too tight: the edge does not come back, the sand round it does."""
+    away = np.hypot(*(np.indices((256, 256)) - 120))
+    share = np.clip((33 - away) / 6, 0, 1)[..., None]
+    spoilt = sand.with_pixels(np.rint(sand.pixels * (1 - share) + share * (20, 40, 230)).astype(np.uint8))
+    drawn, grow = away <= 27, 14
+    blended = genrestore.inpaint(spoilt, drawn, grow=grow, model="residual-fill").pixels.astype(float)
+    filled = genrestore.inpaint(spoilt, task.widened(drawn, grow), model="residual-fill").pixels.astype(float)
+    soft, sound = (away > 27) & (away < 31), (away > 35) & (away < 40)
+    assert np.abs(blended - filled)[soft].max() < 8
+    assert np.abs(blended - sand.pixels)[sound].mean() < 0.7 * np.abs(filled - sand.pixels)[sound].mean()
+    assert np.array_equal(blended[away <= 27], filled[away <= 27])
+    assert np.array_equal(blended[~task.widened(drawn, grow)], spoilt.pixels[~task.widened(drawn, grow)])
+
+
+def test_the_growth_follows_the_picture_s_size() -> None:
+    assert [task.growth(side, side // 2) for side in (60, 512, 1000, 4000, 60_000)] == [
+        2,
+        4,
+        6,
+        18,
+        task.LARGEST_GROWTH,
+    ]

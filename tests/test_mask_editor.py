@@ -47,17 +47,33 @@ def payload(path: object, mask: object = None, **more: Any) -> dict[str, Any]:
 def test_a_mask_is_read_exactly(uploads: Path, mode: str) -> None:
     marked = np.random.default_rng(0).random((30, 40)) < 0.4
     mask = Image.fromarray(np.uint8(255) * marked).convert(mode)
-    picture, read, forbidden = MaskEditor.read(payload(str(uploads / "hash" / "photo.png"), data_url(mask)))
+    picture, read, marks = MaskEditor.read(payload(str(uploads / "hash" / "photo.png"), data_url(mask)))
     assert (picture.width, picture.height) == (40, 30)
     assert read.dtype == bool
     assert np.array_equal(read, marked)
-    assert forbidden is None
+    assert marks["forbidden"] is None and marks["hole"] is None and np.array_equal(marks["mask"], marked)
+
+
+def test_a_grown_mask_comes_with_what_was_painted(uploads: Path) -> None:
+    path, grown = str(uploads / "hash" / "photo.png"), np.zeros((30, 40), bool)
+    grown[5:20, 5:20] = True
+    painted = np.zeros_like(grown)
+    painted[8:17, 8:17] = True
+    urls = {"mask": data_url(Image.fromarray(grown)), "painted": data_url(Image.fromarray(painted))}
+    _, hole, marks = MaskEditor.read({**payload(path, urls["mask"]), **urls, "grow": 3})
+    assert (
+        np.array_equal(hole, grown) and np.array_equal(marks["hole"], grown) and np.array_equal(marks["mask"], painted)
+    )
+    assert marks["grow"] == 3
+    for wrong in ({"grow": 0}, {"grow": "3"}, {"grow": 10_000}, {"painted": data_url(Image.new("1", (40, 30), 1))}):
+        with pytest.raises(MaskError, match="not what was painted"):
+            MaskEditor.read({**payload(path, urls["mask"]), **urls, "grow": 3, **wrong})
 
 
 def test_what_must_not_be_copied_is_read_as_the_mask_is(uploads: Path) -> None:
     path, mask = str(uploads / "hash" / "photo.png"), data_url(Image.new("1", (40, 30), 1))
     part = np.arange(1200).reshape(30, 40) % 3 == 0
-    forbidden = MaskEditor.read(payload(path, mask, forbid=data_url(Image.fromarray(part))))[2]
+    forbidden = MaskEditor.read(payload(path, mask, forbid=data_url(Image.fromarray(part))))[2]["forbidden"]
     assert np.array_equal(forbidden, part)
     for forbid in (5, "x", data_url(Image.new("1", (30, 40), 1))):
         with pytest.raises(MaskError):

@@ -63,7 +63,7 @@ def editor(page: Any, tmp_path: Path) -> Tools:
 
 def test_a_stroke_is_grown_and_shown_as_it_is_sent(editor: Tools) -> None:
     """By the same pixels whatever was painted with, and exactly by the number that is shown."""
-    assert editor.growth() == (True, 2)
+    assert editor.growth() == (True, 3)
     draw: dict[str, Callable[[], None]] = {
         "brush": lambda: editor.drag((0.2, 0.3), (0.5, 0.35), (0.6, 0.7)),
         "rectangle": lambda: editor.drag((0.5, 0.2), (0.9, 0.4)),
@@ -106,12 +106,12 @@ def test_growth_can_be_switched_and_is_remembered(editor: Tools, tmp_path: Path)
     plain = editor.mask()
     assert np.array_equal(spread(plain, 2), grown)
     editor.open(photo(tmp_path / "other.png", 1500, 20))
-    assert editor.growth() == (False, 6), "1500 / 250 pixels, once they are asked for"
+    assert editor.growth() == (False, 8), "those of `growth`, once they are asked for"
     editor.switch.check()
-    editor.root.locator(".growth [type=number]").fill("12")
+    editor.root.locator(".growth [type=number]").fill("16")
     editor.root.locator(".growth [type=number]").press("Tab")
     editor.open(photo(tmp_path / "third.png", 160, 120))
-    assert editor.growth() == (True, 4), "twice as much as usual, at this picture's scale"
+    assert editor.growth() == (True, 6), "twice as much as usual, at this picture's scale"
 
 
 def test_a_mask_from_a_file_is_not_grown_and_what_is_sent_is_saved(editor: Tools, tmp_path: Path) -> None:

@@ -42,13 +42,15 @@ class Candidate:
 
 def candidates(
     source: Picture,
-    hole: np.ndarray,
+    mask: np.ndarray,
     part: Part,
     *,
     kinds: Sequence[str] = tuple(KINDS),
     model: str = "auto",
     strategy: str = "crop",
     seed: int = 0,
+    grow: int = 0,
+    hole: np.ndarray | None = None,
     forbidden: np.ndarray | None = None,
     cancel: threading.Event | None = None,
 ) -> Iterator[Candidate]:
@@ -57,7 +59,7 @@ def candidates(
     They are made side by side and come in the order of `kinds`; whoever stops asking stops the work.
 
     Args:
-        part: of what `repair` of this hole gave, its reason "wide" or "asked".
+        part: of what `repair` of this mask gave, its reason "wide" or "asked".
 
     Raises:
         Cancelled: `cancel` was set.
@@ -67,7 +69,7 @@ def candidates(
     def made(kind: str) -> Candidate:
         fill, further = KINDS[kind]
         result = repair(
-            source, hole, model=model, strategy=strategy, seed=seed + further, fill=fill, only=part,
+            source, mask, model=model, strategy=strategy, seed=seed + further, grow=grow, hole=hole, fill=fill, only=part,
             forbidden=forbidden, cancel=stop,
         )  # fmt: skip
         energy = next((other.energy for other in result.parts if other.energy is not None), None)

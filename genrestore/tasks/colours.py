@@ -5,9 +5,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genrestore import layers
+from genrestore.fill.pyramid import grown
 
 ROUNDING = 1e-6  # what equal channels may differ from their mean by
 VISIBLE = 1 / 8  # opacity from which a pixel's own colour is fully believed
+BESIDE = 2  # pixels round a hole whose transparency is looked at
 GREY = 1 / 4  # share of a tile that is grey from which its colours are looked at: of photographs it is less as a rule
 TINGE = (2 / 255, 6 / 255)  # colourfulness up to which a place counts as grey, and from which as coloured
 CELL = 4  # pixels a side of the cells whose mean brightness is compared, smoothed twice over three: dithers of 8 vanish
@@ -26,6 +28,12 @@ def bled(colour: Tensor, alpha: Tensor, hole: Tensor | None = None) -> Tensor:
     if bool((alpha >= VISIBLE).all()) or not bool(sure.any()):
         return colour
     return layers.pull_push(colour, 1 - sure)
+
+
+def alike(alpha: Tensor, hole: Tensor) -> float | None:
+    """The transparency (1, H, W) of what touches a hole (H, W; bool), if it is one and the same."""
+    beside = alpha[0, grown(hole, BESIDE) & ~hole]
+    return float(beside[0]) if bool((beside == beside[0]).all()) else None
 
 
 def as_grey(out: Tensor, low: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import dataclasses
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +18,12 @@ from genrestore import runtime
 from genrestore.errors import Cancelled, MaskError, SettingError
 from genrestore.fill import Settings
 from genrestore.image import Picture
-from genrestore.tasks import LARGEST_SEED, colours, whole, wide
+from genrestore.tasks import LARGEST_SEED, colours, pace, rim, whole, wide
+from genrestore.tasks.growth import LARGEST_GROWTH, growth
+from genrestore.tasks.rim import widened
 from genrestore.tasks.wide import Box
+
+__all__ = ["growth", "inpaint", "repair", "widened"]
 
 STRATEGIES = ("crop", "whole")
 EXEMPLAR = "exemplar"  # in place of a net's name: pieces of the picture
@@ -29,19 +34,19 @@ FILLS: dict[str, Settings | None] = {  # how wide parts may be filled
     "polished": Settings(polish=8),  # whose patches look for their like once more
     "smooth": None,  # by a net
 }
-LARGEST_GROWTH = 200  # pixels
 CONTEXT = 96  # pixels round a hole that the net is shown
 LARGEST = 768  # pixels a side of what the net is given at once
 OVERLAP = 64  # pixels that neighbouring pieces of a large hole share
 BLOCK = 32  # pixels a side of the squares by which holes are found
 ASK = 0.5  # share of the picture above which a mask may be the wrong way round
+CORED = 1 / 32  # share of what an eraser touched that is wholly clear; where a picture fades or is tinted, it is less
 CLEAR = 1 / 64  # a fill that is so nearly transparent or opaque is meant to be
 RIM = 48  # pixels of a very wide hole that are filled at full size; its middle comes from a shrunken picture
 
 
 def inpaint(
     image: Picture | Image.Image | str | Path | bytes,
-    mask: Image.Image | np.ndarray | str | Path | bytes,
+    mask: Image.Image | np.ndarray | str | Path | bytes | None = None,
     *,
     model: str = "auto",
     strategy: str = "crop",
@@ -55,18 +60,23 @@ def inpaint(
 ) -> Any:
     """Fill what the mask marks from its surroundings. Every sample outside the mask comes back unchanged.
 
-    Transparency is filled like the colours, and colours that it hides are not looked at; what stands in grey is filled grey.
+    Transparency is filled like the colours, but a hole that was erased in a photo becomes opaque. Colours that transparency
+    hides are not looked at; what stands in grey is filled grey.
 
     Args:
         image: a Picture, a PIL image, a path, or the bytes of a file; any size, 8 or 16 bits.
         mask: what is white and opaque is filled; see `image.load_mask`. Any mode, of the picture's size or proportions.
+            None fills what is transparent in the picture; of what shines through faintly, as at the rim that a soft eraser
+            leaves, as much is kept, unless `grow` takes it for spoilt.
         model: "auto" fills thin and even parts by a net, and makes wide parts of pieces of the picture; EXEMPLAR makes all
             of pieces; the name of a net has that net fill all.
         strategy: "crop" works on a crop round each hole and costs what the holes cost; "whole" shows a net all of the
             picture, LARGEST pixels a side at once: a larger one in pieces of that size, which see no further.
         prompt: for models that read text; none of the present ones does.
         seed: of the random choices where pieces are searched; another one gives another fill. The present nets draw nothing.
-        grow: pixels by which the mask is widened, at most LARGEST_GROWTH: a rim of what should go spoils every fill.
+        grow: pixels by which the mask is widened, at most LARGEST_GROWTH: a rim of what should go spoils every fill. What is
+            sound in the wider part shines through, the more the farther out; `growth` says how many pixels suit a mask
+            that was drawn by hand.
         forbid: a mask of what must not be copied into wide parts, such as a second person.
         frame: of an animation or a document of pages, the one to take, from 1 on.
 
@@ -84,12 +94,14 @@ def inpaint(
     whole("grow", grow, 0, LARGEST_GROWTH)
     source = pictures.load(image, frame=frame)
     size = source.width, source.height
-    hole = widened(pictures.load_mask(mask, size), grow)
+    marks = see_through(source) if mask is None else pictures.load_mask(mask, size)
     spared = None if forbid is None else pictures.load_mask(forbid, size)
     result = repair(
-        source, hole, model=model, strategy=strategy, seed=seed, forbidden=spared, progress=progress, cancel=cancel
-    )
-    return result.picture if isinstance(image, Picture) else result.picture.pil()
+        source, marks, model=model, strategy=strategy, seed=seed, grow=grow, forbidden=spared, progress=progress,
+        cancel=cancel,
+    )  # fmt: skip
+    picture = _laid(source, result.picture) if mask is None and not grow else result.picture
+    return picture if isinstance(image, Picture) else picture.pil()
 
 
 class Part(NamedTuple):
@@ -108,26 +120,74 @@ class Repair(NamedTuple):
 
 def repair(
     source: Picture,
-    hole: np.ndarray,
+    mask: np.ndarray,
     *,
     model: str = "auto",
     strategy: str = "crop",
     seed: int = 0,
+    grow: int = 0,
+    hole: np.ndarray | None = None,
     fill: str = "pieces",
     only: Part | None = None,
     forbidden: np.ndarray | None = None,
     progress: runtime.Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> Repair:
-    """`inpaint` of a hole (H, W; bool), and how each of its wide parts was filled.
+    """`inpaint` of a mask (H, W; bool), and how each wide part of its hole was filled.
 
     Args:
+        hole: (H, W) bool, what is filled where that is not the mask grown by `grow`, but about that.
         fill: how wide parts are: one of FILLS.
-        only: fill only this part, and what is thin near it; the rest of the picture is not to be used.
+        only: fill only this part of what `planned` gives, and what is thin near it; the rest is not to be used.
     """
+    hole = widened(mask, grow) if hole is None else hole
     if hole.all():
         raise MaskError("The mask covers the whole picture, so nothing is left to repair from; mark less.")
-    parts = planned(source, hole, model, forbidden) if FILLS[fill] else []
+    seen = _seen(source, hole, strategy, forbidden)
+    result = _repair(*seen, model, strategy, seed, fill, only, progress, cancel)
+    if seen.picture is not source:
+        pixels = source.pixels.copy()
+        pixels[hole, :-1], pixels[hole, -1] = result.picture.pixels[hole], source.peak
+        result = Repair(source.with_pixels(pixels), result.parts)
+    if not grow:
+        return result
+    parts = [box_slice(box) for box in regions(hole)]
+    return Repair(rim.faded(source, result.picture, mask, hole, grow, parts), result.parts)
+
+
+class _Seen(NamedTuple):
+    """What is filled, and what is known for it: of a photo in which something was erased, its colours."""
+
+    picture: Picture
+    hole: np.ndarray
+    forbidden: np.ndarray | None
+
+
+def _seen(source: Picture, hole: np.ndarray, strategy: str, forbidden: np.ndarray | None) -> _Seen:
+    erased = _erased(source)
+    if erased is None:
+        return _Seen(source, hole, forbidden)
+    unknown = _joined(hole, erased, strategy)
+    if unknown.all():
+        raise MaskError("All of the picture is marked or transparent, so nothing is left to repair from; mark less.")
+    colour = source.with_pixels(np.ascontiguousarray(source.colour))
+    return _Seen(colour, unknown, erased if forbidden is None else erased | forbidden)
+
+
+def _repair(
+    source: Picture,
+    hole: np.ndarray,
+    forbidden: np.ndarray | None,
+    model: str,
+    strategy: str,
+    seed: int,
+    fill: str,
+    only: Part | None,
+    progress: runtime.Progress | None,
+    cancel: threading.Event | None,
+) -> Repair:
+    """All of a hole filled, transparency like the colours."""
+    parts = _planned(source, hole, model, forbidden) if FILLS[fill] else []
     copied = [k for k, part in enumerate(parts) if part.reason in ("asked", "wide")]
     pieces = np.zeros_like(hole)
     for k in copied:
@@ -156,6 +216,7 @@ def repair(
     pixels = source.pixels.copy()
     if boxes:
         chosen = runtime.load(model, task="inpaint", pixels=sum(work[: len(boxes)]))
+        started = monotonic()
         for k, box in enumerate(boxes):
             report = teller(k, f"hole {k + 1} of {len(boxes)}")
             there = box_slice(box)
@@ -163,29 +224,80 @@ def repair(
             repaired = _repaired(chosen, crop, torch.from_numpy(hole[there]), report, cancel)
             pixels[there][rest[there]] = repaired.pixels[rest[there]]
             report(1.0)
+        pace.learn("net", sum(work[: len(boxes)]), monotonic() - started)
     settings = FILLS[fill]
     if settings is not None and copied:
         settings = dataclasses.replace(settings, seed=seed)
         for k, at in enumerate(copied):
             report = teller(len(boxes) + k, f"wide hole {k + 1} of {len(copied)}")
+            started = monotonic()
             parts[at] = _copied(pixels, source, pieces, hole, parts[at], forbidden, settings, report, cancel)
+            pace.learn("pieces", int(parts[at].pixels.sum()), monotonic() - started)
             report(1.0)
     return Repair(source.with_pixels(pixels), tuple(parts))
 
 
-def widened(hole: np.ndarray, by: int) -> np.ndarray:
-    """A mask (H, W; bool) grown by so many pixels on every side: by an octagon, which is nearly a disc."""
-    grown = torch.from_numpy(hole)[None, None].float()
-    for step in range(by):
-        across = F.max_pool2d(grown, (1, 3), 1, (0, 1))
-        if step % 2:
-            grown = F.max_pool2d(across, (3, 1), 1, (1, 0))
-        else:
-            grown = torch.maximum(across, F.max_pool2d(grown, (3, 1), 1, (1, 0)))
-    return (grown[0, 0] > 0).numpy()
+def see_through(source: Picture) -> np.ndarray:
+    """(H, W) bool: where a picture is not opaque.
+
+    Raises:
+        MaskError: it is opaque everywhere.
+    """
+    if source.alpha is None or not source.transparent:
+        raise MaskError("The picture is opaque everywhere; erase what is to be filled, or give a mask.")
+    return source.alpha[..., 0] < source.peak
 
 
-def planned(source: Picture, hole: np.ndarray, model: str, forbidden: np.ndarray | None) -> list[Part]:
+def _erased(source: Picture) -> np.ndarray | None:
+    """(H, W) bool: what is not opaque, where that was erased in a photo; None of a sprite, or a picture that fades."""
+    if source.alpha is None:
+        return None
+    alpha = source.alpha[..., 0]
+    through = alpha < source.peak
+    edge = np.concatenate([through[0], through[-1], through[:, 0], through[:, -1]])
+    marks = np.count_nonzero(through)
+    if not 0 < marks <= through.size / 2 or edge.mean() > 0.5 or np.count_nonzero(alpha == 0) < CORED * marks:
+        return None
+    return through
+
+
+def _joined(hole: np.ndarray, erased: np.ndarray, strategy: str) -> np.ndarray:
+    """The hole and what was erased round it, of which nothing is known either; what was erased far away costs nothing."""
+    if strategy == "whole":
+        return hole | erased
+    joined = hole.copy()
+    for box, within in _parts(hole | erased):
+        part = box_slice(box)
+        if (within & hole[part]).any():
+            joined[part] |= within
+    for box in regions(joined):
+        joined[box_slice(box)] |= erased[box_slice(box)]
+    return joined
+
+
+def _laid(source: Picture, filled: Picture) -> Picture:
+    """A transparent picture laid over its fill."""
+    assert source.alpha is not None
+    faint = (source.alpha[..., 0] > 0) & (source.alpha[..., 0] < source.peak)
+    opacity = source.alpha[faint] / np.float32(source.peak)
+    pixels = filled.pixels.copy()
+    pixels[faint, :-1] = np.rint(opacity * source.colour[faint] + (1 - opacity) * filled.colour[faint])
+    return filled.with_pixels(pixels)
+
+
+def planned(
+    source: Picture, mask: np.ndarray, model: str, forbidden: np.ndarray | None, strategy: str = "crop"
+) -> list[Part]:
+    """What `repair` of this hole (H, W; bool) will do with its wide parts.
+
+    Raises:
+        MaskError: as `repair`.
+    """
+    picture, hole, spared = _seen(source, mask, strategy, forbidden)
+    return _planned(picture, hole, model, spared)
+
+
+def _planned(source: Picture, hole: np.ndarray, model: str, forbidden: np.ndarray | None) -> list[Part]:
     """The parts for which pieces of the picture come into question, and why they are made of them or not.
 
     Raises:
@@ -398,10 +510,11 @@ def _repaired(
 
 
 def _opacity(chosen: runtime.Model, alpha: Tensor, hole: Tensor, report: Any, cancel: threading.Event | None) -> Tensor:
-    """(1, 1, H, W) with the hole filled: seen by the net as a grey picture, if there is anything to see."""
+    """(1, 1, H, W) with the hole filled: as what touches it, if that is alike, else seen by the net as a grey picture."""
+    beside = colours.alike(alpha[0], hole)
+    if beside is not None:
+        return torch.full_like(alpha, beside)
     known = alpha[0, 0, ~hole]
-    if bool((known == known[0]).all()):
-        return torch.full_like(alpha, float(known[0]))
     filled = _fill(chosen, alpha.expand(1, 3, -1, -1), hole, report, cancel).mean(1, keepdim=True)
     if bool(((known == 0) | (known == 1)).all()):
         return filled.round()

@@ -94,11 +94,11 @@ def filled(
     colour, alpha = tensor[: crop.colour.shape[2]], tensor[crop.colour.shape[2] :]
     seen = tensor
     if len(alpha):
-        known = alpha[:, ~(hole | others)]
-        if bool((known == known[0, 0]).all()):
-            alpha, seen = torch.full_like(alpha, float(known[0, 0])), colour
+        beside = colours.alike(alpha, hole | others)
+        colour = colours.bled(colour[None], alpha[None], hole | others)[0]
+        if beside is not None:
+            alpha, seen = torch.full_like(alpha, beside), colour
         else:
-            colour = colours.bled(colour[None], alpha[None], hole | others)[0]
             seen = torch.cat([colour * alpha, alpha])  # colours that cannot be seen must not decide
     cancel = cancel or threading.Event()
 

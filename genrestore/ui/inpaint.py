@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
+from gradio.context import LocalContext
 
 import genrestore
 from genrestore import image
@@ -24,6 +25,7 @@ from genrestore.ui.words import Words
 STRATEGIES = ("crop", "whole")  # of tasks.inpaint, which a page that is being built cannot ask: it loads torch
 FORMATS = {"input": None, "png": "PNG", "webp": "WEBP", "tiff": "TIFF"}  # the last three lose nothing
 EDITOR = "inpaint-editor"
+LONG = 10  # seconds from which a repair says before it begins how long it takes
 stops = jobs.Stops()
 
 W = Words(
@@ -70,6 +72,23 @@ W = Words(
             "{format} stores samples in another bit depth; the repair changed {repair} of {all} outside the marks.",
             "{format} 以不同的位深保存；修复改变了标记之外 {all} 个采样值中的 {repair} 个。",
         ),
+        "prospect_large": (
+            "Much of the picture is marked; what is filled there is made up.",
+            "标记的区域很大，填补的内容大多是凭空生成的。",
+        ),
+        "prospect_frame": (
+            "A mark reaches the edge of the picture, where less is known; look closely at the result.",
+            "标记延伸到图片边缘，可供参考的内容较少，请仔细检查结果。",
+        ),
+        "prospect_alone": (
+            "There is too little round a mark to copy from, so it will be filled smoothly.",
+            "有一处标记周围可供复制的内容太少，将平滑填补。",
+        ),
+        "prospect_tight": (
+            "The marks may leave out the rim of what should go; paint a little further, over its shadow too.",
+            "标记可能没有完全盖住物体的边缘，请再多涂一些，阴影也一并涂上。",
+        ),
+        "prospect_slow": ("This will take {time}.", "预计需要{time}。"),
         "took": ("It took {seconds} s.", "用时 {seconds} 秒。"),
         "by": ("Model: {name}.", "模型：{name}。"),
         "thin": ("A trained net filled it.", "由训练好的网络填补。"),
@@ -139,7 +158,7 @@ class Job(jobs.Job):
     def work(self) -> None:
         from genrestore.tasks.inpaint import repair
 
-        repaired, parts = repair(self.now, self.mask, **self.settings, progress=self.report, cancel=self.cancel)
+        repaired, parts = repair(self.now, **self.settings, progress=self.report, cancel=self.cancel)
         self.reasons = {part.reason for part in parts}
         self.pieces = sum(part.reason in ("wide", "asked") for part in parts)
         self.fraction = 1.0
@@ -163,13 +182,13 @@ def run(value: dict[str, Any] | None, model: str, strategy: str, request: gr.Req
             yield MaskEditor.answer(value, problem=W.text("no_picture", request))
             return
         kind = _kind(value)
-        picture, mask, forbidden = MaskEditor.read(value)
-        settings = {"model": _model(model), "strategy": strategy, "forbidden": forbidden}
+        settings: dict[str, Any] = {"model": _model(model), "strategy": strategy}
+        picture, mask, marks = MaskEditor.read(value)
         image.output(picture, format=FORMATS[kind])  # says what the format cannot hold, before the work
         if doubt := _doubt(value, mask, request):
             yield MaskEditor.answer(value, **doubt)
             return
-        job = Job(value, kind, picture, mask, **settings)
+        job = Job(value, kind, picture, mask, **settings, **marks)
         started = time.monotonic()
         for _ in job.follow():
             yield MaskEditor.answer(value, fraction=job.fraction, text=job.stage(request))
@@ -189,6 +208,24 @@ def run(value: dict[str, Any] | None, model: str, strategy: str, request: gr.Req
 def stop(name: object) -> None:
     """For the stage: the repair of that name, or the search for other fills, is no longer wanted."""
     stops.of(name).set()
+
+
+def outlook(value: object) -> list[str]:
+    """For the stage: where a repair of what is marked now may fail, and that it takes long; sentences."""
+    from genrestore.tasks.prospects import estimate, prospects
+
+    request = LocalContext.request.get(None)
+    try:
+        picture, hole, marks = MaskEditor.read(value)
+        if not hole.any():
+            return []
+        now, _ = MaskEditor.reached(value, picture)
+        reasons = dict.fromkeys(prospect.reason for prospect in prospects(now, hole, marks["forbidden"]))
+        seconds = estimate(now, hole, marks["forbidden"])
+    except GenrestoreError:  # the repair itself will say it
+        return []
+    slow = [W.text("prospect_slow", request, time=jobs.duration(seconds, request))] if seconds > LONG else []
+    return [W.text(f"prospect_{reason}", request) for reason in reasons] + slow
 
 
 @shown
@@ -219,10 +256,10 @@ def others(value: dict[str, Any] | None, model: str, strategy: str, request: gr.
         return
     stopped = stops.of(value.get("run"))
     try:
-        picture, mask, forbidden = MaskEditor.read(value)
+        picture, _, marks = MaskEditor.read(value)
         now, _ = MaskEditor.reached(value, picture)
         repaired, _ = MaskEditor.reached({**value, "state": value["after"]}, picture)
-        job = Others(stopped, now, repaired, mask, forbidden, model=_model(model), strategy=strategy)
+        job = Others(stopped, now, repaired, model=_model(model), strategy=strategy, **marks)
         told = 0
         for _ in job.follow():
             if len(job.found) > told:
@@ -323,7 +360,7 @@ def build() -> gr.Dropdown:
         examples=jobs.EXAMPLES,
         formats=list(FORMATS),
         names=[jobs.NAMES, jobs.MARKS, W, WAYS],
-        functions=[stop],
+        functions=[stop, outlook],
     )
     with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings"), gr.Row():
         model = picker.picker("inpaint")

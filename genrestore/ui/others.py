@@ -39,6 +39,7 @@ class Others(jobs.Job):
         cancel: stops it.
         now: what was repaired.
         repaired: what came out.
+        mask: as `repair` was given it, with the other `settings`.
     """
 
     def __init__(
@@ -47,37 +48,33 @@ class Others(jobs.Job):
         now: image.Picture,
         repaired: image.Picture,
         mask: np.ndarray,
-        forbidden: np.ndarray | None,
         **settings: Any,
     ) -> None:
         super().__init__(cancel)
-        self.now, self.repaired, self.mask = now, repaired, mask
-        self.forbidden = forbidden
-        self.settings = settings  # model and strategy, as for the repair
+        self.now, self.repaired, self.mask, self.settings = now, repaired, mask, settings
+        self.hole: np.ndarray = mask if settings["hole"] is None else settings["hole"]
         self.found: list[dict[str, Any]] = []  # what the page is to be told
 
     def work(self) -> None:
         from genrestore.tasks import candidates
         from genrestore.tasks.inpaint import planned
 
-        parts = [
-            part
-            for part in planned(self.now, self.mask, self.settings["model"], self.forbidden)
-            if part.reason in ("wide", "asked")
-        ]
+        known = {name: self.settings[name] for name in ("model", "forbidden", "strategy")}
+        parts = [part for part in planned(self.now, self.hole, **known) if part.reason in ("wide", "asked")]
         parts = sorted(parts, key=lambda part: -int(part.pixels.sum()))[:PARTS]
         shown, *further = candidates.KINDS
         for k, part in enumerate(parts):
             fills = [candidates.Candidate(shown, self.repaired.pixels[candidates.box_slice(part.box)], None)]
             self.found.append(self._offer(k, part, fills[0]))
             for fill in candidates.candidates(
-                self.now, self.mask, part, kinds=further, forbidden=self.forbidden, cancel=self.cancel, **self.settings
+                self.now, self.mask, part, kinds=further, cancel=self.cancel, **self.settings
             ):
                 fills.append(fill)
                 self.found.append(self._offer(k, part, fill))
             self.found.append({"part": k, "at": part.box[:2], "guesses": _heat(candidates.guesses(part, fills))})
 
     def _offer(self, k: int, part: Any, fill: Any) -> dict[str, Any]:
+        top, left, bottom, right = part.box
         file = jobs.written(image.Picture(np.ascontiguousarray(fill.pixels)), "fill.png")
         return {
             "part": k,
@@ -85,8 +82,8 @@ class Others(jobs.Job):
             "thumbnail": self._thumbnail(part, fill),
             "fill": {
                 "file": gr.FileData(path=str(file), orig_name=file.name).model_dump(),
-                "inside": mask_editor.url(part.pixels),
-                "at": part.box[:2],
+                "inside": mask_editor.url(part.pixels & self.hole[top:bottom, left:right]),
+                "at": (top, left),
             },
         }
 

@@ -23,6 +23,7 @@ from PIL import Image, UnidentifiedImageError
 from genrestore import image
 from genrestore import select as selection
 from genrestore.errors import GenrestoreError, ImageError, MaskError
+from genrestore.tasks.growth import EDGE, HAND, LARGEST_GROWTH
 from genrestore.ui import frames, uploads, upright, words
 from genrestore.ui import job as jobs
 from genrestore.ui.said import said
@@ -218,13 +219,13 @@ W = words.Words(
 class MaskEditor:
     """`MaskEditor(...)` lays out a gr.HTML; handlers get its value and give it to `MaskEditor.read`.
 
-    The value is {"file": a Gradio file, "mask": data URL, "forbid": data URL or None, "w": width, "h": height, "state": what
-    repairs have made of it, "kind": one of the formats, "run" and "of": the names of this question and of what is shown,
-    "sure": whether more than half is meant}, or None while there is no picture. What is painted is grown a little unless the
-    visitor wants none of it; the mask is what it grew to. `repair` is set off when the picture is to be repaired, `resave`
-    when what is repaired already is to be written in another format; the editor is their first input, and `asked` or `latest`
-    give it. A handler returns `MaskEditor.answer(value, …)`, as often as there is something to tell; the page drops what
-    answers a question that it no longer asks.
+    The value is {"file": a Gradio file, "mask": data URL, "forbid": data URL or None, "painted": data URL or None, "grow":
+    pixels, "w": width, "h": height, "state": what repairs have made of it, "kind": one of the formats, "run" and "of": the
+    names of this question and of what is shown, "sure": whether more than half is meant}, or None while there is no picture.
+    What is painted is grown a little unless the visitor wants none of it; the mask is what it grew to. `repair` is set off
+    when the picture is to be repaired, `resave` when what is repaired already is to be written in another format; the editor
+    is their first input, and `asked` or `latest` give it. A handler returns `MaskEditor.answer(value, …)`, as often as there
+    is something to tell; the page drops what answers a question that it no longer asks.
 
     Not a subclass of gr.HTML, because Gradio writes a .pyi file beside every subclass that it meets.
     """
@@ -240,10 +241,15 @@ class MaskEditor:
         functions: Sequence[Callable[..., Any]] = (),
     ) -> gr.HTML:
         """The empty editor, inside the layout that is open; `label` names it to screen readers, `names` the formats and, by
-        the stems of their files, the examples. Of `functions`, the page asks `stop` to end the repair of a name."""
+        the stems of their files, the examples. Of `functions`, the page asks `stop` to end the repair of a name, and `outlook`
+        where one may fail."""
         gr.set_static_paths([*examples, *filter(Path.is_file, map(_marked, examples))])
         return gr.HTML(
-            {"examples": list(map(_example, examples)), "formats": list(formats)},
+            {
+                "examples": list(map(_example, examples)),
+                "formats": list(formats),
+                "growth": {"edge": EDGE, "hand": HAND, "most": LARGEST_GROWTH},
+            },
             label=label,
             elem_id=elem_id,
             html_template=_beside("editor.html"),
@@ -279,18 +285,24 @@ class MaskEditor:
         return _uploaded(_entries(value).get("file"))
 
     @staticmethod
-    def read(value: object) -> tuple[image.Picture, np.ndarray, np.ndarray | None]:
-        """The picture, its mask, which may mark nothing, and what must not be copied from: (H, W) bool of the picture's size,
-        True = marked; None in the last place where nothing is.
+    def read(value: object) -> tuple[image.Picture, np.ndarray, dict[str, Any]]:
+        """The picture; what is to be filled, (H, W) bool of its size, which may be nothing; and how that is said to
+        `tasks.inpaint.repair`: `mask`, what the visitor marked, `grow`, `hole`, what that grew to, and `forbidden`.
 
         Raises:
             ImageError: no uploaded picture, or one that cannot be read.
-            MaskError: no mask, or one that is no PNG, too large, or of another size.
+            MaskError: no mask, or one that is no PNG, too large, of another size, or not grown from what was marked.
         """
         picture = image.load(MaskEditor.file(value))
         entries = _entries(value)
-        forbid = entries.get("forbid")
-        return picture, _mask(entries.get("mask"), picture), None if forbid is None else _mask(forbid, picture)
+        hole = _mask(entries.get("mask"), picture)
+        forbidden = None if (url := entries.get("forbid")) is None else _mask(url, picture)
+        if (url := entries.get("painted")) is None:
+            return picture, hole, {"mask": hole, "grow": 0, "hole": None, "forbidden": forbidden}
+        painted, grow = _mask(url, picture), entries.get("grow")
+        if type(grow) is not int or not 0 < grow <= LARGEST_GROWTH or (painted & ~hole).any():
+            raise MaskError("The mask is not what was painted, grown; paint it in the editor.")
+        return picture, hole, {"mask": painted, "grow": grow, "hole": hole, "forbidden": forbidden}
 
     @staticmethod
     def reached(value: object, picture: image.Picture) -> tuple[image.Picture, np.ndarray]:

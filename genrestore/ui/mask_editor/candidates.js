@@ -4,16 +4,16 @@
 // they disagree. Taking an offer makes another scene with the same `fills`; `chosen` says which kind each part shows.
 
 const strip = find(".candidates");
-let sought = null; // {scene, before, used, run}: the repair whose other fills are wanted
+let sought = null; // {scene, before, used, marks, run}: the repair whose other fills are wanted
 let taking = null; // the offer that is being put into the picture
 let guessing = false; // where the fills disagree is shown
 
-// Has other fills of the newest scene made. `before` is the scene it was made of, `used` what was marked.
-function seek(before, used) {
+// Has other fills of the newest scene made. `before` is the scene it was made of, `used` what was marked for it, `marks` how.
+function seek(before, used, marks) {
   const scene = picture.scene;
   if (!scene.parts) return;
   Object.assign(scene, { fills: { parts: [], told: 0, complete: false }, chosen: {} });
-  sought = { scene, before, used, run: named() };
+  sought = { scene, before, used, marks, run: named() };
   trigger("others");
   showFills();
 }
@@ -33,7 +33,7 @@ async function othersAsked() {
   if (!asked) return null;
   const { width, height } = picture;
   const mask = await dataUrl(await png({ width, height, bits: asked.used }, 1));
-  return { ...(await value()), mask, state: asked.before.state, after: asked.scene.state, of: asked.scene.id, run: asked.run };
+  return { ...(await value()), ...asked.marks, mask, state: asked.before.state, after: asked.scene.state, of: asked.scene.id, run: asked.run };
 }
 
 // What the server tells: all offers so far, and where the fills of a part disagree, for an answer may be lost when two come at

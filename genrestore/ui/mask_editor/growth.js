@@ -1,20 +1,16 @@
 // ---- growing what is painted: a mask that is too tight leaves a rim of what should go, and spoils every fill ----
 
-const GROWTH = { part: 1 / 250, least: 2, most: 24 }; // pixels, by the picture's longer side
-const WIDEST_GROWTH = 200; // pixels
+const GROWTH = props.value?.growth; // {edge, hand, most}, see tasks/growth.py
 const GROWTH_KEY = "genrestore-mask-growth"; // in the browser's store: how much more than usual; 0 is none
 
 const growing = find(".growth [type=checkbox]");
 const growth = find(".growth [type=number]");
 
-const usualGrowth = () => {
-  const { width, height } = picture;
-  return clamp(Math.round(GROWTH.part * Math.max(width, height)), GROWTH.least, GROWTH.most);
-};
+const usualGrowth = () => Math.min(GROWTH.most, GROWTH.edge + Math.round(GROWTH.hand * Math.max(picture.width, picture.height)));
 
 // What a new picture begins with: what the visitor chose for the one before, at this one's scale.
 function firstGrowth() {
-  return clamp(Math.round(usualGrowth() * rememberedGrowth()), 0, WIDEST_GROWTH);
+  return clamp(Math.round(usualGrowth() * rememberedGrowth()), 0, GROWTH.most);
 }
 
 // The browser may refuse its store, as to a frame on another site's page.
@@ -29,7 +25,7 @@ function rememberedGrowth() {
 
 // Grows all that is painted, and what will be, by so many pixels.
 function setGrowth(pixels) {
-  const wanted = clamp(Math.round(pixels) || 0, 0, WIDEST_GROWTH);
+  const wanted = clamp(Math.round(pixels) || 0, 0, GROWTH.most);
   try {
     localStorage.setItem(GROWTH_KEY, wanted / usualGrowth());
   } catch {

@@ -195,10 +195,12 @@ async function value() {
   if (shape) finish(); // which may have to wait for the server
   await opening;
   if (!picture?.file) return null;
-  encoded ??= Promise.all([png(mask).then(dataUrl), mask.forbidden ? png(mask, FORBIDDEN).then(dataUrl) : null]);
-  const [marked, forbid] = await encoded;
+  const written = (flag) => png(mask, flag).then(dataUrl);
+  encoded ??= Promise.all([written(MARKED), mask.growth ? written(PAINTED) : null, mask.forbidden ? written(FORBIDDEN) : null]);
+  const grow = mask.growth;
+  const [marked, painted, forbid] = await encoded;
   const { file, scene, width, height } = picture;
-  return { file, mask: marked, forbid, w: width, h: height, state: scene.state, of: scene.id, kind: chooser.value };
+  return { file, mask: marked, painted, grow, forbid, w: width, h: height, state: scene.state, of: scene.id, kind: chooser.value };
 }
 
 // Tells the value once painting rests; `value()` gives it at any time.
@@ -210,6 +212,7 @@ function publish() {
     props.value = await value();
     trigger("change");
     if (props.value) keepMask(props.value.mask);
+    lookOut(props.value);
   }, WAIT);
 }
 

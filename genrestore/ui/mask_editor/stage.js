@@ -18,6 +18,7 @@ const named = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 function repair() {
   if (!mask?.count || pending) return;
   complain("");
+  warn([]);
   leave();
   pending = { run: named(), used: null };
   progress(0, words.waiting);
@@ -37,7 +38,8 @@ async function asked() {
   const whole = await value();
   if (!whole) return failed();
   if (!pending) return null; // cancelled before it began
-  pending.used = await readBits(whole.mask);
+  const { painted, grow, forbid } = whole;
+  Object.assign(pending, { used: await readBits(whole.mask), marks: { painted, grow, forbid } });
   return { ...whole, run: pending.run, sure };
 }
 
@@ -66,7 +68,7 @@ async function answered({ run, of, text, fraction, scene, problem, ask, rewritte
   pending = null;
   sure = Boolean(ask);
   refresh();
-  if (scene && !problem) seek(before, mine.used);
+  if (scene && !problem) seek(before, mine.used, mine.marks);
   if (scene) settle();
 }
 
@@ -157,6 +159,17 @@ function tell(scene) {
   find(".outcome .facts").replaceChildren(
     ...[...(scene.how ?? []), scene.counts].map((text) => Object.assign(document.createElement("p"), { textContent: text })),
   );
+}
+
+let looks = 0;
+
+// Asks, once painting rests, where a repair of it may fail.
+async function lookOut(asked) {
+  const mine = ++looks;
+  warn([]);
+  if (!asked || !mask.count || pending) return;
+  const sentences = await server.outlook(asked).catch(() => []);
+  if (mine === looks && !pending && mask?.count) warn(sentences);
 }
 
 // Sentences of warning before a repair; none takes the last ones away.

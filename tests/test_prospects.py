@@ -1,0 +1,79 @@
+"""What is told before a repair: where it may fail, seldom in vain, and how long it will take."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import genrestore
+from genrestore import image
+from genrestore.image import Picture
+from genrestore.tasks import inpaint, pace, rim
+from genrestore.tasks.prospects import estimate, prospects
+
+EXAMPLES = Path(genrestore.__file__).parent / "ui" / "examples"
+ROWS, COLUMNS = np.ogrid[:400, :400]
+
+
+@pytest.fixture(scope="module")
+def sand() -> Picture:
+    whole = image.load(EXAMPLES / "sand.jpg")
+    return whole.with_pixels(np.ascontiguousarray(whole.pixels[:400, :400]))
+
+
+def disc(y: int, x: int, radius: int) -> np.ndarray:
+    return np.hypot(ROWS - y, COLUMNS - x) <= radius
+
+
+def reasons(picture: Picture, hole: np.ndarray, forbidden: np.ndarray | None = None) -> list[str]:
+    return [prospect.reason for prospect in prospects(picture, hole, forbidden)]
+
+
+def test_an_ordinary_mask_is_no_cause_for_worry(sand: Picture) -> None:
+    for hole in (disc(250, 150, 40), disc(90, 280, 30) | disc(300, 200, 6), disc(200, 0, 5)):
+        assert reasons(sand, hole) == []
+
+
+def test_each_reason_is_found(sand: Picture) -> None:
+    assert reasons(sand, disc(200, 20, 40)) == ["frame"]
+    assert reasons(sand, disc(200, 200, 130)) == ["large"]
+    assert reasons(sand, disc(200, 200, 40), ~disc(200, 200, 41)) == ["alone"]
+    assert prospects(sand, disc(200, 20, 40))[0].box == (160, 0, 241, 61)
+
+
+@pytest.mark.parametrize("kind", ["grey", "deep", "clear"])
+def test_a_tight_mask_is_found_in_any_picture(sand: Picture, kind: str) -> None:
+    """Until it has grown beyond the object's rim."""
+    share = np.clip((63 - np.hypot(ROWS - 200, COLUMNS - 200)) / 3, 0, 1)[..., None]
+    spoilt = np.rint(sand.pixels * (1 - share) + share * (20, 40, 230)).astype(np.uint8)
+    alpha = np.full((400, 400), 255, np.uint8)
+    spoilt = {"grey": spoilt[..., :1], "deep": spoilt.astype(np.uint16) * 257, "clear": np.dstack([spoilt, alpha])}[
+        kind
+    ]
+    picture, drawn = Picture(spoilt), disc(200, 200, 60)
+    assert reasons(picture, drawn) == ["tight"]
+    assert reasons(picture, rim.widened(drawn, 6)) == []
+
+
+def test_a_large_picture_is_looked_at_quickly(sand: Picture) -> None:
+    """Its share of one core, whatever else the machine does; it was 2.2 s with squares that were not looked at by rows."""
+    large = sand.with_pixels(np.tile(sand.pixels, (8, 10, 1)))
+    hole = np.zeros((3200, 4000), bool)
+    hole[1400:1800, 1500:1900] = True
+    began = time.process_time()
+    assert reasons(large, hole) == []
+    assert time.process_time() - began < 0.8
+
+
+def test_the_time_is_told_and_learned(sand: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "_slower", {})
+    small, wide = disc(200, 200, 5), disc(200, 200, 50)
+    assert estimate(sand, small) < estimate(sand, wide)
+    before = estimate(sand, wide)
+    pace.learn("pieces", int(wide.sum()), 3 * before)
+    assert estimate(sand, wide) == pytest.approx(3 * before)
+    assert estimate(sand, small) == pytest.approx(3 * pace.USUAL["net"][1] * 224**2, rel=0.1)
+    assert estimate(sand, ~disc(200, 200, 5), model=inpaint.EXEMPLAR) == 0
+    genrestore.inpaint(sand, wide, model="residual-fill", strategy="whole")
+    assert "net" in pace._slower
