@@ -181,7 +181,7 @@ def test_what_is_forbidden_reaches_the_task(value: dict[str, Any], monkeypatch: 
 
     monkeypatch.setattr(task, "repair", fake)
     for forbid in (None, value["mask"]):
-        list(inpaint.run({**value, "forbid": forbid}, "auto", "crop", "input", False, None))
+        list(inpaint.run({**value, "forbid": forbid}, "auto", "crop", None))
     assert seen[0] is None
     assert seen[1].sum() == 1600
 

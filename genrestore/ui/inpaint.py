@@ -90,7 +90,7 @@ W = Words(
         ),
         "prospect_slow": ("This will take {time}.", "预计需要{time}。"),
         "took": ("It took {seconds} s.", "用时 {seconds} 秒。"),
-        "by": ("Model: {name}.", "模型：{name}。"),
+        "filler": ("Model: {name}.", "模型：{name}。"),
         "thin": ("A trained net filled it.", "由训练好的网络填补。"),
         "wide": (
             "Wide parts were filled with pieces of the picture.",
@@ -340,7 +340,7 @@ def _how(job: Job, seconds: float, request: gr.Request) -> list[str]:
     how = [W.text(reason, request) for reason in ("wide", "even", "alone", "thin") if reason in reasons]
     names = dict(zip(*_titles(), strict=True))
     model = job.settings["model"]
-    named = [W.text("by", request, name=names[model])] if model in names else []
+    named = [W.text("filler", request, name=names[model])] if model in names else []
     return [*how, *named, W.text("took", request, seconds=f"{seconds:.1f}")]
 
 

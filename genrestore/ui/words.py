@@ -29,7 +29,11 @@ class Words:
         return self.pairs[key][LANGUAGES.index(language(request))].format(**values)
 
     def both(self, *others: "Words") -> dict[str, dict[str, str]]:
-        """{language: {key: text}} of these words and others, for JavaScript that draws its own text."""
+        """{language: {key: text}} of these words and others, for JavaScript that draws its own text; no key may be in two."""
+        keys = [key for words in (self, *others) for key in words.pairs]
+        assert len(keys) == len(set(keys)), (
+            f"two words are called {sorted(key for key in set(keys) if keys.count(key) > 1)}"
+        )
         pairs = {key: texts for words in (self, *others) for key, texts in words.pairs.items()}
         return {name: {key: texts[place] for key, texts in pairs.items()} for place, name in enumerate(LANGUAGES)}
 
