@@ -190,12 +190,25 @@ def test_an_object_is_found_for_the_editor(uploads: Path) -> None:
         found = np.zeros((60, 80), bool)
         found[answer["top"] :, answer["left"] :][: answer["height"], : answer["width"]] = np.asarray(opened)
     assert np.array_equal(found, pixels[..., 0] == 200)
-    wrong: list[Any] = [None, [], "x", [5], [[1]], [[1, 2, 3]], [[1, "2"]], [[1, True]], [[1, None]], [[float("nan"), 1]]]
+    wrong: list[Any] = [
+        None,
+        [],
+        "x",
+        [5],
+        [[1]],
+        [[1, 2, 3]],
+        [[1, "2"]],
+        [[1, True]],
+        [[1, None]],
+        [[float("nan"), 1]],
+    ]
     wrong += [[[10**400, 1]], [[1, float("inf")]], [[1, 1]] * (mask_editor.MOST_POINTS + 1)]
     for outline in wrong:
         assert "list of 1 to" in mask_editor.select({"file": file, "outline": outline})["problem"]
     assert "not uploaded here" in mask_editor.select({"file": {"path": "/etc/passwd"}, "outline": [[1, 1]]})["problem"]
-    assert "goes round nothing" in mask_editor.select({"file": file, "outline": [[-9, -9], [-5, -9], [-5, 50]]})["problem"]
+    assert (
+        "goes round nothing" in mask_editor.select({"file": file, "outline": [[-9, -9], [-5, -9], [-5, 50]]})["problem"]
+    )
 
 
 def oriented(kind: str, orientation: int, xmp: bool) -> bytes:

@@ -24,9 +24,15 @@ def scene(seed: int, height: int = 240, width: int = 320) -> tuple[np.ndarray, n
     back, front = (np.stack(part, 2) for part in waves)
     shades = rng.permutation(8)[:2]  # corners of the cube of colours
     pixels = [60 + 130 * (shade >> np.arange(3) & 1) for shade in shades]
-    mixed = (pixels[0] + 40 * back) * (1 - soft) + (pixels[1] + 40 * front) * soft + rng.normal(0, 6, (height, width, 1))
+    mixed = (
+        (pixels[0] + 40 * back) * (1 - soft) + (pixels[1] + 40 * front) * soft + rng.normal(0, 6, (height, width, 1))
+    )
     line = centre + (radii + size * rng.uniform(0.06, 0.3, 60))[:, None] * circle
-    return np.clip(mixed, 0, 255).astype(np.uint8), np.asarray(drawn) > 127, [(float(a), float(b)) for a, b in line[::3]]
+    return (
+        np.clip(mixed, 0, 255).astype(np.uint8),
+        np.asarray(drawn) > 127,
+        [(float(a), float(b)) for a, b in line[::3]],
+    )
 
 
 def overlap(found: select.Selected, truth: np.ndarray) -> float:

@@ -243,7 +243,7 @@ def test_an_object_is_selected_by_a_click_or_a_line_round_it(editor: Tools, tmp_
     editor.drag((0.17, 0.15), (0.57, 0.16), (0.56, 0.64), (0.16, 0.63), button="right")
     assert editor.mask().sum() < 0.1 * whole.sum()
     editor.do("clear") if editor.mask().any() else None
-    editor.click(0.25, 0.25)
+    editor.click(0.3, 0.35)
     assert overlap(editor.mask(), whole) > 0.95, "the value waits for the server"
     assert "Object selected" in editor.root.locator(".said").text_content()
     editor.do("undo")
@@ -304,8 +304,7 @@ def test_the_pixel_under_the_pointer_is_painted_on_any_screen(editor: Tools, tmp
     for ratio in (0.67, 1, 1.25, 1.5, 2, 3):
         metrics = {"width": 1280, "height": 900, "deviceScaleFactor": ratio, "mobile": False}
         screen.send("Emulation.setDeviceMetricsOverride", metrics)
-        editor.do("in")  # nothing else tells the page
-        editor.do("fit")
+        editor.stage.press("0")  # draws anew
         page.mouse.move(x, y)
         for zoom in (0, 4):
             for _ in range(zoom):
