@@ -58,9 +58,10 @@ def select(pixels: Colours, outline: Sequence[tuple[float, float]]) -> Selected:
         MaskError: the line goes round nothing, or no object is found at the point.
     """
     height, width = pixels.shape[:2]
-    points = np.asarray(outline, np.float32).clip(0, np.float32([width, height]))
+    points = np.asarray(outline, np.float32).clip(0, np.array([width, height], np.float32))
     if len(points) < 3:
-        return _touched(pixels, *points[0].clip(0, np.float32([width - 1, height - 1])).tolist())
+        x, y = points[0].tolist()
+        return _touched(pixels, min(x, width - 1), min(y, height - 1))
     (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
     margin = max(LEAST_MARGIN, MARGIN * max(right - left, bottom - top))
     box = _box(left - margin, top - margin, right + margin, bottom + margin, pixels)
@@ -168,11 +169,11 @@ class _Level:
         if not guess.any() or self.allowed.all():
             return None
         radius = max(2, round(DEPTH * float(guess.sum() / np.pi) ** 0.5))
-        self.depth = np.float32(DEEP) * (_blurred(guess, radius) - np.float32(SHALLOW))
+        self.depth = (DEEP * (_blurred(guess, radius) - SHALLOW)).astype(np.float32)
         mask = guess
         for _ in range(rounds):
             self.inner, self.outer = _Mixture(self.seen[mask]), _Mixture(self.seen[~mask])
-            costs = self.costs(self.inner, self.outer) - self.depth
+            costs: Floats = self.costs(self.inner, self.outer) - self.depth
             mask = self.solved(costs, (costs < 0) * self.allowed, np.zeros_like(costs), self.allowed, STEPS) > 0.5
             if mask.sum() < SLIGHTEST * guess.sum():
                 return None
@@ -319,9 +320,9 @@ def _resized(mask: Bools, size: tuple[int, ...]) -> Bools:
 def _blurred(mask: Bools, radius: int) -> Floats:
     """(h, w) in [0, 1]: blurred by a box twice."""
     grey = Image.fromarray(np.uint8(255) * mask)
-    return np.asarray(
-        grey.filter(ImageFilter.BoxBlur(radius)).filter(ImageFilter.BoxBlur(radius)), np.float32
-    ) / np.float32(255)
+    for _ in range(2):
+        grey = grey.filter(ImageFilter.BoxBlur(radius))
+    return np.asarray(grey).astype(np.float32) / np.float32(255)
 
 
 def _reached(start: Bools, within: Bools) -> Bools:

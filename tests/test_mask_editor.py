@@ -58,7 +58,7 @@ def test_what_must_not_be_copied_is_read_as_the_mask_is(uploads: Path) -> None:
     path, mask = str(uploads / "hash" / "photo.png"), data_url(Image.new("1", (40, 30), 1))
     part = np.arange(1200).reshape(30, 40) % 3 == 0
     forbidden = MaskEditor.read(payload(path, mask, forbid=data_url(Image.fromarray(part))))[2]
-    assert np.array_equal(forbidden, part)
+    assert forbidden is not None and np.array_equal(forbidden, part)
     for forbid in (5, "x", data_url(Image.new("1", (30, 40), 1))):
         with pytest.raises(MaskError):
             MaskEditor.read(payload(path, mask, forbid=forbid))
