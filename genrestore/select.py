@@ -22,7 +22,7 @@ MARGIN = 0.15  # how much is seen round a line, as a part of its longer side: it
 LEAST_MARGIN = 16  # pixels
 COMPONENTS = 5  # of a mixture, as in the paper
 SAMPLES = 8000  # pixels that a mixture learns from
-ROUNDS = 4  # of learning and cutting
+ROUNDS, PROBE_ROUNDS = 4, 2  # of learning and cutting
 STEPS, FINE_STEPS = 150, 60  # of a cut
 OUTLINE = 50.0  # price of a pixel of outline where all is even, in the unit of log-likelihoods; the paper's γ
 LEAST_PRICE = 0.04  # part of it that remains at the sharpest edge
@@ -33,6 +33,7 @@ BAND = 6  # pixels of the coarse picture near whose outline the fine one is cut
 SLIGHTEST = 0.04  # part of a first guess below which what was found is no object
 REACHES = (0.05, 0.08, 0.13, 0.2, 0.3)  # radii that are tried round a point, as parts of the picture's shorter side
 LIMIT = 1.6  # times such a radius: how far what it finds may reach
+WIDER = 1.15  # times the radius of what was found: where it is looked for again
 DEAREST = 0.9  # price of an outline, as a part of the highest, above which there are no edges
 
 Colours = npt.NDArray[np.uint8]
@@ -57,9 +58,10 @@ def select(pixels: Colours, outline: Sequence[tuple[float, float]]) -> Selected:
         MaskError: the line goes round nothing, or no object is found at the point.
     """
     height, width = pixels.shape[:2]
-    points = np.asarray(outline, np.float32).clip(0, np.float32([width, height]))
+    points = np.asarray(outline, np.float32).clip(0, np.array([width, height], np.float32))
     if len(points) < 3:
-        return _touched(pixels, *points[0].clip(0, np.float32([width - 1, height - 1])).tolist())
+        x, y = points[0].tolist()
+        return _touched(pixels, min(x, width - 1), min(y, height - 1))
     (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
     margin = max(LEAST_MARGIN, MARGIN * max(right - left, bottom - top))
     box = _box(left - margin, top - margin, right + margin, bottom + margin, pixels)
@@ -72,36 +74,59 @@ def select(pixels: Colours, outline: Sequence[tuple[float, float]]) -> Selected:
     return Selected(guess if found is None else found, box)
 
 
+class _Probe(NamedTuple):
+    """What was found round a point, in a box that is seen shrunken."""
+
+    price: float  # of its outline
+    mask: Bools
+    allowed: Bools
+    box: Box
+
+
 def _touched(pixels: Colours, x: float, y: float) -> Selected:
-    """The object at a point: of what is found within several distances, what has the sharpest outline."""
+    """The object at a point: of all that is found within several distances of it, and then again round the middle of what was
+    found, what has the sharpest outline."""
     height, width = pixels.shape[:2]
-    whole = _seen(_shrunk(pixels, 2 * PROBE))
-    least = _contrast(*_steps(whole))  # noise is no edge where the whole picture has sharper ones
-    best: tuple[float, Box, Bools, Bools] | None = None
+    least = _contrast(*_steps(_seen(_shrunk(pixels, 2 * PROBE))))  # noise is no edge where the picture has sharper ones
+    best: _Probe | None = None
     for part in REACHES:
-        radius = max(2.0, part * min(height, width))
-        reach = LIMIT * radius + LEAST_MARGIN
-        box = _box(x - reach, y - reach, x + reach, y + reach, pixels)
-        probe = _shrunk(pixels[box[0] : box[2], box[1] : box[3]], PROBE)
-        shrunk = probe.shape[1] / (box[3] - box[1])
-        row, column = int((y - box[0]) * shrunk), int((x - box[1]) * shrunk)
-        rows, columns = np.ogrid[: probe.shape[0], : probe.shape[1]]
-        away = np.hypot(columns - column, rows - row) / (radius * shrunk)
-        level = _Level(probe, away <= LIMIT, least)
-        found = level.cut(away <= 1)
-        if found is None or not found[row, column]:
-            continue
-        object_ = _reached(_spot(row, column, found.shape), found)
-        price = level.price(object_)
-        if best is None or price < best[0]:
-            best = price, box, object_, away <= LIMIT
-    if best is None or best[0] > DEAREST:
+        centre, radius = (x, y), max(2.0, part * min(height, width))
+        for _ in range(2):
+            probe = _probe(pixels, (x, y), centre, radius, least)
+            if probe is None:
+                break
+            if best is None or probe.price < best.price:
+                best = probe
+            rows, columns = np.nonzero(probe.mask)
+            shrunk = (probe.box[3] - probe.box[1]) / probe.mask.shape[1]
+            centre = probe.box[1] + float(columns.mean()) * shrunk, probe.box[0] + float(rows.mean()) * shrunk
+            radius = WIDER * shrunk * float(len(rows) / np.pi) ** 0.5
+    if best is None or best.price > DEAREST:
         raise MaskError("No object was found there; draw a line roughly round it.")
-    _, box, object_, allowed = best
-    size = (box[2] - box[0], box[3] - box[1])
-    guess = _resized(object_, size)
-    found = _object(pixels[box[0] : box[2], box[1] : box[3]], guess, _resized(allowed, size))
-    return Selected(guess if found is None else found, box)
+    top, left, bottom, right = best.box
+    size = (bottom - top, right - left)
+    guess = _resized(best.mask, size)
+    found = _object(pixels[top:bottom, left:right], guess, _resized(best.allowed, size))
+    return Selected(guess if found is None else found, best.box)
+
+
+def _probe(
+    pixels: Colours, point: tuple[float, float], centre: tuple[float, float], radius: float, least: float
+) -> _Probe | None:
+    """The object at a point, looked for within a radius of a centre; None if there is none."""
+    (x, y), reach = centre, LIMIT * radius + LEAST_MARGIN
+    box = _box(x - reach, y - reach, x + reach, y + reach, pixels)
+    seen = _shrunk(pixels[box[0] : box[2], box[1] : box[3]], PROBE)
+    shrunk = seen.shape[1] / (box[3] - box[1])
+    rows, columns = np.ogrid[: seen.shape[0], : seen.shape[1]]
+    away = np.hypot(columns - (x - box[1]) * shrunk, rows - (y - box[0]) * shrunk) / (radius * shrunk)
+    level = _Level(seen, away <= LIMIT, least)
+    found = level.cut(away <= 1, PROBE_ROUNDS)
+    row, column = int((point[1] - box[0]) * shrunk), int((point[0] - box[1]) * shrunk)
+    if found is None or not (0 <= row < len(found) and 0 <= column < found.shape[1] and found[row, column]):
+        return None
+    mask = _reached(_spot(row, column, found.shape), found)
+    return _Probe(level.price(mask), mask, level.allowed, box)
 
 
 def _object(crop: Colours, guess: Bools, allowed: Bools) -> Bools | None:
@@ -138,17 +163,17 @@ class _Level:
         self.outer: _Mixture | None = None
         self.depth = np.zeros(allowed.shape, np.float32)
 
-    def cut(self, guess: Bools) -> Bools | None:
+    def cut(self, guess: Bools, rounds: int = ROUNDS) -> Bools | None:
         """The object that is near a guess; None if there is none, or nothing round it."""
         guess = guess & self.allowed
         if not guess.any() or self.allowed.all():
             return None
         radius = max(2, round(DEPTH * float(guess.sum() / np.pi) ** 0.5))
-        self.depth = np.float32(DEEP) * (_blurred(guess, radius) - np.float32(SHALLOW))
+        self.depth = (DEEP * (_blurred(guess, radius) - SHALLOW)).astype(np.float32)
         mask = guess
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             self.inner, self.outer = _Mixture(self.seen[mask]), _Mixture(self.seen[~mask])
-            costs = self.costs(self.inner, self.outer) - self.depth
+            costs: Floats = self.costs(self.inner, self.outer) - self.depth
             mask = self.solved(costs, (costs < 0) * self.allowed, np.zeros_like(costs), self.allowed, STEPS) > 0.5
             if mask.sum() < SLIGHTEST * guess.sum():
                 return None
@@ -295,9 +320,9 @@ def _resized(mask: Bools, size: tuple[int, ...]) -> Bools:
 def _blurred(mask: Bools, radius: int) -> Floats:
     """(h, w) in [0, 1]: blurred by a box twice."""
     grey = Image.fromarray(np.uint8(255) * mask)
-    return np.asarray(
-        grey.filter(ImageFilter.BoxBlur(radius)).filter(ImageFilter.BoxBlur(radius)), np.float32
-    ) / np.float32(255)
+    for _ in range(2):
+        grey = grey.filter(ImageFilter.BoxBlur(radius))
+    return np.asarray(grey).astype(np.float32) / np.float32(255)
 
 
 def _reached(start: Bools, within: Bools) -> Bools:
