@@ -196,10 +196,12 @@ def _inpaint_folder(
     from genrestore import batch, image
     from genrestore.tasks.inpaint import EXEMPLAR
 
-    there = _apart(out)
-    found = batch.items(folder, there, *([marks] if marks and folder.resolve() in marks.resolve().parents else []))
-    if marks is not None:
-        found = batch.masked(found, expanded(marks))
+    there, marks = _apart(out), None if marks is None else expanded(marks)
+    if marks is None:
+        found = batch.items(folder, there)
+    else:
+        among = [marks] if folder.resolve() in marks.resolve().parents else []
+        found = batch.masked(batch.items(folder, there, *among), marks)
 
     def work(item: "Item") -> "Picture":
         return genrestore.inpaint(image.load(item.source, frame=frame), item.mask, forbid=forbid, **settings)
