@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Generator
@@ -147,7 +148,7 @@ def inpaint(
         raise SettingError("Name a mask that is white where the picture is to be filled, or say --transparent.")
     whole("grow", grow, 0, LARGEST_GROWTH)
     settings: dict[str, Any] = {"model": model, "strategy": strategy, "seed": seed, "grow": grow}
-    if (folder := expanded(source)).is_dir():
+    if folder := _folder(source):
         _inpaint_folder(folder, marks, settings, forbid, frame, out, force)
         return
     picture = _opened(source, frame)
@@ -163,7 +164,8 @@ def inpaint(
     if ask:
         print(f"The mask marks {told}; if it should be the other way round, invert it.", file=sys.stderr)
     for reason in dict.fromkeys(prospect.reason for prospect in prospects(picture, hole, forbidden)):
-        print(PROSPECTS[reason], file=sys.stderr)
+        if not (ask and reason == "large"):  # which has just been said
+            print(PROSPECTS[reason], file=sys.stderr)
     if (wait := estimate(picture, hole, forbidden, model=model, strategy=strategy)) > LONG:
         print(f"This will take about {10 * round(wait / 10)} s.", file=sys.stderr)
     with _progress() as progress:
@@ -195,10 +197,12 @@ def _inpaint_folder(
     from genrestore import batch, image
     from genrestore.tasks.inpaint import EXEMPLAR
 
-    there = _apart(out)
-    found = batch.items(folder, there, *([marks] if marks and folder.resolve() in marks.resolve().parents else []))
-    if marks is not None:
-        found = batch.masked(found, expanded(marks))
+    there, marks = _apart(out), None if marks is None else expanded(marks)
+    if marks is None:
+        found = batch.items(folder, there)
+    else:
+        among = [marks] if folder.resolve() in marks.resolve().parents else []
+        found = batch.masked(batch.items(folder, there, *among), marks)
 
     def work(item: "Item") -> "Picture":
         return genrestore.inpaint(image.load(item.source, frame=frame), item.mask, forbid=forbid, **settings)
@@ -231,7 +235,7 @@ def upscale(
     from genrestore import image
     from genrestore.tasks.upscale import quote
 
-    if (folder := expanded(source)).is_dir():
+    if folder := _folder(source):
         settings = {"scale": scale, "model": model, "width": width, "height": height, "strength": strength}
         _each_alone("upscale", folder, settings, frame, out, force)
         return
@@ -263,7 +267,7 @@ def restore(
     """
     from genrestore import image
 
-    if (folder := expanded(source)).is_dir():
+    if folder := _folder(source):
         _each_alone("restore", folder, {"model": model, "strength": strength}, frame, out, force)
         return
     picture = _opened(source, frame)
@@ -436,6 +440,12 @@ def _progress() -> Generator[Callable[[float, str], None] | None, None, None]:
             bar.update(100 * share - bar.n)
 
         yield show
+
+
+def _folder(source: Path) -> Path | None:
+    """The source, if it is a folder."""
+    path = expanded(source)
+    return path if os.path.isdir(path) else None  # which no name makes raise
 
 
 def _apart(out: Path | None) -> Path:
