@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import gradio as gr
 import numpy as np
@@ -36,10 +36,6 @@ W = Words(
         "png": ("PNG", "PNG"),
         "webp": ("WebP, lossless", "WebP（无损）"),
         "tiff": ("TIFF", "TIFF"),
-        "no_picture": (
-            "There is no picture yet: choose a photo or an example first.",
-            "还没有图片：请先选择照片或示例。",
-        ),
         "no_mask": (
             "Nothing is marked yet: paint over what should go, then press Repair.",
             "尚未标记任何区域：请先涂抹要去除的部分，再点“修复”。",
@@ -155,8 +151,7 @@ def run(value: dict[str, Any] | None, model: str, strategy: str, request: gr.Req
     """
     job = None
     try:
-        if not isinstance(value, dict) or "file" not in value:
-            yield MaskEditor.answer(value, problem=W.text("no_picture", request))
+        if value is None:  # cancelled before it began
             return
         kind = _kind(value)
         settings = {"model": _model(model), "strategy": strategy}
@@ -217,8 +212,8 @@ def _doubt(value: dict[str, Any], mask: np.ndarray, request: gr.Request) -> dict
     return None
 
 
-def _kind(value: dict[str, Any]) -> str:
-    kind = value.get("kind", "input")
+def _kind(value: object) -> str:
+    kind = cast("dict[str, Any]", value).get("kind", "input") if isinstance(value, dict) else "input"
     if kind not in FORMATS:
         raise SettingError(f"Save as one of {', '.join(FORMATS)}, not {str(kind)[:40]!r}.")
     return kind
@@ -284,11 +279,12 @@ def build() -> gr.Dropdown:
             [(W(name), name) for name in STRATEGIES], value="crop", label=W("strategy"), elem_id="inpaint-strategy"
         )
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    repaired, saved = MaskEditor.ear(EDITOR), MaskEditor.ear(EDITOR)
     running = editor.repair(
-        run, [editor, model, strategy], editor, js=MaskEditor.asked(EDITOR), trigger_mode="multiple", **quiet
+        run, [editor, model, strategy], repaired, js=MaskEditor.asked(EDITOR), trigger_mode="multiple", **quiet
     )
     running.failure(None, None, None, js=MaskEditor.failed(EDITOR), **quiet)
     latest = MaskEditor.latest(EDITOR)
-    saving = editor.resave(resaved, editor, editor, js=latest, trigger_mode="always_last", **quiet)
+    saving = editor.resave(resaved, editor, saved, js=latest, trigger_mode="always_last", **quiet)
     saving.failure(None, None, None, js=MaskEditor.failed(EDITOR, "unsaved"), **quiet)
     return model

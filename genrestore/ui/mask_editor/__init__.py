@@ -162,8 +162,8 @@ class MaskEditor:
     "kind": one of the formats, "run" and "of": the names of this question and of what is shown, "sure": whether more than half
     is meant}, or None while there is no picture. `repair` is set off when the picture is to be repaired, `resave` when what
     is repaired already is to be written in another format; the editor is their first input, and `asked` or `latest` give it.
-    A handler returns `MaskEditor.answer(value, …)`, as often as
-    there is something to tell; the page drops what answers a question that it no longer asks.
+    A handler returns `MaskEditor.answer(value, …)` to a `MaskEditor.ear(elem_id)`, as often as there is something to tell; the
+    page drops what answers a question that it no longer asks.
 
     Not a subclass of gr.HTML, because Gradio writes a .pyi file beside every subclass that it meets.
     """
@@ -191,6 +191,18 @@ class MaskEditor:
             apply_default_css=False,
             server_functions=[inspect, frame, preview, mask, *functions],
             words=W.both(*names),
+        )
+
+    @staticmethod
+    def ear(elem_id: str) -> gr.HTML:
+        """What the answers of one event go to, seen by nobody. Each event has its own: where two answers come to one at a time,
+        the page hears but the last."""
+        heard = f"{_stage(elem_id)}.answered(props.value.answer)"
+        return gr.HTML(
+            html_template="<span></span>",
+            js_on_load=f'watch("value", () => props.value?.answer && {heard});',
+            apply_default_css=False,
+            visible="hidden",
         )
 
     @staticmethod

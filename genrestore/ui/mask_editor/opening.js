@@ -199,7 +199,3 @@ function publish() {
     if (props.value) keepMask(props.value.mask);
   }, WAIT);
 }
-
-function take() {
-  if (props.value?.answer) answered(props.value.answer);
-}

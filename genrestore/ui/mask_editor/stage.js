@@ -30,11 +30,13 @@ function cancel() {
 
 // What a repair is asked with. Later strokes are not in it, and stay when its result comes.
 async function asked() {
+  const mine = pending;
+  if (!mine || mine.asked) return null; // it was cancelled, and another one may have begun
+  mine.asked = true;
   const whole = await value();
   if (!whole) return failed();
-  if (!pending) return null; // cancelled before it began
-  pending.used = await readBits(whole.mask);
-  return { ...whole, run: pending.run, sure };
+  mine.used = await readBits(whole.mask);
+  return mine === pending ? { ...whole, run: mine.run, sure } : null;
 }
 
 function failed() {
