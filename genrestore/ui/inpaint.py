@@ -182,6 +182,10 @@ def stop(name: object) -> None:
     stops.of(name).set()
 
 
+def wake() -> None:
+    """For the stage, which listens again: see listen() in stage.js."""
+
+
 @shown
 def resaved(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[str, Any]]:
     """Write what is repaired already in another format."""
@@ -284,6 +288,7 @@ def build() -> gr.Dropdown:
         run, [editor, model, strategy], repaired, js=MaskEditor.asked(EDITOR), trigger_mode="multiple", **quiet
     )
     running.failure(None, None, None, js=MaskEditor.failed(EDITOR), **quiet)
+    editor.wake(wake, None, None, **quiet)
     latest = MaskEditor.latest(EDITOR)
     saving = editor.resave(resaved, editor, saved, js=latest, trigger_mode="always_last", **quiet)
     saving.failure(None, None, None, js=MaskEditor.failed(EDITOR, "unsaved"), **quiet)

@@ -162,6 +162,7 @@ class MaskEditor:
     "kind": one of the formats, "run" and "of": the names of this question and of what is shown, "sure": whether more than half
     is meant}, or None while there is no picture. `repair` is set off when the picture is to be repaired, `resave` when what
     is repaired already is to be written in another format; the editor is their first input, and `asked` or `latest` give it.
+    `wake` must be heard by a handler that does nothing: see listen() in stage.js.
     A handler returns `MaskEditor.answer(value, …)` to a `MaskEditor.ear(elem_id)`, as often as there is something to tell; the
     page drops what answers a question that it no longer asks.
 
