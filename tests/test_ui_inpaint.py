@@ -871,7 +871,8 @@ def test_mistakes_are_told_before_the_work(value: dict[str, Any], monkeypatch: p
     monkeypatch.setitem(image.LONGEST, "WEBP", 159)
     nothing = {**value, "mask": url(np.zeros((120, 160), bool))}
     for asked, sentence in (
-        (None, "There is no picture yet"),
+        ({"file": None}, "No picture was uploaded"),
+        (5, "No picture was uploaded"),
         (nothing, "Nothing is marked yet"),
         ({**value, "kind": "webp"}, "WEBP holds 159 pixels a side, the picture is 160×120"),
         ({**value, "kind": "gif"}, "Save as one of input, png"),

@@ -98,6 +98,9 @@ def test_a_repair_that_follows_a_cancelled_one_is_not_lost(stage: Stage) -> None
     }"""
     stage.page.evaluate(click, ["repair", "stop", "repair"])
     stage.root.locator("a[data-do=download].primary").wait_for(timeout=20_000)
+    # The page is told that all has ended, as happens when it sends an event in that moment.
+    end = {"content_type": "text/event-stream", "body": 'data: {"msg": "close_stream"}\n\n'}
+    stage.page.route("**/queue/data**", lambda route: route.fulfill(**end), times=1)
     stage.drag((0.6, 0.3), (0.8, 0.3))
     stage.page.keyboard.press("Control+Enter")
     stage.root.locator("a[data-do=download].primary").wait_for(timeout=20_000)

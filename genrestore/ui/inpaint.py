@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import gradio as gr
 import numpy as np
@@ -40,10 +40,6 @@ W = Words(
         "png": ("PNG", "PNG"),
         "webp": ("WebP, lossless", "WebP（无损）"),
         "tiff": ("TIFF", "TIFF"),
-        "no_picture": (
-            "There is no picture yet: choose a photo or an example first.",
-            "还没有图片：请先选择照片或示例。",
-        ),
         "no_mask": (
             "Nothing is marked yet: paint over what should go, then press Repair.",
             "尚未标记任何区域：请先涂抹要去除的部分，再点“修复”。",
@@ -178,8 +174,7 @@ def run(value: dict[str, Any] | None, model: str, strategy: str, request: gr.Req
     """
     job = None
     try:
-        if not isinstance(value, dict) or "file" not in value:
-            yield MaskEditor.answer(value, problem=W.text("no_picture", request))
+        if value is None:  # cancelled before it began
             return
         kind = _kind(value)
         settings: dict[str, Any] = {"model": _model(model), "strategy": strategy}
@@ -226,6 +221,10 @@ def outlook(value: object) -> list[str]:
         return []
     slow = [W.text("prospect_slow", request, time=jobs.duration(seconds, request))] if seconds > LONG else []
     return [W.text(f"prospect_{reason}", request) for reason in reasons] + slow
+
+
+def wake() -> None:
+    """For the stage, which listens again: see listen() in stage.js."""
 
 
 @shown
@@ -301,8 +300,8 @@ def _doubt(value: dict[str, Any], mask: np.ndarray, request: gr.Request) -> dict
     return None
 
 
-def _kind(value: dict[str, Any]) -> str:
-    kind = value.get("kind", "input")
+def _kind(value: object) -> str:
+    kind = cast("dict[str, Any]", value).get("kind", "input") if isinstance(value, dict) else "input"
     if kind not in FORMATS:
         raise SettingError(f"Save as one of {', '.join(FORMATS)}, not {str(kind)[:40]!r}.")
     return kind
@@ -368,21 +367,19 @@ def build() -> gr.Dropdown:
             [(W(name), name) for name in STRATEGIES], value="crop", label=W("strategy"), elem_id="inpaint-strategy"
         )
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    repaired, saved = MaskEditor.ear(EDITOR), MaskEditor.ear(EDITOR)
     running = editor.repair(
-        run, [editor, model, strategy], editor, js=MaskEditor.asked(EDITOR), trigger_mode="multiple", **quiet
+        run, [editor, model, strategy], repaired, js=MaskEditor.asked(EDITOR), trigger_mode="multiple", **quiet
     )
     running.failure(None, None, None, js=MaskEditor.failed(EDITOR), **quiet)
+    editor.wake(wake, None, None, **quiet)
     editor.others(
-        others,
-        [editor, model, strategy],
-        editor,
-        js=MaskEditor.asked(EDITOR, "others"),
-        trigger_mode="multiple",
-        **quiet,
-    )
-    taking = editor.take(take, editor, editor, js=MaskEditor.asked(EDITOR, "take"), **quiet)
+        others, [editor, model, strategy], MaskEditor.ear(EDITOR), js=MaskEditor.asked(EDITOR, "others"),
+        trigger_mode="multiple", **quiet,
+    )  # fmt: skip
+    taking = editor.take(take, editor, MaskEditor.ear(EDITOR), js=MaskEditor.asked(EDITOR, "take"), **quiet)
     taking.failure(None, None, None, js=MaskEditor.failed(EDITOR, "take"), **quiet)
     latest = MaskEditor.latest(EDITOR)
-    saving = editor.resave(resaved, editor, editor, js=latest, trigger_mode="always_last", **quiet)
+    saving = editor.resave(resaved, editor, saved, js=latest, trigger_mode="always_last", **quiet)
     saving.failure(None, None, None, js=MaskEditor.failed(EDITOR, "resave"), **quiet)
     return model

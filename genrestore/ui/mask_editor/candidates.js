@@ -15,6 +15,7 @@ function seek(before, used, marks) {
   Object.assign(scene, { fills: { parts: [], told: 0, complete: false }, chosen: {} });
   sought = { scene, before, used, marks, run: named() };
   trigger("others");
+  listen();
   showFills();
 }
 
@@ -59,6 +60,7 @@ function choose(offer) {
   if (pending || taking) return;
   taking = { offer, scene: picture.scene };
   trigger("take");
+  listen();
   showFills();
 }
 

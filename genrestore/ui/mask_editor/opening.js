@@ -215,7 +215,3 @@ function publish() {
     lookOut(props.value);
   }, WAIT);
 }
-
-function take() {
-  if (props.value?.answer) answered(props.value.answer);
-}

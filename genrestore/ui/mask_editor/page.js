@@ -1,9 +1,11 @@
 // ---- what the editor says ----
 
 function setState(state) {
+  const leaving = document.activeElement.closest(".panel"); // it goes, and the keyboard's place must not
   root.dataset.state = state;
   root.classList.toggle("empty", !picture);
   stage.tabIndex = state === "ready" ? 0 : -1;
+  if (state === "ready" && leaving) stage.focus({ preventScroll: true });
   stage.style.aspectRatio = state === "ready" && picture ? `${picture.width} / ${picture.height}` : "";
   stage.style.setProperty("--room", picture ? `${picture.height + 2 * MARGIN}px` : ""); // a small one needs no more
 }
@@ -170,8 +172,8 @@ root.editor = {
   value,
   asked: { repair: asked, others: othersAsked, take: takeAsked },
   failed: { repair: failed, resave: unsaved, take: untaken },
+  answered,
   replace,
   warn,
 };
-watch("value", take);
 opening = restore();

@@ -6,7 +6,9 @@ const divider = find(".divider");
 const holder = button("hold");
 const WIPE = 0.02; // of the stage's width, one press of an arrow key
 
-let pending = null; // the repair that is under way: {run, used: what was marked as it began}
+const SILENCE = 4000; // ms without an answer after which the page makes sure that it listens
+
+let pending = null; // the repair that is under way: {run, used: what was marked as it began, question: what is yet to be sent}
 let sure = false; // the visitor was asked whether so much is meant
 let holding = false; // the photo is shown as it was
 let wipe = null; // where the divider is, as a part of the stage's width; left of it lies the photo as it was
@@ -14,16 +16,43 @@ let wipe = null; // where the divider is, as a part of the stage's width; left o
 // A name by which the server may be told to stop, which nobody else can guess.
 const named = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
-// The handler that hears of it asks for `asked()`, and its answers come to `answered`.
-function repair() {
+// The event takes its value from `asked()`, and its answers come to `answered`. Later strokes are not in it, and stay when
+// the result comes.
+async function repair() {
   if (!mask?.count || pending) return;
   complain("");
   warn([]);
   leave();
-  pending = { run: named(), used: null };
+  const mine = { run: named(), used: null, question: null };
+  pending = mine;
   progress(0, words.waiting);
   refresh();
+  const whole = await value();
+  mine.used = whole && (await readBits(whole.mask));
+  if (mine !== pending) return; // cancelled
+  if (!whole) return failed();
+  const { painted, grow, forbid } = whole;
+  Object.assign(mine, { question: { ...whole, run: mine.run, sure }, marks: { painted, grow, forbid } });
   trigger("repair");
+  listen();
+}
+
+function asked() {
+  const question = pending?.question ?? null;
+  if (question) pending.question = null;
+  return question;
+}
+
+// Gradio's page stops listening when its last event has ended, and misses one that is sent in that moment; any other makes
+// it listen again, and hear all.
+let silence = 0;
+function listen() {
+  clearTimeout(silence);
+  silence = setTimeout(() => {
+    if (!pending && !picture?.scene.awaits && !sought && !taking) return;
+    trigger("wake");
+    listen();
+  }, SILENCE);
 }
 
 function cancel() {
@@ -33,23 +62,11 @@ function cancel() {
   refresh();
 }
 
-// What a repair is asked with. Later strokes are not in it, and stay when its result comes.
-async function asked() {
-  const whole = await value();
-  if (!whole) return failed();
-  if (!pending) return null; // cancelled before it began
-  const { painted, grow, forbid } = whole;
-  Object.assign(pending, { used: await readBits(whole.mask), marks: { painted, grow, forbid } });
-  return { ...whole, run: pending.run, sure };
-}
-
-function failed() {
-  if (pending) answered({ run: pending.run });
-  return null;
-}
+const failed = () => pending && answered({ run: pending.run });
 
 // What a handler tells; of a repair that is no longer wanted, because there is another picture or it was cancelled, nothing.
 async function answered({ run, of, text, fraction, scene, problem, ask, rewritten, unwritten, ...other }) {
+  listen();
   if (rewritten || unwritten !== undefined) return rewrite(of, rewritten, unwritten);
   if (other.taken || other.untaken) return took({ of, ...other });
   if (other.offers) return found({ of, ...other });
@@ -91,6 +108,7 @@ function settle() {
   scene.awaits = chooser.value;
   refresh();
   trigger("resave");
+  listen();
 }
 
 const unsaved = () => picture && rewrite(picture.scene.id);
