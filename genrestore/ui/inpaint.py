@@ -137,15 +137,15 @@ class Job(jobs.Job):
     """One repair of what the visitor sees: the photo, or what repairs before have made of it."""
 
     def __init__(
-        self, value: dict[str, Any], kind: str, original: image.Picture, mask: np.ndarray, **settings: Any
+        self, value: dict[str, Any], kind: str, original: image.Picture, filled: np.ndarray, **settings: Any
     ) -> None:
         super().__init__(stops.of(value.get("run")))
         self.original = original
         self.now, self.before = MaskEditor.reached(value, original)
-        self.mask = mask
+        self.filled = filled  # what the repair may change
         self.name = MaskEditor.file(value).name
         self.kind = kind  # one of FORMATS
-        self.settings = settings
+        self.settings = settings  # of tasks.inpaint.repair
         self.reasons: set[str] = set()  # of tasks.inpaint.REASONS, why wide parts were filled as they were
         self.pieces = 0  # how many parts were made of pieces: there are other fills of those
         self.state: dict[str, Any] = {}  # from which the next one starts
@@ -158,7 +158,7 @@ class Job(jobs.Job):
         self.reasons = {part.reason for part in parts}
         self.pieces = sum(part.reason in ("wide", "asked") for part in parts)
         self.fraction = 1.0
-        touched = self.before | self.mask
+        touched = self.before | self.filled
         self.written = written(self.original, repaired, touched, self.name, self.kind)
         self.state = MaskEditor.state(repaired, touched)
 

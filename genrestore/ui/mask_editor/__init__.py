@@ -24,7 +24,7 @@ from genrestore import image
 from genrestore import select as selection
 from genrestore.errors import GenrestoreError, ImageError, MaskError
 from genrestore.tasks.growth import EDGE, HAND, LARGEST_GROWTH
-from genrestore.ui import frames, uploads, upright, words
+from genrestore.ui import frames, shown, uploads, upright, words
 from genrestore.ui import job as jobs
 from genrestore.ui.said import said
 
@@ -116,9 +116,6 @@ W = words.Words(
             "Colours the places where the fills differ: what is there was made up",
             "标出各填补结果不一致之处：这些内容是推测出来的",
         ),
-        "waiting": ("Waiting for its turn …", "正在排队…"),
-        "saving": ("Writing the file …", "正在写入文件…"),
-        "cancelled": ("Cancelled; nothing was changed.", "已取消，未作任何更改。"),
         "repaired": ("Repaired", "已修复"),
         "failed": ("The repair did not come through; try again.", "修复未能完成，请重试。"),
         "expired": (
@@ -259,7 +256,7 @@ class MaskEditor:
             js_on_load=script(),
             apply_default_css=False,
             server_functions=[inspect, frame, preview, mask, select, *functions],
-            words=W.both(*names),
+            words=W.both(jobs.W, shown.W, *names),
         )
 
     @staticmethod
@@ -514,8 +511,8 @@ def _mask(url: object, picture: image.Picture) -> np.ndarray:
     except (binascii.Error, UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
         raise MaskError("The mask is not a PNG; paint it in the editor.") from None
     if size != (picture.width, picture.height):
-        shown = f"{size[0]}×{size[1]}, the picture {picture.width}×{picture.height}"
-        raise MaskError(f"The mask is {shown}; paint it on this picture again.")
+        sizes = f"{size[0]}×{size[1]}, the picture {picture.width}×{picture.height}"
+        raise MaskError(f"The mask is {sizes}; paint it on this picture again.")
     mask = image.load(data)
     return mask.colour.max(axis=2) > mask.peak // 2
 

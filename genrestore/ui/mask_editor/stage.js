@@ -158,7 +158,7 @@ function refresh() {
   button("download").classList.toggle("waits", Boolean(scene?.awaits));
   if (done) {
     const name = scene.file.orig_name;
-    const text = scene.awaits ? words.saving : say(words.download, { name: more ? "" : name }).trim(); // beside Repair it is short
+    const text = scene.awaits ? words.writing : say(words.download, { name: more ? "" : name }).trim(); // beside Repair it is short
     Object.assign(button("download"), { href: scene.file.url, download: name, title: name, textContent: text });
   }
   showFills();
