@@ -213,7 +213,9 @@ def flake(rng: np.random.Generator, layers: Layers) -> None:
     layers.cover(_step(60 * (field - edge)) * rng.uniform(0.6, 1), _either(rng, 0.85))
 
 
-TINTS = np.array([[0.55, 0.4, 0.22], [0.8, 0.65, 0.35], [0.35, 0.25, 0.18], [0.2, 0.2, 0.2], [0.3, 0.4, 0.6], [0.5, 0.55, 0.35]])
+TINTS = np.array(
+    [[0.55, 0.4, 0.22], [0.8, 0.65, 0.35], [0.35, 0.25, 0.18], [0.2, 0.2, 0.2], [0.3, 0.4, 0.6], [0.5, 0.55, 0.35]]
+)
 
 
 def stain(rng: np.random.Generator, layers: Layers) -> None:
@@ -259,7 +261,9 @@ def _outline(rng: np.random.Generator, layers: Layers, radius: float, middle: np
     return np.hypot(u, v * squeeze) + rough * radius * waves
 
 
-INKS = np.array([[0.1, 0.1, 0.12], [0.1, 0.15, 0.45], [0.65, 0.1, 0.12], [0.35, 0.12, 0.45], [0.95, 0.5, 0.1], [0.97, 0.97, 0.97]])
+INKS = np.array(
+    [[0.1, 0.1, 0.12], [0.1, 0.15, 0.45], [0.65, 0.1, 0.12], [0.35, 0.12, 0.45], [0.95, 0.5, 0.1], [0.97, 0.97, 0.97]]
+)
 LETTERS = np.array(list("abcdefghijklmnoprstuvwzABCDEFGHIKLMNOPRSTUVWZ0123456789.-'   "))
 
 

@@ -1,10 +1,10 @@
 """Damage net: a small U-Net that tells for each pixel how likely it is damage, not picture.
 
 Ronneberger, Fischer & Brox, "U-Net: convolutional networks for biomedical image segmentation", MICCAI 2015. arXiv:1505.04597
-As in the paper: levels of falling size, joined, and one map out. Changed: the picture is folded to half its size, so that no level
-works at full size; gated residual blocks joined by sums, no normalisation; cross-entropy and the soft Dice of Milletari, Navab &
-Ahmadi, "V-Net", 3DV 2016, arXiv:1606.04797, since damage is a few pixels of a hundred. It is shown the detail beside the picture
-(the picture minus its 7×7 mean, times 4): what lies on a print is sharper than the print.
+As in the paper: levels of falling size, joined, and one map out. Changed: the picture is folded to half its size, so that no
+level works at full size; gated residual blocks joined by sums, no normalisation; cross-entropy and soft Dice, since damage is a
+few pixels of a hundred. It is shown the detail beside the picture (the picture minus its 7×7 mean, times 4): what lies on a print
+is sharper than the print.
 
     image ─ [image, detail] ─ fold ½ ─ U-Net (½, ¼, ⅛) ─ unfold ─ sigmoid
 """
@@ -53,7 +53,7 @@ class Config:
     ),
     title="Find damage",
     intended="Dust, hairs, scratches, creases, tears, stains, water marks and writing on scans of photographic prints.",
-    limits="It knows made-up damage only: thin straight things of the picture may be taken for scratches, faded areas are not found.",
+    limits="It learned from made-up damage: a wire or twig may be taken for a scratch, and what is only faded is not found.",
     paper="https://arxiv.org/abs/1505.04597",
 )
 class DamageNet(nn.Module):
