@@ -368,6 +368,19 @@ def write_metrics(card: Card, rows: dict[str, Row], protocol: str, command: str)
     dataclasses.replace(card, metrics=tuple(kept + fresh)).write(card.folder)
 
 
+def write_found(card: Card, table: dict[str, dict[str, Row]]) -> None:
+    """Put what `damage` measured into the weight's card."""
+    assert card.folder is not None
+    mixed, clean, command = table["mixed"], table["clean"], "python benchmarks/quality.py damage --write"
+    protocol = "photos/val, all pixels together"
+    metrics = [
+        Metric("made-up damage, mixed", protocol, name, mixed[key], int(mixed["n"]), command)
+        for name, key in (("F1", "f1"), ("precision", "precision"), ("recall", "recall"))
+    ]
+    metrics.append(Metric("clean", "photos/val", "photos with a mark", clean["marked"], int(clean["n"]), command))
+    dataclasses.replace(card, metrics=tuple(metrics)).write(card.folder)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="+", choices=("repair", "upscale", "restore", "damage", "sample"))
@@ -388,6 +401,13 @@ def main() -> None:
                 for card in cards:
                     assert card.folder is not None
                     card.write(card.folder)
+            continue
+        if what == "damage":
+            table = damage(given.model)
+            print(json.dumps({"what": what, "table": table}))
+            if given.write:
+                (RESULTS / "quality-damage.json").write_text(json.dumps(table, indent=2) + "\n", "utf-8")
+                write_found(weights.resolve(given.model, "damage"), table)
             continue
         task = {"repair": "inpaint"}.get(what, what)
         card = weights.resolve(given.model, task)
