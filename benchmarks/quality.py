@@ -265,18 +265,20 @@ def padded(
     return call
 
 
-def damage(model: str) -> dict[str, dict[str, Row]]:
+def damage(model: str) -> dict[str, Row]:
     """{kind, "mixed" or "clean": {f1, precision, recall, n} or {marked, share, n}}."""
-    from genrestore.damage import KINDS
+    from genrestore.damage import KINDS, Damage
     from genrestore.tasks.damage import find_damage
 
     recipe = weights.resolve(model, "damage").recipe["degrade"]
     paths = sorted((DATA / "photos/val").glob("*.avif"))
     photos = [torch.from_numpy(image.load(path).rgb8()).permute(2, 0, 1)[None] / 255 for path in paths]
-    table: dict[str, dict[str, Row]] = {}
+    table: dict[str, Row] = {}
     for number, kind in enumerate(("mixed", *KINDS)):
         name = recipe.replace("damage:all", f"damage:{'all' if kind == 'mixed' else kind}")
-        spoil = dataclasses.replace(degrade.find(name), clean=0.0)
+        spoil = degrade.find(name)
+        assert isinstance(spoil, Damage)
+        spoil = dataclasses.replace(spoil, clean=0.0)
         hits = found = there = 0
         for k, photo in enumerate(photos):
             made = degrade.spoilt(spoil, photo, [np.random.default_rng([2026, number, k])])
@@ -368,7 +370,7 @@ def write_metrics(card: Card, rows: dict[str, Row], protocol: str, command: str)
     dataclasses.replace(card, metrics=tuple(kept + fresh)).write(card.folder)
 
 
-def write_found(card: Card, table: dict[str, dict[str, Row]]) -> None:
+def write_found(card: Card, table: dict[str, Row]) -> None:
     """Put what `damage` measured into the weight's card."""
     assert card.folder is not None
     mixed, clean, command = table["mixed"], table["clean"], "python benchmarks/quality.py damage --write"
@@ -403,11 +405,11 @@ def main() -> None:
                     card.write(card.folder)
             continue
         if what == "damage":
-            table = damage(given.model)
-            print(json.dumps({"what": what, "table": table}))
+            found = damage(given.model)
+            print(json.dumps({"what": what, "table": found}))
             if given.write:
-                (RESULTS / "quality-damage.json").write_text(json.dumps(table, indent=2) + "\n", "utf-8")
-                write_found(weights.resolve(given.model, "damage"), table)
+                (RESULTS / "quality-damage.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+                write_found(weights.resolve(given.model, "damage"), found)
             continue
         task = {"repair": "inpaint"}.get(what, what)
         card = weights.resolve(given.model, task)

@@ -13,6 +13,7 @@ from PIL import Image
 import genrestore
 from genrestore import __main__ as command
 from genrestore import degrade, image
+from genrestore.damage import Damage
 from genrestore.errors import Cancelled, SettingError
 from genrestore.image import Picture
 from genrestore.tasks import damage as task
@@ -32,7 +33,8 @@ def spoilt() -> tuple[np.ndarray, np.ndarray]:
     """A photo with scratches (H, W, 3) uint8, and where they are (H, W) bool."""
     clean = torch.from_numpy(photo().copy()).permute(2, 0, 1)[None] / 255
     found = degrade.find("damage:scratch+jpeg:90-95")
-    made = degrade.spoilt(dataclasses.replace(found, clean=0.0), clean, [np.random.default_rng(8)])  # type: ignore[type-var]
+    assert isinstance(found, Damage)
+    made = degrade.spoilt(dataclasses.replace(found, clean=0.0), clean, [np.random.default_rng(8)])
     low = (made["low"][0].permute(1, 2, 0) * 255).round().byte().numpy()
     return low, made["image"][0, 0].numpy() > 0
 

@@ -64,6 +64,7 @@ class DamageNet(nn.Module):
         self.config = config
         self.body = layers.UNet(6 * FOLD**2, FOLD**2, config.widths, config.blocks, layers.GatedResidual)
         nn.init.normal_(self.body.leave.weight, std=1e-3)
+        assert self.body.leave.bias is not None
         nn.init.constant_(self.body.leave.bias, RARE)
         coarsest = FOLD * 2 ** (len(config.widths) - 1)
         self.size_rule = SizeRule(multiple_of=coarsest, minimum=coarsest, receptive=96)
