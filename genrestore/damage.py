@@ -19,7 +19,7 @@ from torch import Tensor
 FINE = 4  # times as large damage is drawn, so that its edges are soft
 VISIBLE = 10 / 255  # a change of any colour above it is damage
 CLEAN = 0.3  # share of the training pictures that carry none
-UNITS = (0.7, 2.0)  # times as large as described
+UNITS = (0.8, 1.8)  # times as large as described
 
 Colour = np.ndarray  # (3,) in [0, 1]
 
@@ -88,11 +88,11 @@ def _step(x: np.ndarray) -> np.ndarray:
 
 def _paper(rng: np.random.Generator) -> Colour:
     """What lies below the emulsion: white to yellowish."""
-    return rng.uniform(0.82, 1) * np.array([1, rng.uniform(0.95, 1), rng.uniform(0.82, 1)])
+    return rng.uniform(0.86, 1) * np.array([1, rng.uniform(0.95, 1), rng.uniform(0.82, 1)])
 
 
 def _dark(rng: np.random.Generator) -> Colour:
-    return rng.uniform(0, 0.2) * np.array([1, rng.uniform(0.8, 1), rng.uniform(0.6, 1)])
+    return rng.uniform(0, 0.15) * np.array([1, rng.uniform(0.8, 1), rng.uniform(0.6, 1)])
 
 
 def _either(rng: np.random.Generator, light: float) -> Colour:
@@ -122,7 +122,7 @@ def dust(rng: np.random.Generator, layers: Layers) -> None:
             shape = np.stack([np.cos(angle) * rng.uniform(0.5, 1), np.sin(angle)], 1) * rng.uniform(0.7, 1.2, (8, 1))
             turn = rng.uniform(0, np.pi)
             turned = shape @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-            pen.polygon(middle + radius * turned, rng.uniform(0.4, 1))
+            pen.polygon(middle + radius * turned, rng.uniform(0.6, 1))
         layers.cover(pen.opacity(), _either(rng, light))
 
 
@@ -132,7 +132,7 @@ def hair(rng: np.random.Generator, layers: Layers) -> None:
         pen = Pen(layers)
         for _ in range(rng.poisson(0.9 * layers.area) + (light == 1)):
             path = _walk(rng, layers, 3 * layers.unit, int(rng.integers(5, 40)), 0.05, _log_uniform(rng, 0.02, 0.2))
-            pen.line(path, layers.unit * rng.uniform(0.5, 1.6), rng.uniform(0.45, 1))
+            pen.line(path, layers.unit * rng.uniform(0.7, 1.6), rng.uniform(0.6, 1))
         layers.cover(pen.opacity(), _either(rng, light))
 
 
@@ -150,9 +150,9 @@ def scratch(rng: np.random.Generator, layers: Layers) -> None:
         middle = rng.uniform(0, 1, 2) * (layers.width, layers.height)
         points = middle + along[:, None] * direction + across[:, None] * normal
         taper = np.sin(np.linspace(0.05, 0.95, count) * np.pi) ** 0.4
-        depths = taper * np.clip(rng.uniform(0.4, 1) + 0.15 * np.cumsum(rng.normal(0, 1, count)), 0.3, 1)
+        depths = taper * np.clip(rng.uniform(0.6, 1) + 0.15 * np.cumsum(rng.normal(0, 1, count)), 0.45, 1)
         broken = rng.random(count) < rng.choice([0, 0.15])
-        width, edged = layers.unit * _log_uniform(rng, 0.5, 2.6), rng.random() < 0.25
+        width, edged = layers.unit * _log_uniform(rng, 0.7, 2.6), rng.random() < 0.25
         pen = pens["light" if rng.random() < 0.75 else "dark"]
         for k in np.flatnonzero(~broken[:-1]):
             if edged:
@@ -174,21 +174,21 @@ def crease(rng: np.random.Generator, layers: Layers) -> None:
         width = unit * rng.uniform(1.5, 6) * (0.4 + 1.2 * swell)
         core = _step((width / 2 - np.abs(across)) / rng.uniform(0.6, 1.5))
         lost = _step(8 * (_noise(rng, layers.height, layers.width, rng.uniform(3, 9) * unit) - rng.uniform(0.3, 0.6)))
-        shade = rng.uniform(0, 0.35, 2)
+        shade = rng.uniform(0, 0.25, 2)
         for side, colour in zip((across, -across), (_dark(rng), _paper(rng)), strict=True):
-            reach = unit * rng.uniform(2, 8)
+            reach = unit * rng.uniform(1.5, 4)
             layers.cover(shade[0] * np.exp(-np.clip(side, 0, None) / reach) * _step(side), colour)
             shade = shade[::-1]
-        base = rng.uniform(0.2, 0.9)
+        base = rng.uniform(0.4, 0.9)
         layers.cover(core * (base + (1 - base) * lost), _either(rng, 0.85))
 
 
 def tear(rng: np.random.Generator, layers: Layers) -> None:
     """A jagged rip that shows white paper beside a shadow; at times a strip of an edge is gone."""
     pen, shadow = Pen(layers), Pen(layers)
-    unit, count = layers.unit, int(rng.integers(10, 60))
-    path = _walk(rng, layers, rng.uniform(3, 6) * unit, count, 0.7, 0.05)
-    widths = unit * rng.uniform(1, 6) * np.clip(0.6 + 0.3 * np.cumsum(rng.normal(0, 0.4, count)), 0.15, 1.6)
+    unit, count = layers.unit, int(rng.integers(30, 120))
+    path = _walk(rng, layers, rng.uniform(1.5, 3) * unit, count, 0.6, 0.03)
+    widths = unit * rng.uniform(1, 5) * np.clip(0.6 + 0.2 * np.cumsum(rng.normal(0, 0.4, count)), 0.2, 1.5)
     for k in range(count):
         shadow.line(path[k : k + 2] + unit * rng.uniform(0.5, 1.5), widths[k] + unit, 0.6)
         pen.line(path[k : k + 2] + rng.normal(0, 0.3 * unit, 2), widths[k], 1)
@@ -210,7 +210,7 @@ def flake(rng: np.random.Generator, layers: Layers) -> None:
     field += 0.6 * _noise(rng, layers.height, layers.width, 60 * layers.unit)  # they come in groups
     edge = np.quantile(field, 1 - _log_uniform(rng, 0.005, 0.06))
     layers.cover(0.5 * _step(30 * (field - edge + 0.02)) * rng.uniform(0, 1), _dark(rng))
-    layers.cover(_step(60 * (field - edge)) * rng.uniform(0.6, 1), _either(rng, 0.85))
+    layers.cover(_step(60 * (field - edge)) * rng.uniform(0.75, 1), _either(rng, 0.85))
 
 
 TINTS = np.array(
@@ -219,18 +219,18 @@ TINTS = np.array(
 
 
 def stain(rng: np.random.Generator, layers: Layers) -> None:
-    """Drops and blotches of 8 to 80 pixels that dried, darker at the rim; some bleached the print instead."""
-    for _ in range(1 + rng.poisson(0.5 * layers.area)):
-        radius = layers.unit * _log_uniform(rng, 4, 40)
+    """Drops and blotches of 6 to 36 pixels that dried, darker at the rim; some bleached the print instead."""
+    for _ in range(1 + rng.poisson(0.8 * layers.area)):
+        radius = layers.unit * _log_uniform(rng, 3, 18)
         inside = radius - _outline(rng, layers, radius, rng.uniform(0, 1, 2) * (layers.width, layers.height), 0.5)
-        body = _step(inside / (layers.unit * _log_uniform(rng, 0.8, 5)))
+        body = _step(inside / (layers.unit * _log_uniform(rng, 0.8, 2.5)))
         rim = body * np.exp(-((inside / (layers.unit * rng.uniform(1, 4))) ** 2)) * rng.uniform(0, 0.8)
-        patchy = 0.6 + 0.6 * _noise(rng, layers.height, layers.width, max(radius / 2, 3))
-        strength = np.clip(body * patchy * rng.uniform(0.25, 1) + rim, 0, 1)
+        patchy = 0.7 + 0.5 * _noise(rng, layers.height, layers.width, max(radius / 2, 3))
+        strength = np.clip(body * patchy * rng.uniform(0.5, 1) + rim, 0, 1)
         if rng.random() < 0.2:
             layers.cover(strength * 0.8, _paper(rng))
         else:
-            layers.tint(strength, TINTS[rng.integers(len(TINTS))] * rng.uniform(0.7, 1.2))
+            layers.tint(strength, TINTS[rng.integers(len(TINTS))] * rng.uniform(0.6, 1))
 
 
 def tide(rng: np.random.Generator, layers: Layers) -> None:
@@ -241,10 +241,10 @@ def tide(rng: np.random.Generator, layers: Layers) -> None:
         on = rng.uniform(0.1, 0.9, 2) * (layers.width, layers.height)  # a point that the line goes through
         middle = on - radius * np.array([np.cos(angle), np.sin(angle)])
         outside = _outline(rng, layers, radius, middle, 40 / radius) - radius
-        line = np.exp(-((outside / (layers.unit * rng.uniform(0.8, 3))) ** 2)) * rng.uniform(0.3, 0.8)
-        fade = np.exp(np.clip(outside, None, 0) / (layers.unit * rng.uniform(4, 15))) * _step(-outside / 2)
-        strength = np.clip(line + fade * rng.uniform(0, 0.35), 0, 1)
-        strength *= 0.5 + 0.7 * _noise(rng, layers.height, layers.width, 30)
+        line = np.exp(-((outside / (layers.unit * rng.uniform(0.8, 2.5))) ** 2)) * rng.uniform(0.5, 0.9)
+        fade = np.exp(np.clip(outside, None, 0) / (layers.unit * rng.uniform(3, 10))) * _step(-outside / 2)
+        strength = np.clip(line + fade * rng.uniform(0, 0.25), 0, 1)
+        strength *= 0.6 + 0.6 * _noise(rng, layers.height, layers.width, 30)
         if rng.random() < 0.2:
             layers.cover(strength * 0.8, _paper(rng))
         else:
@@ -281,7 +281,7 @@ def ink(rng: np.random.Generator, layers: Layers) -> None:
             place = rng.uniform(-0.1, 0.9, 2) * (layers.width, layers.height) * FINE
             pen.image.paste(255, (int(place[0]), int(place[1])), mark)
     patchy = 1 if rng.random() < 0.5 else _step(4 * (_noise(rng, layers.height, layers.width, 4 * unit) - 0.3))
-    layers.cover(pen.opacity() * patchy * rng.uniform(0.55, 1), INKS[rng.integers(len(INKS))])
+    layers.cover(pen.opacity() * patchy * rng.uniform(0.7, 1), INKS[rng.integers(len(INKS))])
 
 
 def _lettered(rng: np.random.Generator, unit: float, framed: bool) -> Image.Image:
