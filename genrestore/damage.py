@@ -184,14 +184,15 @@ def crease(rng: np.random.Generator, layers: Layers) -> None:
 
 
 def tear(rng: np.random.Generator, layers: Layers) -> None:
-    """A jagged rip that shows white paper beside a shadow; at times a strip of an edge is gone."""
-    pen, shadow = Pen(layers), Pen(layers)
-    unit, count = layers.unit, int(rng.integers(30, 120))
-    path = _walk(rng, layers, rng.uniform(1.5, 3) * unit, count, 0.6, 0.03)
-    widths = unit * rng.uniform(1, 5) * np.clip(0.6 + 0.2 * np.cumsum(rng.normal(0, 0.4, count)), 0.2, 1.5)
-    for k in range(count):
-        shadow.line(path[k : k + 2] + unit * rng.uniform(0.5, 1.5), widths[k] + unit, 0.6)
-        pen.line(path[k : k + 2] + rng.normal(0, 0.3 * unit, 2), widths[k], 1)
+    """Jagged rips that show white paper beside a shadow; at times a strip of an edge is gone."""
+    pen, shadow, unit = Pen(layers), Pen(layers), layers.unit
+    for _ in range(1 + rng.poisson(0.3 * layers.area)):
+        count = int(rng.integers(30, 120))
+        path = _walk(rng, layers, rng.uniform(1.5, 3) * unit, count, 0.6, 0.03)
+        widths = unit * rng.uniform(1, 5) * np.clip(0.6 + 0.2 * np.cumsum(rng.normal(0, 0.4, count)), 0.2, 1.5)
+        for k in range(count):
+            shadow.line(path[k : k + 2] + unit * rng.uniform(0.5, 1.5), widths[k] + unit, 0.6)
+            pen.line(path[k : k + 2] + rng.normal(0, 0.3 * unit, 2), widths[k], 1)
     if rng.random() < 0.4:
         length = max(layers.height, layers.width)
         along = np.arange(0, length + 4, rng.uniform(3, 7))
