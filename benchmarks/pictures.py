@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 import genrestore
-from genrestore import degrade, image
+from genrestore import damage, degrade, image
 from genrestore.card import Card
+from genrestore.image import Picture
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "genrestore/ui/examples"
@@ -80,7 +82,19 @@ def enlarged(card: Card) -> Image.Image:
     )
 
 
-PORTRAIT = {"sample": grid, "inpaint": repaired, "upscale": enlarged}
+def found(card: Card) -> Image.Image:
+    """Damaged, with what is found in red, and filled."""
+    photo = image.load(EXAMPLES / "dog.jpg").pil().crop((160, 120, 160 + SIDE, 120 + SIDE))
+    over = torch.from_numpy(damage.layers(np.random.default_rng(5), SIDE, SIDE, ("dust", "scratch", "crease", "stain")))
+    pixels = torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None] / 255
+    spoilt = Picture((damage.damaged(pixels, over[None])[0][0] * 255).round().byte().permute(1, 2, 0).numpy())
+    result = genrestore.old_photo(spoilt, mask=genrestore.find_damage(spoilt, model=card.name), strength=0)
+    marks = spoilt.pixels.copy()
+    marks[result.mask] = 255, 0, 0
+    return beside(spoilt.pil(), Image.fromarray(marks), result.picture.pil())
+
+
+PORTRAIT = {"sample": grid, "inpaint": repaired, "upscale": enlarged, "damage": found}
 
 
 def weights() -> None:

@@ -5,6 +5,7 @@
     python benchmarks/quality.py upscale           # Set5, Set14, BSD100 at ×4
     python benchmarks/quality.py repair --model file:runs/residual-fill --count 20 --only "genrestore, net"
     python benchmarks/quality.py restore           # noise on BSD100, JPEG on LIVE1; ten minutes on two cores
+    python benchmarks/quality.py damage            # made-up damage on 41 validation photos, and the same photos clean
     python benchmarks/quality.py sample            # every generator against the pictures it learned from
     python benchmarks/quality.py repair upscale restore sample --write   # also into the cards and benchmarks/results
 
@@ -16,6 +17,8 @@ box); biharmonic is scikit-image's, where it ends in reasonable time. Enlarging:
 4 pixels cut, small pictures as MATLAB made them. The whole path is measured, as the page and the command line run it.
 Restoring: PSNR in RGB on noise that is added in floating point and not clipped, as the papers do, and on the luma of JPEGs as a
 grey picture; the net alone in float32, told the level or estimating it.
+Finding damage: precision, recall and F1 of all pixels of the photos together, on damage of fixed seeds, made as the recipe makes
+it for training; and on how many of the clean photos anything is marked.
 The data folder is $GENRESTORE_DATA, else ../shared/data; without it this says so and ends.
 """
 
@@ -262,6 +265,36 @@ def padded(
     return call
 
 
+def damage(model: str) -> dict[str, Row]:
+    """{kind, "mixed" or "clean": {f1, precision, recall, n} or {marked, share, n}}."""
+    from genrestore.damage import KINDS, Damage
+    from genrestore.tasks.damage import find_damage
+
+    recipe = weights.resolve(model, "damage").recipe["degrade"]
+    paths = sorted((DATA / "photos/val").glob("*.avif"))
+    photos = [torch.from_numpy(image.load(path).rgb8()).permute(2, 0, 1)[None] / 255 for path in paths]
+    table: dict[str, Row] = {}
+    for number, kind in enumerate(("mixed", *KINDS)):
+        name = recipe.replace("damage:all", f"damage:{'all' if kind == 'mixed' else kind}")
+        spoil = degrade.find(name)
+        assert isinstance(spoil, Damage)
+        spoil = dataclasses.replace(spoil, clean=0.0)
+        hits = found = there = 0
+        for k, photo in enumerate(photos):
+            made = degrade.spoilt(spoil, photo, [np.random.default_rng([2026, number, k])])
+            truth = made["image"][0, 0].numpy() > 0
+            mask = find_damage(Picture((made["low"][0].permute(1, 2, 0) * 255).round().byte().numpy()), model=model)
+            hits, found, there = hits + int((mask & truth).sum()), found + int(mask.sum()), there + int(truth.sum())
+        precision, recall = hits / max(found, 1), hits / max(there, 1)
+        f1 = 2 * hits / max(found + there, 1)
+        row = {"f1": round(f1, 3), "precision": round(precision, 3), "recall": round(recall, 3), "n": len(photos)}
+        table[kind] = row
+        print(f"{kind:8s} {row}", file=sys.stderr)
+    shares = [float(find_damage(path, model=model).mean()) for path in paths]
+    table["clean"] = {"marked": sum(share > 0 for share in shares), "share": float(np.mean(shares)), "n": len(shares)}
+    return table
+
+
 SETS = {"cifar10": "small/cifar10.npz", "clothing": "small/clothing.npz"}
 SAMPLES = 1024  # pictures compared
 PATCHES = "×1000, 7×7 patches of a Laplacian pyramid, against training pictures"
@@ -337,9 +370,22 @@ def write_metrics(card: Card, rows: dict[str, Row], protocol: str, command: str)
     dataclasses.replace(card, metrics=tuple(kept + fresh)).write(card.folder)
 
 
+def write_found(card: Card, table: dict[str, Row]) -> None:
+    """Put what `damage` measured into the weight's card."""
+    assert card.folder is not None
+    mixed, clean, command = table["mixed"], table["clean"], "python benchmarks/quality.py damage --write"
+    protocol = "photos/val, all pixels together"
+    metrics = [
+        Metric("made-up damage, mixed", protocol, name, mixed[key], int(mixed["n"]), command)
+        for name, key in (("F1", "f1"), ("precision", "precision"), ("recall", "recall"))
+    ]
+    metrics.append(Metric("clean", "photos/val", "photos with a mark", clean["marked"], int(clean["n"]), command))
+    dataclasses.replace(card, metrics=tuple(metrics)).write(card.folder)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="+", choices=("repair", "upscale", "restore", "sample"))
+    parser.add_argument("what", nargs="+", choices=("repair", "upscale", "restore", "damage", "sample"))
     parser.add_argument("--model", default="auto", help="reference of the weight to measure")
     parser.add_argument("--count", type=int, default=41, help="photos of the repair set; the first so many by name")
     parser.add_argument("--only", nargs="+", default=[], help="ways of repair; the others' numbers stay as they are")
@@ -357,6 +403,13 @@ def main() -> None:
                 for card in cards:
                     assert card.folder is not None
                     card.write(card.folder)
+            continue
+        if what == "damage":
+            found = damage(given.model)
+            print(json.dumps({"what": what, "table": found}))
+            if given.write:
+                (RESULTS / "quality-damage.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+                write_found(weights.resolve(given.model, "damage"), found)
             continue
         task = {"repair": "inpaint"}.get(what, what)
         card = weights.resolve(given.model, task)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from genrestore.runtime import load
+    from genrestore.tasks.damage import find_damage, old_photo
     from genrestore.tasks.inpaint import inpaint
     from genrestore.tasks.restore import restore
     from genrestore.tasks.sample import sample
@@ -27,12 +28,25 @@ _HOME = {
     "inpaint": "tasks.inpaint",
     "upscale": "tasks.upscale",
     "restore": "tasks.restore",
+    "find_damage": "tasks.damage",
+    "old_photo": "tasks.damage",
     "train": "train",
     "models": "weights",
     "load": "runtime",
 }
 
-__all__ = ["__version__", "inpaint", "load", "models", "restore", "sample", "train", "upscale"]
+__all__ = [
+    "__version__",
+    "find_damage",
+    "inpaint",
+    "load",
+    "models",
+    "old_photo",
+    "restore",
+    "sample",
+    "train",
+    "upscale",
+]
 
 
 def __getattr__(name: str) -> Any:

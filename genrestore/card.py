@@ -13,7 +13,7 @@ from genrestore.errors import ModelError
 
 PACKAGE = Path(__file__).parent
 SCHEMA = 1  # version of card.json
-TASKS = ("sample", "inpaint", "upscale", "restore", "compress")
+TASKS = ("sample", "inpaint", "upscale", "restore", "damage", "compress")
 
 
 def home() -> Path:

@@ -280,6 +280,77 @@ def restore(
 
 
 @app.command()
+def find_damage(
+    source: Annotated[Path, typer.Argument(help="Scanned photograph.")],
+    model: Model = "auto",
+    sensitivity: Annotated[float, typer.Option(help="0 to 1; the higher, the more is found, and wrongly found.")] = 0.5,
+    frame: Frame = None,
+    out: Out = None,
+    force: Force = False,
+) -> None:
+    """Propose a mask of dust, scratches, creases, stains and writing, white where `genrestore inpaint` should fill.
+
+    Example: genrestore find-damage photo.jpg -o mask.png
+    """
+    import numpy as np
+
+    from genrestore import image
+
+    picture = _opened(source, frame)
+    blank = image.Picture(np.zeros((picture.height, picture.width, 1), np.uint8))
+    size = picture.width, picture.height
+    path = _planned(out or image.beside(source, "damage", ".png"), blank, size, force, source)
+    with _progress() as progress:
+        mask = genrestore.find_damage(picture, model=model, sensitivity=sensitivity, progress=progress)
+    image.save(image.Picture(np.where(mask, np.uint8(255), np.uint8(0))[..., None]), path)
+    print(path)
+    print(f"{100 * mask.mean():.2g} % of the picture is marked." if mask.any() else "Nothing was found.")
+
+
+@app.command()
+def old_photo(
+    source: Annotated[Path, typer.Argument(help="Scanned photograph.")],
+    mask: Annotated[
+        Path | None, typer.Option(help="What to fill, instead of what is found.", show_default=False)
+    ] = None,
+    sensitivity: Annotated[float, typer.Option(help="0 to 1; the higher, the more is found, and wrongly found.")] = 0.5,
+    grow: Annotated[int, typer.Option(help="Pixels by which the mask is widened before it is filled.")] = 2,
+    strength: Annotated[float, typer.Option(help="How much of noise and JPEG blocks is taken out, 0 to 1.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="Another seed gives another fill of wide parts.")] = 0,
+    steps: Annotated[
+        bool, typer.Option("--steps", help="Also write the mask and the picture after each step.")
+    ] = False,
+    frame: Frame = None,
+    out: Out = None,
+    force: Force = False,
+) -> None:
+    """Mend an old photograph: its damage is found and filled, then some of its noise is taken out.
+
+    Example: genrestore old-photo photo.jpg -o mended.png --steps
+    """
+    import numpy as np
+
+    from genrestore import image
+
+    picture = _opened(source, frame)
+    size = picture.width, picture.height
+    path = _planned(out or _beside(source, "mended", picture, size), picture, size, force, source)
+    own = None if mask is None else image.load_mask(mask, size)
+    with _progress() as progress:
+        result = genrestore.old_photo(
+            picture, mask=own, sensitivity=sensitivity, grow=grow, strength=strength, seed=seed, progress=progress
+        )
+    if steps:
+        between = {step.name: step.picture for step in result.steps[1:-1]}
+        between["mask"] = image.Picture(np.where(result.mask, np.uint8(255), np.uint8(0))[..., None])
+        for name, made in between.items():
+            print(image.save(made, path.with_stem(f"{path.stem}.{name}").with_suffix(".png")))
+    image.save(result.picture, path)
+    print(path)
+    print(", ".join(step.name for step in result.steps[1:]) or "Nothing was found to mend.")
+
+
+@app.command()
 def train(
     preset: Annotated[
         str | None,

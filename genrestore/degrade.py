@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from genrestore.damage import KINDS, Damage
 from genrestore.errors import TrainingError
 
 # --- shrinking ------------------------------------------------------------------------------------------------------
@@ -681,6 +682,15 @@ def spoilt(degradation: Degradation, image: Tensor, rngs: Sequence[np.random.Gen
     return degradation.one_by_one(image, drawn, rngs)
 
 
+def _damage(detail: str) -> Damage:
+    """Kinds, and behind the first + what comes after them: "all", "dust,hair+noise:0-9+jpeg:50-95"."""
+    named, _, after = detail.partition("+")
+    kinds = tuple(KINDS) if named == "all" else tuple(named.split(","))
+    if not set(kinds) <= set(KINDS):
+        raise TrainingError(f"damage takes all, or kinds of {', '.join(KINDS)} between commas; not {named!r}.")
+    return Damage(kinds, find(after or "none"))
+
+
 @lru_cache(maxsize=64)
 def find(name: str) -> Degradation:
     """The degradation a recipe names: "none", "shrink:4", "holes:scratch,text", "blur:0.2-2+jpeg:30-95", "noise:9|jpeg:50".
@@ -694,6 +704,8 @@ def find(name: str) -> Degradation:
     families = tuple(detail.split(","))
     if kind == "holes" and set(families) <= set(FAMILIES):
         return Holes(families)
+    if kind == "damage":
+        return _damage(detail)
     try:
         chains = tuple(
             tuple(STEPS[kind].parse(detail) for kind, _, detail in (part.partition(":") for part in chain.split("+")))
@@ -702,8 +714,8 @@ def find(name: str) -> Degradation:
     except (KeyError, ValueError):
         forms = "; ".join(entry.form for entry in STEPS.values())
         raise TrainingError(
-            f"degrade must be none, holes:FAMILY,… of {', '.join(FAMILIES)}, or steps joined by +, chains of them by | "
-            f"({forms}); not {name!r}."
+            f"degrade must be none, holes:FAMILY,… of {', '.join(FAMILIES)}, damage:KIND,…, or steps joined by +, chains of "
+            f"them by | ({forms}); not {name!r}."
         ) from None
     if len({_scale(chain) for chain in chains}) > 1:
         raise TrainingError(f"The chains of a degradation must shrink alike; {name!r} does not.")

@@ -60,6 +60,24 @@ def hole_l2(image: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 HOLE: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"log-mse": hole_log_mse, "l1": hole_l1, "l2": hole_l2}
 
 
+def dice(mask: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
+    """1 − (2 Σ x t + s) / (Σ x² + Σ t² + s), over the whole batch, so that pictures with an empty mask count too.
+
+    Milletari, Navab & Ahmadi, "V-Net", 3DV 2016, arXiv:1606.04797.
+    """
+    mask, target = mask.float(), target.float()
+    shared = 2 * (mask * target).sum() + smooth
+    return 1 - shared / (mask.square().sum() + target.square().sum() + smooth)
+
+
+def bce_dice(mask: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy plus soft Dice."""
+    return bce(mask, target) + dice(mask, target)
+
+
+MASK: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"bce-dice": bce_dice, "bce": bce, "dice": dice}
+
+
 def kl_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(mean, exp(log_variance)) ‖ N(0, 1)) in nats, summed over the latent, mean over the batch.
 

@@ -24,7 +24,7 @@ from genrestore import __main__ as command  # which adds the command that opens 
 from genrestore import cli
 from genrestore.errors import Cancelled
 
-COMMANDS = ("sample", "inpaint", "upscale", "restore", "train", "models", "cache", "app")
+COMMANDS = ("sample", "inpaint", "upscale", "restore", "find-damage", "old-photo", "train", "models", "cache", "app")
 
 
 @pytest.fixture

@@ -72,7 +72,8 @@ class Watcher:
         recipe = dataclasses.replace(self.plain, batch=SHOWN, size=side if side > self.plain.size else self.plain.size)
         sight = _on(net, data.batch(source, _fitting(source, recipe, self.plain), 0))
         given, result = self._seen(net, sight)
-        return sheet(torch.cat([given, result, sight["image"]]), len(given))
+        rows = [row.expand(-1, given.shape[1], -1, -1) for row in (given, result, sight["image"])]
+        return sheet(torch.cat(rows), len(given))
 
     def _seen(self, net: Any, sight: Sight) -> tuple[Tensor, Tensor]:
         """(what the net was given, as large as the result; the result)"""
@@ -88,7 +89,8 @@ class Watcher:
         """How far what the net makes lies from real pictures, for `means`: the less, the better.
 
         Of a generator the sliced Wasserstein distance; of other nets the squared error as a share of that of what they are
-        given, or of a flat picture where they are given the picture itself. 0 where the pictures are too small to measure.
+        given, or of a flat picture where they are given the picture itself or make a mask of it. 0 where the pictures are too
+        small to measure.
         """
         if self.task == "sample":
             recipe = dataclasses.replace(self.plain, batch=COMPARED_FIRST)
@@ -100,7 +102,7 @@ class Watcher:
         sight = _on(net, data.batch(self.kept or self.pictures, dataclasses.replace(self.plain, batch=SHOWN), 0))
         given, result = self._seen(net, sight)
         image, mask = sight["image"], sight.get("mask", torch.ones(()))
-        if "mask" not in sight and "low" not in sight:
+        if "mask" not in sight and ("low" not in sight or given.shape != image.shape):
             given = image.mean((2, 3), keepdim=True)
         ours, theirs = (((made - image).square() * mask).sum().item() for made in (result, given))
         return ours / max(theirs, 1e-12)

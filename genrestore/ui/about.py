@@ -40,6 +40,7 @@ W = Words(
         "inpaint": ("Inpaint", "修复"),
         "upscale": ("Upscale", "放大"),
         "restore": ("Restore", "复原"),
+        "damage": ("Find damage", "查找损伤"),
         "compress": ("Compress", "压缩"),
         "intended": ("Good for", "适用于"),
         "limits": ("Limits", "局限"),

@@ -87,6 +87,7 @@ W = Words(
         "inpaint": ("To repair pictures", "修复图片"),
         "upscale": ("To enlarge pictures", "放大图片"),
         "restore": ("To restore pictures", "复原图片"),
+        "damage": ("To find damage on prints", "查找照片上的损伤"),
         "compress": ("To compress pictures", "压缩图片"),
         # by the names of the presets: what they make of the visitor's pictures, and more about it
         "made_dcgan-cifar10": ("A generator of pictures like yours, 32 × 32", "生成与您的图片相似的新图片（32×32）"),
@@ -116,6 +117,11 @@ W = Words(
         "about_restore-photo": (
             "Takes noise and JPEG blocks out of photos like yours. Learns from clean ones, which it spoils itself.",
             "去除同类照片中的噪点和 JPEG 块状痕迹。用干净的照片训练，训练时会自行加入损伤。",
+        ),
+        "made_find-damage": ("A net that finds the damage on prints like yours", "在同类照片上查找损伤的模型"),
+        "about_find-damage": (
+            "Marks dust, scratches, creases, stains and writing. Learns from clean photos, which it damages itself.",
+            "标出灰尘、划痕、折痕、污渍和字迹。用干净的照片训练，训练时会自行加入损伤。",
         ),
         # the rest
         "name": ("Name of the model", "模型名称"),
