@@ -1,7 +1,7 @@
 """The Inpaint tab: one stage on which a picture is opened, painted over, repaired, and painted on again."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -13,7 +13,7 @@ from gradio.context import LocalContext
 import genrestore
 from genrestore import image
 from genrestore.errors import GenrestoreError, SettingError
-from genrestore.ui import compare, picker
+from genrestore.ui import compare, mask_editor, picker
 from genrestore.ui import job as jobs
 from genrestore.ui.mask_editor import MaskEditor
 from genrestore.ui.others import Others
@@ -50,6 +50,8 @@ W = Words(
             "已标记图片的 {share}%，这些区域都会重新生成。若确实如此，请再点一次“修复”；若要去除的是其余部分，请点“反选”。",
         ),
         "only": ("Only the marked area was changed.", "只改变了标记的区域。"),
+        "all": ("The whole picture was changed a little.", "整张图片都有轻微改变。"),
+        "cleaned": ("Some of the grain was taken out everywhere.", "已减轻整张图片的颗粒。"),
         "more": (
             "The repair changed {repair} of {all} samples outside the marked area.",
             "修复改变了标记区域外 {all} 个采样值中的 {repair} 个。",
@@ -152,15 +154,31 @@ class Job(jobs.Job):
         self.written: Written | None = None
 
     def work(self) -> None:
+        repaired, touched = self.made()
+        self.fraction = 1.0
+        self.written = written(self.original, repaired, touched, self.name, self.kind)
+        self.state = MaskEditor.state(repaired, touched)
+
+    def made(self) -> tuple[image.Picture, np.ndarray]:
+        """What comes out, and what of the photo was changed so far, (H, W) bool."""
         from genrestore.tasks.inpaint import repair
 
         repaired, parts = repair(self.now, **self.settings, progress=self.report, cancel=self.cancel)
         self.reasons = {part.reason for part in parts}
         self.pieces = sum(part.reason in ("wide", "asked") for part in parts)
-        self.fraction = 1.0
-        touched = self.before | self.filled
-        self.written = written(self.original, repaired, touched, self.name, self.kind)
-        self.state = MaskEditor.state(repaired, touched)
+        return repaired, self.before | self.filled
+
+
+class Cleaning(Job):
+    """Some of the grain of all the picture taken out, the last step of an old photo."""
+
+    def made(self) -> tuple[image.Picture, np.ndarray]:
+        from genrestore.tasks.damage import MILD
+        from genrestore.tasks.restore import restore
+
+        self.reasons = {"cleaned"}
+        clean = restore(self.now, strength=MILD, progress=self.report, cancel=self.cancel)
+        return clean, np.ones_like(self.before)
 
 
 # ---- handlers: each returns or yields what the stage is told ----
@@ -172,18 +190,41 @@ def run(value: dict[str, Any] | None, model: str, strategy: str, request: gr.Req
 
     Gradio closes this generator when the visitor leaves; the job is stopped then.
     """
-    job = None
+    if value is not None:  # else it was cancelled before it began
+        yield from _followed(value, lambda: _repair(value, model, strategy, request), request)
+
+
+@shown
+def clean(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[str, Any]]:
+    """Take grain out of the picture, and tell how far it is."""
+
+    def job() -> Job:
+        picture = image.load(MaskEditor.file(value))
+        return Cleaning(value, _kind(value), picture, np.zeros((picture.height, picture.width), bool), model="")
+
+    if value is not None:
+        yield from _followed(value, job, request)
+
+
+def _repair(value: dict[str, Any], model: str, strategy: str, request: gr.Request) -> Job | dict[str, Any]:
+    """The job that the stage asks for, or what speaks against it."""
+    kind = _kind(value)
+    settings: dict[str, Any] = {"model": _model(model), "strategy": strategy}
+    picture, mask, marks = MaskEditor.read(value)
+    image.output(picture, format=FORMATS[kind])  # says what the format cannot hold, before the work
+    return _doubt(value, mask, request) or Job(value, kind, picture, mask, **settings, **marks)
+
+
+def _followed(
+    value: dict[str, Any], begin: Callable[[], Job | dict[str, Any]], request: gr.Request
+) -> Iterator[dict[str, Any]]:
+    """A job from its beginning to its end, as answers for the stage."""
+    job: Job | dict[str, Any] | None = None
     try:
-        if value is None:  # cancelled before it began
+        job = begin()
+        if isinstance(job, dict):
+            yield MaskEditor.answer(value, **job)
             return
-        kind = _kind(value)
-        settings: dict[str, Any] = {"model": _model(model), "strategy": strategy}
-        picture, mask, marks = MaskEditor.read(value)
-        image.output(picture, format=FORMATS[kind])  # says what the format cannot hold, before the work
-        if doubt := _doubt(value, mask, request):
-            yield MaskEditor.answer(value, **doubt)
-            return
-        job = Job(value, kind, picture, mask, **settings, **marks)
         started = time.monotonic()
         for _ in job.follow():
             yield MaskEditor.answer(value, fraction=job.fraction, text=job.stage(request))
@@ -196,13 +237,25 @@ def run(value: dict[str, Any] | None, model: str, strategy: str, request: gr.Req
         yield MaskEditor.answer(value)
         raise
     finally:
-        if job is not None:
+        if isinstance(job, Job):
             job.cancel.set()
 
 
 def stop(name: object) -> None:
     """For the stage: the repair of that name, or the search for other fills, is no longer wanted."""
     stops.of(name).set()
+
+
+def damage(asked: object) -> dict[str, Any]:
+    """For the stage: where the picture, as repairs have made it so far, is damaged, as a mask; or why that is not known."""
+    from genrestore.tasks.damage import GROW, find_damage
+    from genrestore.tasks.inpaint import widened
+
+    try:
+        now, _ = MaskEditor.reached(asked, image.load(MaskEditor.file(asked)))
+        return {"url": mask_editor.url(widened(find_damage(now), GROW))}
+    except GenrestoreError as problem:
+        return {"problem": said(problem, LocalContext.request.get(None))}
 
 
 def outlook(value: object) -> list[str]:
@@ -327,8 +380,8 @@ def _scene(done: Written, original: image.Picture, kind: str, request: gr.Reques
         "file": gr.FileData(path=str(done.file), orig_name=done.file.name).model_dump(),
         "shown": gr.FileData(path=done.shown).model_dump(),
         "kind": kind,
-        "line": W.text("more" if done.by_repair else "only", request, **numbers),
-        "counts": W.text(key, request, format=suffix, **numbers),
+        "line": W.text("all" if not done.outside else "more" if done.by_repair else "only", request, **numbers),
+        "counts": W.text(key, request, format=suffix, **numbers) if done.outside else "",
         "notes": [said(note, request) for note in original.notes],
     }
 
@@ -336,7 +389,7 @@ def _scene(done: Written, original: image.Picture, kind: str, request: gr.Reques
 def _how(job: Job, seconds: float, request: gr.Request) -> list[str]:
     """How it was filled: sentences."""
     reasons = {"wide" if reason == "asked" else reason for reason in job.reasons} or {"thin"}
-    how = [W.text(reason, request) for reason in ("wide", "even", "alone", "thin") if reason in reasons]
+    how = [W.text(reason, request) for reason in ("wide", "even", "alone", "thin", "cleaned") if reason in reasons]
     names = dict(zip(*_titles(), strict=True))
     model = job.settings["model"]
     named = [W.text("filler", request, name=names[model])] if model in names else []
@@ -359,7 +412,8 @@ def build() -> gr.Dropdown:
         examples=jobs.EXAMPLES,
         formats=list(FORMATS),
         names=[jobs.NAMES, jobs.MARKS, W, WAYS],
-        functions=[stop, outlook],
+        functions=[stop, outlook, damage],
+        old=bool(genrestore.models("damage")),
     )
     with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings"), gr.Row():
         model = picker.picker("inpaint")
@@ -372,6 +426,7 @@ def build() -> gr.Dropdown:
         run, [editor, model, strategy], repaired, js=MaskEditor.asked(EDITOR), trigger_mode="multiple", **quiet
     )
     running.failure(None, None, None, js=MaskEditor.failed(EDITOR), **quiet)
+    editor.clean(clean, editor, repaired, js=MaskEditor.asked(EDITOR), trigger_mode="multiple", **quiet)
     editor.wake(wake, None, None, **quiet)
     editor.others(
         others, [editor, model, strategy], MaskEditor.ear(EDITOR), js=MaskEditor.asked(EDITOR, "others"),

@@ -49,6 +49,7 @@ SCRIPTS = (
     "history.js",
     "stage.js",
     "candidates.js",
+    "old.js",
     "keep.js",
     "page.js",
 )  # in the order in which they are put together; the last one acts, the others only define
@@ -110,6 +111,18 @@ W = words.Words(
         "actions": ("What to do next", "下一步操作"),
         "details": ("Details", "详情"),
         "candidates": ("Other fills", "其他填补结果"),
+        "damage": ("Find damage", "查找损伤"),
+        "old": ("Mend an old photo", "修复老照片"),
+        "old_hint": (
+            "Finds scratches, dust, creases and stains, fills them and takes out some of the grain; each step can be undone",
+            "查找划痕、灰尘、折痕和污渍，加以填补，并减轻颗粒；每一步都可以撤销",
+        ),
+        "looking": ("Looking for damage …", "正在查找损伤…"),
+        "damage_found": ("Damage marked", "已标记损伤"),
+        "undamaged": (
+            "No damage was found; paint over what should go.",
+            "未发现损伤；请涂抹要去除的部分。",
+        ),
         "seeking": ("Looking for other fills …", "正在寻找其他填补结果…"),
         "guesses": ("Where it guessed", "显示推测部分"),
         "guesses_hint": (
@@ -238,15 +251,17 @@ class MaskEditor:
         formats: Sequence[str] = (),
         names: Sequence[words.Words] = (),
         functions: Sequence[Callable[..., Any]] = (),
+        old: bool = False,
     ) -> gr.HTML:
         """The empty editor, inside the layout that is open; `label` names it to screen readers, `names` the formats and, by
-        the stems of their files, the examples. Of `functions`, the page asks `stop` to end the repair of a name, and `outlook`
-        where one may fail."""
+        the stems of their files, the examples. Of `functions`, the page asks `stop` to end the repair of a name, `outlook`
+        where one may fail, and `damage` for the damage of an `old` photo, if the page offers that."""
         gr.set_static_paths([*examples, *filter(Path.is_file, map(_marked, examples))])
         return gr.HTML(
             {
                 "examples": list(map(_example, examples)),
                 "formats": list(formats),
+                "old": old,
                 "growth": {"edge": EDGE, "hand": HAND, "most": LARGEST_GROWTH},
             },
             label=label,

@@ -219,6 +219,12 @@ class Mask {
     this.touch(this.each(this.all(), (flags, at) => (flags & FORBIDDEN) | (marked[at] ? PAINT : 0)));
   }
 
+  // Marks what is not 0 in `marked` too, as it is: it does not grow.
+  add(marked) {
+    const box = this.bounds(1, marked) ?? { left: 0, top: 0, right: 0, bottom: 0 };
+    this.touch(this.each(box, (flags, at) => (marked[at] ? flags | PAINT : flags)));
+  }
+
   // Takes away the marks where `marked` is not 0.
   without(marked) {
     const box = this.bounds(1, marked) ?? { left: 0, top: 0, right: 0, bottom: 0 };

@@ -88,6 +88,8 @@ const deeds = {
   redo,
   help: toggleHelp,
   suggest,
+  damage: findDamage,
+  old: mendOld,
   clear: () => edit(words.cleared, () => mask.clear()),
   invert: () => edit(words.inverted, () => mask.invert()),
   shrink: () => spreadBy(false),

@@ -16,24 +16,27 @@ let wipe = null; // where the divider is, as a part of the stage's width; left o
 // A name by which the server may be told to stop, which nobody else can guess.
 const named = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
-// The event takes its value from `asked()`, and its answers come to `answered`. Later strokes are not in it, and stay when
-// the result comes.
-async function repair() {
-  if (!mask?.count || pending) return;
+const repair = () => mask?.count && ask("repair");
+
+// Has the picture repaired, or another event make something of it. The event takes its value from `asked()`, and its answers
+// come to `answered`. `used` are the marks that go with it, all that there are unless said; later strokes stay when the result
+// comes. `then` is called when it has come.
+async function ask(event, used = null, then = null) {
+  if (pending) return;
   complain("");
   warn([]);
   leave();
-  const mine = { run: named(), used: null, question: null };
+  const mine = { run: named(), used, question: null, then };
   pending = mine;
   progress(0, words.waiting);
   refresh();
   const whole = await value();
-  mine.used = whole && (await readBits(whole.mask));
+  mine.used ??= whole && (await readBits(whole.mask));
   if (mine !== pending) return; // cancelled
   if (!whole) return failed();
   const { painted, grow, forbid } = whole;
   Object.assign(mine, { question: { ...whole, run: mine.run, sure }, marks: { painted, grow, forbid } });
-  trigger("repair");
+  trigger(event);
   listen();
 }
 
@@ -85,7 +88,8 @@ async function answered({ run, of, text, fraction, scene, problem, ask, rewritte
   pending = null;
   sure = Boolean(ask);
   refresh();
-  if (scene && !problem) seek(before, mine.used, mine.marks);
+  if (scene && mine.then) return mine.then();
+  if (scene) seek(before, mine.used, mine.marks);
   if (scene) settle();
 }
 
@@ -146,6 +150,8 @@ function refresh() {
   const offer = (name, on) => (button(name).hidden = !on);
   offer("repair", !pending && more);
   offer("stop", pending);
+  offer("old", old && picture && !pending && !done && !mask.count);
+  offer("damage", old && picture);
   offer("suggest", picture?.suggested && !pending && !done && !mask.count);
   button("suggest").textContent = picture?.suggested?.says ?? "";
   offer("download", !pending && done);

@@ -1,0 +1,62 @@
+"""Old photographs on the stage: damage is found, filled, the grain taken out, and each step can be undone."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+pytest.importorskip("gradio")
+
+from test_ui_inpaint import photo
+from test_ui_stage import Stage
+
+from genrestore import image
+
+
+@pytest.fixture
+def scratched(tmp_path: Path) -> Path:
+    """A smooth photo with three white scratches."""
+    path = photo(tmp_path / "old.png")
+    with Image.open(path) as opened:
+        picture = opened.convert("RGB")
+    draw = ImageDraw.Draw(picture)
+    for x in (30, 75, 120):
+        draw.line([(x, 5), (x + 8, 60), (x + 3, 115)], (250, 248, 240), 2)
+    picture.save(path)
+    return path
+
+
+def far(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((a.astype(float) - b) ** 2)))
+
+
+def test_an_old_photo_is_mended_in_steps(page: Any, scratched: Path, tmp_path: Path) -> None:
+    stage = Stage(page)
+    stage.open(scratched)
+    whole = image.load(photo(tmp_path / "whole.png")).rgb8()
+    states = [stage.shown()]
+    stage.do("old")
+    stage.root.locator(".outcome .line", has_text="whole picture").wait_for(timeout=60_000)
+    states.append(stage.shown())
+    assert far(states[1], whole) < 0.5 * far(states[0], whole)
+
+    stage.do("undo")
+    filled = stage.shown()
+    assert "Only the marked area" in stage.root.locator(".outcome .line").inner_text()
+    stage.do("undo")
+    marks = stage.mask()
+    assert np.array_equal(stage.shown(), states[0]) and 0.02 < marks.mean() < 0.3, "what was found is a mark like any"
+    assert not (filled != states[0]).any(axis=2)[~marks].any()
+    stage.do("undo")
+    assert not stage.mask().any() and stage.button("undo").is_disabled()
+    assert page.problems == []
+
+
+def test_a_clean_photo_has_nothing_to_mend(page: Any, tmp_path: Path) -> None:
+    stage = Stage(page)
+    stage.open(photo(tmp_path / "photo.png"))
+    stage.do("damage")
+    stage.root.locator(".problem", has_text="No damage was found").wait_for(timeout=60_000)
+    assert not stage.mask().any() and page.problems == []
