@@ -119,6 +119,14 @@ def test_equal_seeds_give_equal_pixels_and_others_do_not() -> None:
     assert ((first != filled(image, hole, seed=4)).any(0) & hole).sum() > 0.5 * hole.sum()
 
 
+def test_another_seed_gives_another_fill_where_the_best_pieces_are_plain() -> None:
+    y, x = torch.meshgrid(torch.arange(90.0), torch.arange(90.0), indexing="ij")
+    image = torch.stack([0.5 + 0.4 * torch.sin(x / (7 + k)) * torch.cos(y / (9 + k)) for k in range(3)])
+    hole = square(90, 30, 24)
+    first, other = filled(image, hole, seed=0), filled(image, hole, seed=1)
+    assert ((first != other).any(0) & hole).sum() > 0.2 * hole.sum()
+
+
 def test_refining_lowers_the_energy() -> None:
     image, hole = noise(60, 60), square(60, 20, 20)
     level = Level(image * ~hole, ~hole, ~hole)

@@ -22,6 +22,7 @@ from genrestore.fill.labels import Labels
 from genrestore.fill.polish import polished
 from genrestore.fill.pyramid import AROUND, Level, box, pyramid
 
+SPARED = 0.3  # share of the moves that another seed than 0 does without
 SWEEPS = 6  # of refining on a level above the coarsest, where it is eight
 COARSEST = 6e5  # the time until there are labels on the coarsest level, in pixels that are refined in it
 BEFORE, AFTER = 0.6, 0.95  # the parts of that before labels are propagated, and until it is done
@@ -32,7 +33,7 @@ BLENDING = 0.5  # the time of blending a pixel, likewise
 class Settings:
     """
     Attributes:
-        seed: of the random choices; another one gives another fill.
+        seed: of the random choices; another one gives another fill. Only 0 may use every move.
         guide: how much a piece is to look like a smooth fill from far; 0 lets structure go where it likes.
         turns: of `offsets.TURNS` that may be used: 1 shifts only, 2 mirrors left to right too, 8 turns as well.
         polish: rounds in which the patches of the fill look for their like, see `polish`.
@@ -112,6 +113,9 @@ def fill(
     guide = _guide(level) if settings.guide else None
     tell(COARSEST, 0.0)
     moves = offsets.moves(level, settings.turns, generator)
+    if settings.seed:  # where nothing else is drawn, two seeds would give one fill
+        some = torch.rand(len(moves), generator=generator) > SPARED
+        moves = moves[some] if some.any() else moves
     found = labelling.propagate(
         level, moves, guide, settings.guide, lambda done: tell(COARSEST, BEFORE + (AFTER - BEFORE) * done)
     )
