@@ -29,7 +29,7 @@ FLOORS = [
     {"decoded"},
     {"models", "data", "fill"},
     {"weights", "backends", "doctor", "runs", "resident"},
-    {"runtime"},
+    {"runtime", "batch"},
     {"tasks", "train"},
     {"cli", "ui"},
 ]

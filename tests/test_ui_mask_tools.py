@@ -19,6 +19,8 @@ from genrestore.ui import inpaint
 
 __all__ = ["value"]  # a fixture
 
+GROWN = 3  # pixels by which what is painted on a small picture grows
+
 
 class Tools(Editor):
     """The editor as a newcomer meets it: what is painted is grown."""
@@ -104,7 +106,7 @@ def test_growth_can_be_switched_and_is_remembered(editor: Tools, tmp_path: Path)
     editor.stage.press("g")
     assert editor.growth()[0] is False
     plain = editor.mask()
-    assert np.array_equal(spread(plain, 2), grown)
+    assert np.array_equal(spread(plain, GROWN), grown)
     editor.open(photo(tmp_path / "other.png", 1500, 20))
     assert editor.growth() == (False, 8), "those of `growth`, once they are asked for"
     editor.switch.check()
@@ -123,7 +125,7 @@ def test_a_mask_from_a_file_is_not_grown_and_what_is_sent_is_saved(editor: Tools
     both = editor.mask()
     editor.switch.uncheck()
     plain = editor.mask()
-    assert np.array_equal(both, loaded | spread(plain & ~loaded, 2))
+    assert np.array_equal(both, loaded | spread(plain & ~loaded, GROWN))
     editor.do("undo")
     with editor.page.expect_download() as download:
         editor.do("save")
@@ -136,7 +138,7 @@ def test_the_eraser_leaves_no_rim(editor: Tools) -> None:
     editor.drag((0.2, 0.2), (0.449, 0.8), button="right")
     rest = editor.mask()
     editor.switch.uncheck()
-    assert not (rest & ~spread(editor.mask(), 2)).any(), "a rim is left round nothing"
+    assert not (rest & ~spread(editor.mask(), GROWN)).any(), "a rim is left round nothing"
     editor.do("undo")
     assert np.array_equal(editor.mask(), rest)
 
