@@ -379,7 +379,9 @@ def write_found(card: Card, table: dict[str, Row]) -> None:
         Metric("mixed", protocol, name, mixed[key], int(mixed["n"]), command)
         for name, key in (("F1", "f1"), ("precision", "precision"), ("recall", "recall"))
     ]
-    metrics.append(Metric("clean", "photos/val as they are", "photos with a mark", clean["marked"], int(clean["n"]), command))
+    metrics.append(
+        Metric("clean", "photos/val as they are", "photos with a mark", clean["marked"], int(clean["n"]), command)
+    )
     dataclasses.replace(card, metrics=tuple(metrics)).write(card.folder)
 
 
