@@ -374,12 +374,14 @@ def write_found(card: Card, table: dict[str, Row]) -> None:
     """Put what `damage` measured into the weight's card."""
     assert card.folder is not None
     mixed, clean, command = table["mixed"], table["clean"], "python benchmarks/quality.py damage --write"
-    protocol = "photos/val, all pixels together"
+    protocol = "photos/val with made-up damage, all pixels together"
     metrics = [
-        Metric("made-up damage, mixed", protocol, name, mixed[key], int(mixed["n"]), command)
+        Metric("mixed", protocol, name, mixed[key], int(mixed["n"]), command)
         for name, key in (("F1", "f1"), ("precision", "precision"), ("recall", "recall"))
     ]
-    metrics.append(Metric("clean", "photos/val", "photos with a mark", clean["marked"], int(clean["n"]), command))
+    metrics.append(
+        Metric("clean", "photos/val as they are", "photos with a mark", clean["marked"], int(clean["n"]), command)
+    )
     dataclasses.replace(card, metrics=tuple(metrics)).write(card.folder)
 
 

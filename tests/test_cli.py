@@ -78,7 +78,7 @@ def test_help_ends_in_an_example_whose_options_exist(command: str, run: Callable
 def test_all_commands_are_listed(run: Callable[..., tuple[int, str, str]]) -> None:
     assert run()[1] == run("--help")[1]
     listed = run("--help")[1].partition("Commands:")[2]
-    assert tuple(re.findall(r"^  (\w+)", listed, re.MULTILINE)) == COMMANDS
+    assert tuple(re.findall(r"^  ([\w-]+)", listed, re.MULTILINE)) == COMMANDS
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["upscale", "--help"], ["models", "--json"]])

@@ -68,7 +68,7 @@ class Block(nn.Module):
     ),
     title="Find damage",
     intended="Dust, hairs, scratches, creases, tears, stains, water marks and writing on scans of photographic prints.",
-    limits="It learned from made-up damage: a wire or twig may be taken for a scratch, and what is only faded is not found.",
+    limits="It marks wires, stars, straps and letters of the scene too, and misses small dust; what is only faded is not found.",
     paper="https://arxiv.org/abs/1505.04597",
 )
 class DamageNet(nn.Module):

@@ -18,8 +18,8 @@ from genrestore.tasks import number, whole
 from genrestore.tasks.inpaint import LARGEST_GROWTH, repair, widened
 from genrestore.tasks.restore import restore
 
-LIKELY = 0.5  # of a pixel, from which it belongs to damage that is sure elsewhere; see benchmarks/quality.py
-SURE = 0.95  # of the surest pixel of a group, without which the group is none
+LIKELY = 0.4  # of a pixel, from which it belongs to damage that is sure elsewhere; see benchmarks/quality.py
+SURE = 0.98  # of the surest pixel of a group, without which the group is none
 EVIDENCE = 4.0  # sum of a group's likelihoods, without which it is none
 RANGE = 8.0  # by how much the logits of these move from sensitivity 0 to 1
 TILE = 768  # pixels a side of a tile: the net sees far and computes little
@@ -41,8 +41,9 @@ def find_damage(
 ) -> np.ndarray:
     """The damage of a scanned photograph, as a mask that `inpaint` takes: (H, W) bool, True where it should be filled.
 
-    Dust, hairs, scratches, creases, tears, stains, water marks and writing; it is a proposal to look at. Large pictures are
-    looked at in half their size too, and so on, since a fine scan shows the same damage larger.
+    Dust, hairs, scratches, creases, tears, stains, water marks and writing. It is a proposal to look at: wires, stars and
+    letters of the scene may be in it. Large pictures are looked at in half their size too, and so on, since a fine scan shows
+    the same damage larger.
 
     Args:
         image: a Picture, a PIL image, a path, or the bytes of a file; any size, 8 or 16 bits. What is transparent is no damage.
