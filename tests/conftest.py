@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # several of them share the cores, and threads of PyTorch wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).parents[1]
 BROWSERS = (
     "chromium-headless-shell",
