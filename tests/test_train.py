@@ -488,7 +488,7 @@ def test_auto_is_the_faster_precision_and_does_not_wait_for_the_slow_one(
 def test_compiled_is_the_same_training(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By PyTorch's compiler up to the writing of code, which takes a C++ compiler half a minute and is not ours."""
     compiled: list[Any] = []
-    real = torch.compile
+    real: Any = torch.compile
 
     def compile_(net: Any, **settings: Any) -> Any:
         compiled.append(net)

@@ -197,13 +197,13 @@ def run(value: dict[str, Any] | None, model: str, strategy: str, request: gr.Req
 @shown
 def clean(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[str, Any]]:
     """Take grain out of the picture, and tell how far it is."""
-
-    def job() -> Job:
-        picture = image.load(MaskEditor.file(value))
-        return Cleaning(value, _kind(value), picture, np.zeros((picture.height, picture.width), bool), model="")
-
     if value is not None:
-        yield from _followed(value, job, request)
+        yield from _followed(value, lambda: _cleaning(value), request)
+
+
+def _cleaning(value: dict[str, Any]) -> Job:
+    picture = image.load(MaskEditor.file(value))
+    return Cleaning(value, _kind(value), picture, np.zeros((picture.height, picture.width), bool), model="")
 
 
 def _repair(value: dict[str, Any], model: str, strategy: str, request: gr.Request) -> Job | dict[str, Any]:
