@@ -183,20 +183,13 @@ def photograph(home: str) -> None:
 
 
 def repair_scene(page: Any) -> None:
-    """An example photo, repaired where a few strokes were, beside what it was."""
-    page.locator("#inpaint-editor button:has(img)").first.click()
-    page.wait_for_timeout(2500)
-    box = page.locator("#inpaint-editor canvas").first.bounding_box()
-    for line in range(3):
-        x, y = box["x"] + box["width"] * 0.42, box["y"] + box["height"] * (0.62 + 0.1 * line)
-        page.mouse.move(x, y)
-        page.mouse.down()
-        for step in range(12):
-            page.mouse.move(x + 12 * step, y + 9 * (step % 3))
-        page.mouse.up()
-    page.locator("#inpaint-editor [data-do=repair]").click()
-    page.locator("#inpaint-editor [data-do=download]").wait_for(timeout=60_000)
+    """An example photo without what it says may go, beside what it was, and other fills."""
+    page.locator("#inpaint-editor .examples button").first.click()
+    page.locator("#inpaint-editor [data-do=suggest]").click()
+    page.locator("#inpaint-editor [data-do=repair]:enabled").click()
+    page.locator("#inpaint-editor .candidates .guess").wait_for(timeout=60_000)
     page.locator("#inpaint-editor [data-do=wipe]").click()
+    page.locator("#inpaint-editor .divider").press("PageUp")
     page.wait_for_timeout(2000)
 
 
