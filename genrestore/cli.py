@@ -144,8 +144,8 @@ def inpaint(
     from genrestore.tasks.rim import widened
 
     marks = mask or masks
-    if (marks is None) != transparent:
-        raise SettingError("Name a mask that is white where the picture is to be filled, or say --transparent.")
+    if (mask, masks, transparent or None).count(None) != 2:
+        raise SettingError("Name one mask, white where the picture is to be filled, or say --transparent.")
     whole("grow", grow, 0, LARGEST_GROWTH)
     settings: dict[str, Any] = {"model": model, "strategy": strategy, "seed": seed, "grow": grow}
     if folder := _folder(source):
@@ -157,7 +157,7 @@ def inpaint(
     hole = widened(drawn, grow)
     forbidden = None if forbid is None else image.load_mask(forbid, size)
     like = picture.with_pixels(picture.colour) if transparent else picture  # the result will be opaque
-    inputs = [source] if marks is None else [source, marks]
+    inputs = [file for file in (source, marks, forbid) if file is not None]
     path = _planned(out or _beside(source, "repaired", like, size), like, size, force, *inputs)
     share, ask = marked(hole)
     told = f"{100 * share:.2g} % of the picture"
@@ -334,8 +334,12 @@ def old_photo(
 
     picture = _opened(source, frame)
     size = picture.width, picture.height
-    path = _planned(out or _beside(source, "mended", picture, size), picture, size, force, source)
+    inputs = [file for file in (source, mask) if file is not None]
+    path = _planned(out or _beside(source, "mended", picture, size), picture, size, force, *inputs)
     own = None if mask is None else image.load_mask(mask, size)
+    beside = {name: path.with_stem(f"{path.stem}.{name}").with_suffix(".png") for name in ("mask", "filled")}
+    for file in beside.values() if steps else ():
+        _planned(file, picture, size, force, *inputs)
     with _progress() as progress:
         result = genrestore.old_photo(
             picture, mask=own, sensitivity=sensitivity, grow=grow, strength=strength, seed=seed, progress=progress
@@ -344,7 +348,7 @@ def old_photo(
         between = {step.name: step.picture for step in result.steps[1:-1]}
         between["mask"] = image.Picture(np.where(result.mask, np.uint8(255), np.uint8(0))[..., None])
         for name, made in between.items():
-            print(image.save(made, path.with_stem(f"{path.stem}.{name}").with_suffix(".png")))
+            print(image.save(made, beside[name]))
     image.save(result.picture, path)
     print(path)
     print(", ".join(step.name for step in result.steps[1:]) or "Nothing was found to mend.")

@@ -153,6 +153,9 @@ def test_a_mask_is_widened_and_copies_are_forbidden(
         ("upscale gone.png", "gone.png"),
         ("upscale notes.txt", "notes.txt"),
         ("upscale photo.png -o photo.png --force", "is an input"),
+        ("inpaint photo.png mask.png --forbid small.png -o small.png --force", "is an input"),
+        ("inpaint photo.png mask.png --transparent", "Name one mask"),
+        ("inpaint photo.png mask.png --masks mask.png", "Name one mask"),
         ("upscale photo.png -o mask.png", "--force"),
         ("upscale photo.png -o gone/x.png", "no folder"),
         ("upscale photo.png -o folder", "is a folder"),
@@ -224,6 +227,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     Path("notes.txt").write_text("not a picture")
     Path("folder").mkdir()
     Image.new("RGBA", (61, 47)).save("clear.png")
+    Image.new("L", (61, 47), 255).save("small.png")
     Image.new("L", (4200, 1)).save("wide.png")
     np.save("text.npy", np.array(["a", "b"]))
     np.save("many.npy", np.zeros((257, 1)))

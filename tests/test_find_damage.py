@@ -144,6 +144,9 @@ def test_what_cannot_be_done_is_a_sentence() -> None:
         genrestore.old_photo(blank, strength=2)
     with pytest.raises(SettingError, match="grow must"):
         genrestore.old_photo(blank, grow=-1)
+    for seed in (-1, 2**70, "x", 1.5):
+        with pytest.raises(SettingError, match="seed must"):
+            genrestore.old_photo(blank, seed=seed)  # type: ignore[arg-type]
     cancel = threading.Event()
     cancel.set()
     with pytest.raises(Cancelled):
@@ -173,3 +176,17 @@ def test_the_commands_write_mask_and_picture(
         "scan.mended.mask.png",
     }
     assert run("old-photo", source, "--strength", "2", "-o", tmp_path / "x.png")[0] == 2
+    kept = (tmp_path / "scan.mended.mask.png").read_bytes()
+    again = (
+        "old-photo",
+        source,
+        "--mask",
+        tmp_path / "scan.mended.mask.png",
+        "--steps",
+        "-o",
+        tmp_path / "scan.mended.png",
+    )
+    (tmp_path / "scan.mended.png").unlink()
+    assert run(*again)[0] == 2, "a mask of the same name was there"
+    assert run(*again, "--force")[0] == 2, "and is an input"
+    assert (tmp_path / "scan.mended.mask.png").read_bytes() == kept

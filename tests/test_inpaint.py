@@ -264,6 +264,17 @@ def test_a_wide_hole_is_made_of_pieces_of_the_picture() -> None:
     assert smudge[hole].std() < 0.7 * picture.pixels[hole].std()
 
 
+def test_a_soft_or_large_photo_is_not_taken_for_even() -> None:
+    """Its texture shows in no pixel, and would be left a blur."""
+    small = np.random.default_rng(3).integers(60, 200, (48, 48, 3), dtype=np.uint8)
+    large = np.asarray(Image.fromarray(small).resize((960, 960), Image.Resampling.BICUBIC))
+    hole = np.zeros((960, 960), bool)
+    hole[280:680, 280:680] = True
+    assert [part.reason for part in task.planned(Picture(large), hole, "auto", None)] == ["wide"]
+    ramp = np.linspace(40, 200, 960)[None, :, None].repeat(960, 0).repeat(3, 2).astype(np.uint8)
+    assert [part.reason for part in task.planned(Picture(ramp), hole, "auto", None)] == ["even"]
+
+
 def test_thin_and_even_parts_are_left_to_the_net() -> None:
     y, x = np.mgrid[:200, :240]
     ramp = Picture(np.repeat(((x + y) / 2).astype(np.uint8)[..., None], 3, 2))

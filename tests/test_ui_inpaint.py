@@ -174,7 +174,9 @@ def test_the_original_file_reaches_the_server(page: Any, tmp_path: Path) -> None
         assert result.info["icc_profile"] == icc
         assert result.getexif()[0x010F] == "Camera maker"
         assert result.getexif().get(0x0112, 1) == 1
-    assert editor.root.locator(".outcome .line").inner_text() == "Only the marked area was changed."
+    assert (
+        editor.root.locator(".outcome .line").inner_text().startswith("Only the marked area was changed; JPEG stores")
+    )
     assert "Saving as JPEG changed" in editor.details() and "the repair 0." in editor.details()
     assert page.problems == []
 
@@ -828,7 +830,9 @@ def test_a_repair_starts_from_the_pixels_of_the_one_before(
     lossless = not name.endswith(".jpg")
     assert np.array_equal(saved.pixels, expected) == lossless
     outside = f"{int((~(first | second)).sum()) * channels:,}"
-    assert scene["line"] == "Only the marked area was changed."
+    assert scene["line"].startswith(
+        "Only the marked area was changed." if lossless else "Only the marked area was changed;"
+    )
     assert f"of {outside} samples outside the marks" in scene["counts"]
 
     (other,) = (

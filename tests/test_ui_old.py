@@ -59,4 +59,8 @@ def test_a_clean_photo_has_nothing_to_mend(page: Any, tmp_path: Path) -> None:
     stage.open(photo(tmp_path / "photo.png"))
     stage.do("damage")
     stage.root.locator(".problem", has_text="No damage was found").wait_for(timeout=60_000)
-    assert not stage.mask().any() and page.problems == []
+    assert not stage.mask().any()
+    stage.do("old")
+    stage.root.locator(".outcome .line", has_text="whole picture").wait_for(timeout=60_000)  # its grain is taken out
+    stage.do("undo")
+    assert stage.button("undo").is_disabled() and page.problems == []

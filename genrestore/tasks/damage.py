@@ -14,7 +14,7 @@ from genrestore import image as pictures
 from genrestore import runtime, weights
 from genrestore.errors import SettingError
 from genrestore.image import Picture
-from genrestore.tasks import number, whole
+from genrestore.tasks import LARGEST_SEED, number, whole
 from genrestore.tasks.inpaint import LARGEST_GROWTH, repair, widened
 from genrestore.tasks.restore import restore
 
@@ -199,6 +199,7 @@ def old_photo(
         Cancelled: `cancel` was set.
     """
     whole("grow", grow, 0, LARGEST_GROWTH)
+    whole("seed", seed, 0, LARGEST_SEED)
     if not 0 <= (share := number("strength", strength)) <= 1:
         raise SettingError(f"strength must lie between 0 and 1, not {strength}.")
     source = pictures.load(image, frame=frame)

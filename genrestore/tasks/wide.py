@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from genrestore import fill as filling
@@ -21,6 +22,7 @@ RADIUS = 6  # pixels: a part of a hole in which a square of 2·RADIUS + 1 has ro
 FLAT = 1.5 / 255  # deviation of the fine detail round a hole below which there is no texture to continue
 RIM = 16  # pixels round a hole whose detail is looked at
 BLUR = 2  # pixels round one from whose mean it deviates
+LOOKED_AT = 128  # pixels of a part's longer side, at the smallest size at which its surroundings are looked at
 CONTEXT = (
     64,
     512,
@@ -57,15 +59,34 @@ def copyable(usable: np.ndarray) -> bool:
 
 
 def flat(crop: Picture, hole: np.ndarray, part: np.ndarray) -> bool:
-    """Whether what surrounds a part (H, W; bool) of the crop's hole is so even that nothing should be made up in it."""
+    """Whether what surrounds a part (H, W; bool) of the crop's hole is so even that nothing should be made up in it.
+
+    It must be so at every size from the full one to that at which the part is LOOKED_AT pixels long: grass in a large or soft
+    photo has no fine detail, and is grass all the same.
+    """
     rows, columns = (np.flatnonzero(part.any(axis)) for axis in (1, 0))
-    near = tuple(slice(max(0, at[0] - RIM - BLUR), at[-1] + RIM + BLUR + 1) for at in (rows, columns))
-    known = torch.from_numpy(~hole[near])
-    rim = grown(torch.from_numpy(part[near]), RIM) & known
+    steps = [1]
+    while max(rows[-1] - rows[0], columns[-1] - columns[0]) > steps[-1] * LOOKED_AT:
+        steps.append(2 * steps[-1])
+    margin = (RIM + BLUR) * steps[-1]
+    near = tuple(slice(max(0, at[0] - margin), at[-1] + margin + 1) for at in (rows, columns))
+    known, inside = torch.from_numpy(~hole[near]), torch.from_numpy(part[near])
+    image = pictures.to_tensor(crop.with_pixels(np.ascontiguousarray(crop.pixels[near])))[0] * known
+    return all(_even(image, known, inside, step) for step in steps)
+
+
+def _even(image: Tensor, known: Tensor, part: Tensor, step: int) -> bool:
+    """Whether the rim of a part (H, W; bool) has no detail where (C, H, W) is shrunk by `step`; not where nothing is known."""
+    if step > 1:
+        image, known, part = (
+            F.avg_pool2d(image[None], step)[0],
+            F.avg_pool2d(known[None].float(), step)[0] == 1,
+            F.max_pool2d(part[None].float(), step)[0] > 0,
+        )
+    rim = grown(part, RIM) & known
     if not bool(rim.any()):
         return False
-    image = pictures.to_tensor(crop.with_pixels(np.ascontiguousarray(crop.pixels[near])))[0] * known
-    mean = box(image, BLUR) / box(known[None].float(), BLUR).clamp(min=1e-3)
+    mean = box(image * known, BLUR) / box(known[None].float(), BLUR).clamp(min=1e-3)
     return float((image - mean)[:, rim].square().mean().sqrt()) < FLAT
 
 

@@ -36,7 +36,7 @@ W = Words(
         "strategy": ("What the model looks at", "模型参考的范围"),
         "crop": ("The surroundings of each mark", "每处标记的周围"),
         "whole": ("The whole picture", "整张图片"),
-        "input": ("As opened", "与原图相同"),
+        "input": ("Same as original", "与原图相同"),
         "png": ("PNG", "PNG"),
         "webp": ("WebP, lossless", "WebP（无损）"),
         "tiff": ("TIFF", "TIFF"),
@@ -50,6 +50,10 @@ W = Words(
             "已标记图片的 {share}%，这些区域都会重新生成。若确实如此，请再点一次“修复”；若要去除的是其余部分，请点“反选”。",
         ),
         "only": ("Only the marked area was changed.", "只改变了标记的区域。"),
+        "only_saved": (
+            "Only the marked area was changed; {format} stores the rest with slight losses.",
+            "只改变了标记的区域；{format} 保存其余部分时略有损失。",
+        ),
         "all": ("The whole picture was changed a little.", "整张图片都有轻微改变。"),
         "cleaned": ("Some of the grain was taken out everywhere.", "已减轻整张图片的颗粒。"),
         "more": (
@@ -71,11 +75,11 @@ W = Words(
             "{format} 以不同的位深保存；修复改变了标记之外 {all} 个采样值中的 {repair} 个。",
         ),
         "prospect_large": (
-            "Much of the picture is marked; what is filled there is made up.",
+            "A large part of the photo is marked; what fills it is made up.",
             "标记的区域很大，填补的内容大多是凭空生成的。",
         ),
         "prospect_frame": (
-            "A mark reaches the edge of the picture, where less is known; look closely at the result.",
+            "A marked area reaches the edge of the photo, where there is less to go by; check the result.",
             "标记延伸到图片边缘，可供参考的内容较少，请仔细检查结果。",
         ),
         "prospect_alone": (
@@ -355,7 +359,7 @@ def _doubt(value: dict[str, Any], mask: np.ndarray, request: gr.Request) -> dict
 
 def _kind(value: object) -> str:
     kind = cast("dict[str, Any]", value).get("kind", "input") if isinstance(value, dict) else "input"
-    if kind not in FORMATS:
+    if not isinstance(kind, str) or kind not in FORMATS:
         raise SettingError(f"Save as one of {', '.join(FORMATS)}, not {str(kind)[:40]!r}.")
     return kind
 
@@ -376,11 +380,13 @@ def _scene(done: Written, original: image.Picture, kind: str, request: gr.Reques
     key = "unlike" if done.in_file is None else "encoded" if done.in_file > done.by_repair else "kept"
     numbers = {"changed": f"{done.in_file or 0:,}", "repair": f"{done.by_repair:,}", "all": f"{done.outside:,}"}
     suffix = done.file.suffix[1:].upper().replace("JPG", "JPEG")
+    lossy = key == "encoded" and not done.by_repair
+    line = "all" if not done.outside else "more" if done.by_repair else "only_saved" if lossy else "only"
     return {
         "file": gr.FileData(path=str(done.file), orig_name=done.file.name).model_dump(),
         "shown": gr.FileData(path=done.shown).model_dump(),
         "kind": kind,
-        "line": W.text("all" if not done.outside else "more" if done.by_repair else "only", request, **numbers),
+        "line": W.text(line, request, format=suffix, **numbers),
         "counts": W.text(key, request, format=suffix, **numbers) if done.outside else "",
         "notes": [said(note, request) for note in original.notes],
     }

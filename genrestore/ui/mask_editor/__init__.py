@@ -96,7 +96,7 @@ W = words.Words(
         "stop": ("Cancel", "取消"),
         "download": ("Download {name}", "下载 {name}"),
         "hint": (
-            "Paint over what should go. Grass, water and walls go on; a face, or what is there only once, does not return.",
+            "Paint over what should go. Grass, water and walls can be continued; a face or anything unique is lost.",
             "请涂抹要去除的部分。草地、水面和墙壁可以自然延续；人脸等独一无二的内容无法复原。",
         ),
         "format": ("Save as", "保存格式"),
@@ -106,7 +106,7 @@ W = words.Words(
         "wipe": ("Compare", "对比"),
         "divider": ("Border between before and after", "前后对比分界线"),
         "full": ("Full screen", "全屏"),
-        "actual": ("Single pixels", "原始像素"),
+        "actual": ("Actual size", "实际大小"),
         "onward": ("Continue in Upscale", "继续放大"),
         "actions": ("What to do next", "下一步操作"),
         "details": ("Details", "详情"),
@@ -158,13 +158,18 @@ W = words.Words(
         "load_hint": ("Load a mask; it is taken as it is, not grown", "载入遮罩，原样使用，不会扩大"),
         "save": ("Save mask", "保存遮罩"),
         "save_hint": (
-            "Save the mask as it is sent, with all that it was grown by",
-            "保存实际发送的遮罩，包含扩大的部分",
+            "Save the marks as a mask, the grown rim included",
+            "将标记保存为遮罩，包含扩大的边缘",
         ),
         "in": ("Zoom in", "放大"),
         "out": ("Zoom out", "缩小"),
         "fit": ("Fit", "适应"),
         "note": ("{name} · {w} × {h} · {share} % marked", "{name} · {w} × {h} · 已标记 {share}%"),
+        "note_done": ("{name} · {w} × {h}", "{name} · {w} × {h}"),
+        "only_spared": (
+            "The stripes only say what must not be copied: now mark what should go.",
+            "条纹只表示不要从这里复制；请再标记要去除的部分。",
+        ),
         "note_empty": ("{name} · {w} × {h} · nothing marked yet", "{name} · {w} × {h} · 尚未标记"),
         "opening": ("Opening …", "正在打开…"),
         "sending": ("Sending the file …", "正在上传…"),
@@ -509,9 +514,16 @@ def _uploaded(file: object) -> Path:
     found = Path(path).resolve()
     if not (found.is_relative_to(Path(utils.get_upload_folder()).resolve()) or utils.is_static_file(found)):
         raise ImageError("This picture was not uploaded here; choose a photo first.")
-    if not found.is_file():
+    if not _there(found):
         raise ImageError("The picture is no longer on the server; choose it again.")
     return found
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long for any file
+        return False
 
 
 def _mask(url: object, picture: image.Picture) -> np.ndarray:

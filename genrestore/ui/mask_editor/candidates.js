@@ -88,7 +88,7 @@ function showFills() {
   const scene = picture?.scene;
   const fills = scene?.fills;
   const parts = (fills?.parts ?? []).filter((part) => part?.offers.length > 1);
-  strip.hidden = !parts.length && !(fills && !fills.complete);
+  strip.hidden = Boolean(mask?.count) || (!parts.length && !(fills && !fills.complete)); // new marks are for another repair
   if (strip.hidden) return;
   const held = strip.contains(document.activeElement) && document.activeElement.dataset.fill;
   const groups = parts.map((part) => {

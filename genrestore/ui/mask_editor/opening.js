@@ -53,6 +53,7 @@ function put({ width, height, large, small }, name, blob) {
   setTool("brush");
   root.classList.add("unsent");
   setState("ready");
+  if (document.activeElement === document.body) stage.focus({ preventScroll: true }); // what had it is gone
   setBrush(BRUSH * Math.max(picture.width, picture.height));
   cross = null;
   fit();

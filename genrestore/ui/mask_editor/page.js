@@ -14,7 +14,7 @@ function told() {
   const share = (100 * mask.count) / (mask.width * mask.height);
   const digits = share && share < 1 ? 2 : 1;
   const values = { name: picture.name, w: picture.width, h: picture.height, share: share.toFixed(mask.count ? digits : 0) };
-  find(".note").textContent = say(mask.count ? words.note : words.note_empty, values);
+  find(".note").textContent = say(mask.count ? words.note : picture.scene.state ? words.note_done : words.note_empty, values);
   enable("undo", mask.done.length);
   enable("redo", mask.undone.length);
   for (const name of ["shrink", "grow", "save"]) enable(name, mask.count);

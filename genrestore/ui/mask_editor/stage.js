@@ -157,7 +157,8 @@ function refresh() {
   offer("download", !pending && done);
   for (const name of ["hold", "wipe", "onward"]) offer(name, done);
   button("repair").disabled = !mask?.count;
-  find(".actions .hint").hidden = Boolean(pending || done || mask?.count);
+  find(".actions .hint").hidden = Boolean(pending || mask?.count || (done && !mask.forbidden));
+  find(".actions .hint").textContent = mask?.forbidden ? words.only_spared : words.hint;
   find(".progress").hidden = !pending;
   find(".format").hidden = Boolean(pending) || !done;
   button("download").classList.toggle("primary", !more);
@@ -169,7 +170,7 @@ function refresh() {
   }
   showFills();
   if (!done) setWipe(null);
-  tell(done ? scene : null);
+  tell(done && !mask.count ? scene : null);
   if (last?.hidden && find(".actions").contains(last)) find(".actions :is(button, a):not([hidden], :disabled)")?.focus({ preventScroll: true });
 }
 
