@@ -112,6 +112,11 @@ class Part(NamedTuple):
     pixels: np.ndarray  # (h, w) bool: which of the box are the part's
     energy: float | None = None  # of the seams, where it was made of pieces: the lower of two fills is the quieter
 
+    @property
+    def copied(self) -> bool:
+        """Whether it is made of pieces of the picture."""
+        return self.reason in ("asked", "wide")
+
 
 class Repair(NamedTuple):
     picture: Picture
@@ -188,7 +193,7 @@ def _repair(
 ) -> Repair:
     """All of a hole filled, transparency like the colours."""
     parts = _planned(source, hole, model, forbidden) if FILLS[fill] else []
-    copied = [k for k, part in enumerate(parts) if part.reason in ("asked", "wide")]
+    copied = [k for k, part in enumerate(parts) if part.copied]
     pieces = np.zeros_like(hole)
     for k in copied:
         pieces[box_slice(parts[k].box)] |= parts[k].pixels

@@ -60,11 +60,7 @@ def estimate(
 ) -> float:
     """Seconds that filling a hole (H, W; bool) will take, by `pace`."""
     try:
-        copied = [
-            part
-            for part in inpaint.planned(source, hole, model, forbidden, strategy)
-            if part.reason in ("asked", "wide")
-        ]
+        copied = [part for part in inpaint.planned(source, hole, model, forbidden, strategy) if part.copied]
     except MaskError:
         return 0.0  # which the repair will say at once
     rest = hole.copy()

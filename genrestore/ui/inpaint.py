@@ -169,7 +169,7 @@ class Job(jobs.Job):
 
         repaired, parts = repair(self.now, **self.settings, progress=self.report, cancel=self.cancel)
         self.reasons = {part.reason for part in parts}
-        self.pieces = sum(part.reason in ("wide", "asked") for part in parts)
+        self.pieces = sum(part.copied for part in parts)
         return repaired, self.before | self.filled
 
 

@@ -60,7 +60,7 @@ class Others(jobs.Job):
         from genrestore.tasks.inpaint import planned
 
         known = {name: self.settings[name] for name in ("model", "forbidden", "strategy")}
-        parts = [part for part in planned(self.now, self.hole, **known) if part.reason in ("wide", "asked")]
+        parts = [part for part in planned(self.now, self.hole, **known) if part.copied]
         parts = sorted(parts, key=lambda part: -int(part.pixels.sum()))[:PARTS]
         shown, *further = candidates.KINDS
         for k, part in enumerate(parts):

@@ -175,7 +175,5 @@ root.editor = {
   asked: { repair: asked, others: othersAsked, take: takeAsked },
   failed: { repair: failed, resave: unsaved, take: untaken },
   answered,
-  replace,
-  warn,
 };
 opening = restore();
