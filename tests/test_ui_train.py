@@ -169,7 +169,8 @@ def fire(address: str, elem_id: str, *data: Any, **headers: str) -> str:
     """Set off the event of a component as any program could; returns the first thing that the server says of it."""
     config = json.load(urllib.request.urlopen(f"{address}/config"))
     target = next(part["id"] for part in config["components"] if part["props"].get("elem_id") == elem_id)
-    event = next(each["id"] for each in config["dependencies"] if target in [one[0] for one in each["targets"]])
+    handlers = [each for each in config["dependencies"] if each["backend_fn"]]
+    event = next(each["id"] for each in handlers if target in [one[0] for one in each["targets"]])
     sent = json.dumps({"data": data, "fn_index": event, "session_hash": "s"}).encode()
     headers = {"Content-Type": "application/json", **headers}
     urllib.request.urlopen(urllib.request.Request(f"{address}/gradio_api/queue/join", sent, headers)).close()

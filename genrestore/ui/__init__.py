@@ -87,7 +87,8 @@ def script(limit: int) -> str:
         name: {key: text.replace("{limit}", str(limit // 2**20)) for key, text in (uploaded | framed).items()}
         for (name, uploaded), framed in zip(uploads.W.both().items(), frames.W.both().values(), strict=True)
     }
-    return HERE.joinpath("page.js").read_text("utf-8").replace("/* words */", json.dumps(texts, ensure_ascii=False))
+    answers, page = (HERE.joinpath(name).read_text("utf-8") for name in ("answers.js", "page.js"))
+    return answers + page.replace("/* words */", json.dumps(texts, ensure_ascii=False))
 
 
 def build(access: Access = Access()) -> gr.Blocks:  # noqa: B008 (nobody may train: a constant)

@@ -280,10 +280,6 @@ def outlook(value: object) -> list[str]:
     return [W.text(f"prospect_{reason}", request) for reason in reasons] + slow
 
 
-def wake() -> None:
-    """For the stage, which listens again: see listen() in stage.js."""
-
-
 @shown
 def resaved(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[str, Any]]:
     """Write what is repaired already in another format."""
@@ -433,7 +429,6 @@ def build() -> gr.Dropdown:
     )
     running.failure(None, None, None, js=MaskEditor.failed(EDITOR), **quiet)
     editor.clean(clean, editor, repaired, js=MaskEditor.asked(EDITOR), trigger_mode="multiple", **quiet)
-    editor.wake(wake, None, None, **quiet)
     editor.others(
         others, [editor, model, strategy], MaskEditor.ear(EDITOR), js=MaskEditor.asked(EDITOR, "others"),
         trigger_mode="multiple", **quiet,

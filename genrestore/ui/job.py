@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from gradio import utils
@@ -128,6 +129,14 @@ class Stops:
             while len(self.events) > STOPS:
                 self.events.popitem(last=False)
         return event
+
+
+def cancel_at(triggers: Any, *events: Any) -> None:
+    """Cancel what runs of these events at each of the triggers, before the handlers that are given to those later.
+
+    Gradio's own `cancels=` beside a handler waits for its end, and then cancels what its answer has set off as well.
+    """
+    gr.on(triggers, None, cancels=list(events))
 
 
 def written(picture: image.Picture, name: str) -> Path:

@@ -126,12 +126,29 @@
   const STILL = 150; // ms without a change; Gradio adds part after part, each of which moves those below it
   const LATEST = 6000; // ms after the first part: then it is shown as it is
 
+  // The names of the parts that are drawn below a node of Gradio's layout at first.
+  const byId = new Map(parts.map((part) => [part.id, part]));
+  function drawn({ id, children = [] }) {
+    const { type, props } = byId.get(id) ?? { props: {} };
+    if (props.visible === false) return [];
+    const below = type === "accordion" && !props.open ? [] : children.flatMap(drawn);
+    return props.elem_id ? [props.elem_id, ...below] : below;
+  }
+
+  // Between two parts a slow computer stands still for longer than STILL.
+  let expected = null; // the parts of the open tab
+  function complete() {
+    const at = (node) => (byId.get(node.id)?.props.id === asked() ? node : (node.children ?? []).reduce((found, child) => found ?? at(child), null));
+    expected ??= drawn(at(window.gradio_config?.layout ?? {}) ?? {});
+    return expected.every((name) => document.getElementById(name));
+  }
+
   let settling = 0;
   const settle = () => document.documentElement.classList.remove("settling");
   function moved() {
     if (!document.documentElement.classList.contains("settling")) return;
     clearTimeout(settling);
-    settling = setTimeout(settle, STILL);
+    if (complete()) settling = setTimeout(settle, STILL);
   }
 
   // ---- wiring ----

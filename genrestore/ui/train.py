@@ -564,21 +564,25 @@ def _lay(page: Page, tabs: gr.Tabs) -> gr.Accordion:
     found = [report, leave_out, cancel, ready]
     examining = wanted.change(page.examined, wanted, found, **quiet)
     timing = ready.change(page.timed, [ready, wanted, leave_out, *filled], [time, pace], **quiet)
-    measuring = measure.click(page.measured, [wanted, leave_out, *filled], [time, pace], cancels=[timing], **quiet)
-    stale: dict[str, Any] = {"cancels": [examining, timing, measuring], **quiet}
+    jobs.cancel_at(measure.click, timing)
+    measuring = measure.click(page.measured, [wanted, leave_out, *filled], [time, pace], **quiet)
     changes = [part.change for part in (*filled, leave_out, pace)]  # settings may change while the pace is measured
     gr.on(changes, page.retimed, [pace, wanted, leave_out, *filled], time, trigger_mode="always_last", **quiet)
     wanted.change(page.suggested, [wanted, name, last], [name, last], **quiet)
+    others = [pictures.upload, preset.input] + ([folder.submit] if folder is not None else [])
+    jobs.cancel_at(others, examining, timing, measuring)
     # One after the other, for each reads what is wanted and writes it: at once, one's change would be lost.
-    stale["concurrency_id"] = "train-wanted"
-    pictures.upload(page.taken, [pictures, wanted, licence], [wanted, licence], **stale)
-    preset.input(page.prefilled, [preset, wanted], [wanted, *filled], **stale)
+    in_turn: dict[str, Any] = {"concurrency_id": "train-wanted", **quiet}
+    pictures.upload(page.taken, [pictures, wanted, licence], [wanted, licence], **in_turn)
+    preset.input(page.prefilled, [preset, wanted], [wanted, *filled], **in_turn)
     if folder is not None:
-        folder.submit(page.named, [folder, wanted, licence], [wanted, licence], **stale)
-    cancel.click(_cancelled, None, found, cancels=[examining], queue=False, **quiet)
+        folder.submit(page.named, [folder, wanted, licence], [wanted, licence], **in_turn)
+    jobs.cancel_at(cancel.click, examining)
+    cancel.click(_cancelled, None, found, queue=False, **quiet)
     leave_out.input(page.judged, [wanted, leave_out], [report, ready], trigger_mode="always_last", **quiet)
     look.click(page.previewed, [wanted, leave_out, *filled], [hint, preview], api_visibility="private")
-    go.click(page.begun, [wanted, name, licence, leave_out, *filled], outputs, cancels=[timing, measuring], **quiet)
+    jobs.cancel_at(go.click, timing, measuring)
+    go.click(page.begun, [wanted, name, licence, leave_out, *filled], outputs, **quiet)
     panel.open(page.opened, panel, [tabs, *page.pickers.values()], **quiet)
     return setup
 

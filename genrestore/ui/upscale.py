@@ -297,8 +297,9 @@ def build() -> gr.Dropdown:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     running = go.click(waiting, None, outputs, queue=False, **quiet).then(run, settings, outputs, **quiet)
     running.failure(stopped, None, outputs, queue=False, **quiet)
-    stop.click(stopped, None, outputs, cancels=[running], queue=False, **quiet)
-    source.upload(arrived, source, outputs, cancels=[running], **quiet)
+    jobs.cancel_at([stop.click, source.upload], running)
+    stop.click(stopped, None, outputs, queue=False, **quiet)
+    source.upload(arrived, source, outputs, **quiet)
     # One event for all, so that a quote that took long cannot come after a newer one. A result on the stage is among
     # them because its run has measured the speed.
     asked = [part.change for part in (*settings, stage)]

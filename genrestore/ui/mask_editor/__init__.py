@@ -239,10 +239,9 @@ class MaskEditor:
     names of this question and of what is shown, "sure": whether more than half is meant}, or None while there is no picture.
     What is painted is grown a little unless the visitor wants none of it; the mask is what it grew to. `repair` is set off
     when the picture is to be repaired, `resave` when what is repaired already is to be written in another format; the editor
-    is their first input, and `asked` or `latest` give it; so do `others`, which asks for other fills of
-    a repair, and `take`, which puts one into the picture. `wake` must be heard by a handler that does nothing: see listen() in
-    stage.js. A handler returns `MaskEditor.answer(value, …)` to a `MaskEditor.ear(elem_id)` of its event, as often as there is
-    something to tell; the page drops what answers a question that it no longer asks.
+    is their first input, and `asked` or `latest` give it; so do `others`, which asks for other fills of a repair, and `take`,
+    which puts one into the picture. A handler returns `MaskEditor.answer(value, …)` to a `MaskEditor.ear(elem_id)` of its
+    event, as often as there is something to tell; the page drops what answers a question that it no longer asks.
 
     Not a subclass of gr.HTML, because Gradio writes a .pyi file beside every subclass that it meets.
     """

@@ -15,7 +15,6 @@ function seek(before, used, marks) {
   Object.assign(scene, { fills: { parts: [], told: 0, complete: false }, chosen: {} });
   sought = { scene, before, used, marks, run: named() };
   trigger("others");
-  listen();
   showFills();
 }
 
@@ -60,7 +59,6 @@ function choose(offer) {
   if (pending || taking) return;
   taking = { offer, scene: picture.scene };
   trigger("take");
-  listen();
   showFills();
 }
 

@@ -6,8 +6,6 @@ const divider = find(".divider");
 const holder = button("hold");
 const WIPE = 0.02; // of the stage's width, one press of an arrow key
 
-const SILENCE = 4000; // ms without an answer after which the page makes sure that it listens
-
 let pending = null; // the repair that is under way: {run, used: what was marked as it began, question: what is yet to be sent}
 let sure = false; // the visitor was asked whether so much is meant
 let holding = false; // the photo is shown as it was
@@ -37,25 +35,12 @@ async function ask(event, used = null, then = null) {
   const { painted, grow, forbid } = whole;
   Object.assign(mine, { question: { ...whole, run: mine.run, sure }, marks: { painted, grow, forbid } });
   trigger(event);
-  listen();
 }
 
 function asked() {
   const question = pending?.question ?? null;
   if (question) pending.question = null;
   return question;
-}
-
-// Gradio's page stops listening when its last event has ended, and misses one that is sent in that moment; any other makes
-// it listen again, and hear all.
-let silence = 0;
-function listen() {
-  clearTimeout(silence);
-  silence = setTimeout(() => {
-    if (!pending && !picture?.scene.awaits && !sought && !taking) return;
-    trigger("wake");
-    listen();
-  }, SILENCE);
 }
 
 function cancel() {
@@ -69,7 +54,6 @@ const failed = () => pending && answered({ run: pending.run });
 
 // What a handler tells; of a repair that is no longer wanted, because there is another picture or it was cancelled, nothing.
 async function answered({ run, of, text, fraction, scene, problem, ask, rewritten, unwritten, ...other }) {
-  listen();
   if (rewritten || unwritten !== undefined) return rewrite(of, rewritten, unwritten);
   if (other.taken || other.untaken) return took({ of, ...other });
   if (other.offers) return found({ of, ...other });
@@ -112,7 +96,6 @@ function settle() {
   scene.awaits = chooser.value;
   refresh();
   trigger("resave");
-  listen();
 }
 
 const unsaved = () => picture && rewrite(picture.scene.id);
