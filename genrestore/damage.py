@@ -18,7 +18,7 @@ from torch import Tensor
 
 FINE = 4  # times as large damage is drawn, so that its edges are soft
 VISIBLE = 10 / 255  # a change of any colour above it is damage
-CLEAN = 0.3  # share of the training pictures that carry none
+CLEAN = 0.5  # share of the training pictures that carry none
 UNITS = (0.8, 1.8)  # times as large as described
 
 Colour = np.ndarray  # (3,) in [0, 1]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from genrestore.errors import TrainingError
+from genrestore.setting import setting, settings
 
 if TYPE_CHECKING:
     import torch
@@ -30,96 +31,118 @@ OTHER = "other: "  # leads a licence in words
 class TrainRecipe:
     """Everything that decides a training run, so that the same recipe and data give the same weight.
 
-    `augment` names steps of `genrestore.augment`, `degrade` what spoils the picture before the net sees it
-    (`genrestore.degrade`): "none", "shrink:4", "holes:scratch,text".
+    Each field is declared once, with what it takes and what it does; see `genrestore.setting`. `augment` names steps of
+    `genrestore.augment`, `degrade` what spoils the picture before the net sees it (`genrestore.degrade`): "none", "shrink:4",
+    "holes:scratch,text".
     """
 
-    model: str = ""  # the preset in the registry; filled in by `register`
-    data: str = ""  # name of the data set
-    licence: str = ""  # of the data, as its owner states it; see `licence_named`
+    model: str = setting("", "The preset in the registry; filled in by it.")
+    data: str = setting("", "Name of the pictures' set.")
+    licence: str = setting("", "Of the pictures, as their owner states it; see `licence_named`.")
     # when it ends: whichever comes first
-    steps: int = 10_000
-    stop: int = 0  # end after so many of a schedule that is meant for `steps`; 0 = at its end
-    minutes: float = 0.0  # of training, all sessions together; 0 = no limit
-    patience: int = 0  # checks of the hold-out in a row without a better score; 0 = no limit
-    until: float = 0.0  # the first player's loss, averaged over 100 steps, falls to this; 0 = no limit
-    # pictures
-    batch: int = 16  # of all processes together
-    size: int = 64  # side of the training picture or crop, in pixels
-    crops: int = 1  # places drawn in each picture; the one with the most detail becomes the training crop
-    augment: tuple[str, ...] = ("mirror",)
-    degrade: str = "none"
-    leave_out: tuple[str, ...] = ()  # kinds of flawed pictures, of FLAWS
-    holdout: float = 0.0  # share of the pictures that is kept aside to measure with
-    folds: int = 0  # parts of a cross-validation, stratified where there are labels; 0 = none
-    fold: int = 0  # the part kept aside by this run, 0-based
-    check: int = 500  # steps between two measurements on the hold-out
-    # players
-    optimizer: str = "adam"
-    lr: float = 2e-4
-    betas: tuple[float, float] = (0.9, 0.999)  # of Adam and its kin; RMSprop averages squares by the second
-    momentum: float = 0.9  # of sgd
-    weight_decay: float = 0.0  # L2: adamw takes it from the weights, the others add it to the gradient
-    l1: float = 0.0  # weight of the sum of |w| over all matrices
-    dropout: float = 0.0  # share of the features that is dropped before each layer but the first of a part
-    clip: float = 0.0  # largest norm of the gradient; 0 = unlimited
-    ema: float = 0.999  # decay of the moving average of the weights; 0 = none
-    # learning rate
-    schedule: str = "constant"
-    warmup: int = 0  # steps during which the learning rate rises from 0
-    drop_every: int = 0  # "step": steps between two drops; 0 = a third of all
-    drop: float = 0.1  # "step": what a drop leaves of the rate
-    decay: float = 0.2  # "trapezoid": share of its steps with a falling rate; Hägele et al. 2024, arXiv:2405.18392
-    # losses
-    loss: str = ""  # one that the net offers; "" = the net's own
-    beta: float = 1.0  # weight of a KL term
-    beta_warmup: int = 0  # steps during which beta rises from 0
-    r1: float = 0.0  # weight of a critic's gradient penalty; 0 = none
-    # computing
-    precision: str = (
-        "fp32"  # auto: bf16 where this machine multiplies faster in it; tf32: fp32, a GPU multiplies ten bits
+    steps: int = setting(
+        10_000, "Batches to learn from; more is better, and longer.", "Steps", "course", within="[1, ∞)"
     )
-    compile: bool = False  # torch.compile
-    seed: int = 0
+    stop: int = setting(
+        0, "End after so many of a schedule that is meant for `steps`; 0 is at its end.", within="[0, ∞)"
+    )
+    minutes: float = setting(
+        0.0, "It ends then with what it has learnt; 0 is no limit.", "Minutes at most", "main", within="[0, ∞)"
+    )  # of training, all sessions together
+    patience: int = setting(
+        0, "Measurements without a better score; 0 is no limit.", "Patience", "end", within="[0, ∞)"
+    )  # on the hold-out, in a row
+    until: float = setting(
+        0.0, "Ends once the loss has fallen to this; 0 is never.", "Until the loss is", "end"
+    )  # the first player's, averaged over 100 steps
+    # pictures
+    batch: int = setting(
+        16, "Pictures in one step; more of them need more memory.", "Batch", "course", within="[1, ∞)"
+    )  # of all processes together
+    size: int = setting(64, "Side of the training picture or crop, in pixels.", within="[1, ∞)")
+    crops: int = setting(
+        1, "Places drawn in each picture; the one with the most detail becomes the training crop.", within="[1, ∞)"
+    )
+    augment: tuple[str, ...] = setting(
+        ("mirror",),
+        "Made at random in this order, so that few pictures teach more; a colon gives the strength, as in rotate:10.",
+        "Changes to each picture",
+        "pictures",
+    )  # steps of genrestore.augment
+    degrade: str = setting("none", "What spoils a picture before the net sees it.")  # see genrestore.degrade
+    leave_out: tuple[str, ...] = setting((), "Kinds of flawed pictures to pass over.", choices=FLAWS)
+    holdout: float = setting(
+        0.0,
+        "Share of the pictures that the model is measured on and never trained on, such as 0.1.",
+        "Kept aside",
+        "course",
+        within="[0, 1)",
+    )
+    folds: int = setting(0, "Parts of a cross-validation, stratified where there are classes; 0 is none.")
+    fold: int = setting(0, "The part kept aside by this run, counted from 0.")
+    check: int = setting(
+        500, "Steps between two measurements on what is kept aside.", "Measure every", "course", within="[1, ∞)"
+    )
+    # players
+    optimizer: str = setting("adam", "How a gradient becomes a step.", "Optimizer", "rate", choices=OPTIMIZERS)
+    lr: float = setting(
+        2e-4, "Size of a step; if it is too large, the loss jumps.", "Learning rate", "rate", within="(0, ∞)"
+    )
+    betas: tuple[float, float] = setting(
+        (0.9, 0.999), "Averages of Adam and its kin; RMSprop averages squares by the second.", within="[0, 1)"
+    )
+    momentum: float = setting(0.9, "Of sgd.", within="[0, 1)")
+    weight_decay: float = setting(
+        0.0, "L2 pull of the weights towards 0.", "Weight decay", "simple", within="[0, ∞)"
+    )  # adamw takes it from the weights, the others add it to the gradient
+    l1: float = setting(0.0, "Weight of the sum of all |w|.", "L1", "simple", within="[0, ∞)")  # over all matrices
+    dropout: float = setting(
+        0.0, "Share of the features that is dropped in a step.", "Dropout", "simple", within="[0, 1)"
+    )  # before each layer but the first of a part
+    clip: float = setting(
+        0.0, "Largest norm of a gradient; 0 is no limit.", "Gradient clipping", "rate", within="[0, ∞)"
+    )
+    ema: float = setting(
+        0.999, "Decay of the moving average that becomes the model; 0 is none.", "Average", "rate", within="[0, 1)"
+    )
+    # learning rate
+    schedule: str = setting("constant", "How the rate changes over the steps.", "Schedule", "rate", choices=SCHEDULES)
+    warmup: int = setting(0, "Steps in which the rate rises from 0.", "Warm-up", "rate", within="[0, ∞)")
+    drop_every: int = setting(0, "Of step: steps between two drops; 0 is a third of all.", within="[0, ∞)")
+    drop: float = setting(0.1, "Of step: what a drop leaves of the rate.", within="(0, 1]")
+    decay: float = setting(
+        0.2, "Of trapezoid: share of the steps with a falling rate.", within="(0, 1]"
+    )  # Hägele et al. 2024, arXiv:2405.18392
+    # losses
+    loss: str = setting(
+        "", "What the training lowers; not every model takes each.", "Loss", "losses"
+    )  # one that the net offers; "" = the net's own
+    beta: float = setting(1.0, "Weight of the KL term (VAE).", "Beta", "losses", within="[0, ∞)")
+    beta_warmup: int = setting(0, "Steps in which beta rises from 0 (VAE).", "Beta warm-up", "losses", within="[0, ∞)")
+    r1: float = setting(
+        0.0, "Weight of the critic's gradient penalty (GAN); 0 is none.", "R1", "losses", within="[0, ∞)"
+    )
+    # computing
+    precision: str = setting(
+        "fp32", "Auto takes bf16 where that is faster.", "Precision", "computing", choices=PRECISIONS
+    )  # tf32: fp32, of which a GPU multiplies ten bits
+    compile: bool = setting(False, "Compile the step with torch.compile.")
+    seed: int = setting(
+        0,
+        "Where the randomness starts; the same gives the same model.",
+        "Seed",
+        "computing",
+        within=f"[{SEEDS[0]}, {SEEDS[-1]}]",
+    )
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             _check_kind(field.name, getattr(self, field.name), field.default)
-        for name in ("steps", "batch", "size", "crops", "check"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name} must be at least 1, not {getattr(self, name)}.")
-        for name in (
-            "stop",
-            "minutes",
-            "patience",
-            "weight_decay",
-            "l1",
-            "clip",
-            "warmup",
-            "drop_every",
-            "beta",
-            "beta_warmup",
-            "r1",
-        ):
-            if not getattr(self, name) >= 0:
-                raise TrainingError(f"{name} must be at least 0, not {getattr(self, name)}.")
-        for name in ("ema", "dropout", "momentum", "holdout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise TrainingError(f"{name} must lie in [0, 1), not {getattr(self, name)}.")
-        for name, known in (("schedule", SCHEDULES), ("precision", PRECISIONS), ("optimizer", OPTIMIZERS)):
-            if getattr(self, name) not in known:
-                raise TrainingError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}.")
-        if not 0 < self.lr < math.inf:
-            raise TrainingError(f"lr must be above 0, not {self.lr}.")
-        for name in ("drop", "decay"):
-            if not 0 < getattr(self, name) <= 1:
-                raise TrainingError(f"{name} must lie in (0, 1], not {getattr(self, name)}.")
-        if len(self.betas) != 2 or any(not 0 <= beta < 1 for beta in self.betas):
-            raise TrainingError(f"betas must be two numbers in [0, 1), not {self.betas}.")
-        if self.seed not in SEEDS:
-            raise TrainingError(f"seed must lie between {SEEDS[0]} and {SEEDS[-1]}, not {self.seed}.")
-        if unknown := sorted(set(self.leave_out) - set(FLAWS)):
-            raise TrainingError(f"leave_out takes {', '.join(FLAWS)}, not {unknown[0]!r}.")
+        for name, declared in settings(self).items():
+            if complaint := declared.complaint(name, getattr(self, name)):
+                raise TrainingError(complaint)
+        if len(self.betas) != 2:
+            raise TrainingError(f"betas must be two numbers, not {self.betas}.")
         if self.folds == 1 or self.folds < 0 or not 0 <= self.fold < max(self.folds, 1):
             raise TrainingError(f"folds must be 0 or at least 2, and fold below it, not {self.folds} and {self.fold}.")
         if self.folds and self.holdout:

@@ -49,11 +49,6 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One process more than there are cores: much of the time a test waits for a browser or another process."""
-    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
-
-
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
     """PyTorch computes on one core."""

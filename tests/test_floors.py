@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "genrestore"
 FLOORS = [
-    {"errors", "card", "console", "recipe"},
+    {"errors", "card", "console", "recipe", "setting"},
     {
         "image",
         "samples",
@@ -38,6 +38,7 @@ BELOW_WITHIN = {
     ("card", "errors"),
     ("console", "errors"),
     ("recipe", "errors"),
+    ("recipe", "setting"),
     ("image", "structure"),
     ("image", "jpeg"),
     ("image", "heif"),

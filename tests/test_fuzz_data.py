@@ -26,7 +26,7 @@ from genrestore.recipe import TrainRecipe
 from genrestore.runs import Run
 from genrestore.train import checkpoint, loop
 
-COUNT = 40  # damaged files of each kind
+COUNT = 24  # damaged files of each kind
 WHOLE = TrainRecipe(batch=4, size=8, leave_out=("broken",), licence="own")
 CROPS = dataclasses.replace(WHOLE, degrade="holes:box")
 

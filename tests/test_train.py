@@ -172,11 +172,11 @@ def victim(data: str, out: str, seen: str, steps: int) -> None:
 
 def test_killed_eight_times_it_goes_on_with_the_same_losses(pictures: Path, tmp_path: Path) -> None:
     """kill -9 at eight random moments of a real process; every loss ever seen equals the uninterrupted run's."""
-    steps, straight = 60, dict[int, dict[str, float]]()
+    steps, straight = 40, dict[int, dict[str, float]]()
     recipe = dataclasses.replace(TINY, steps=steps)
     whole = train(recipe, pictures, tmp_path / "whole", on_step=collector(straight), config=CONFIG)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["genrestore.train.loop"])
+    context.set_forkserver_preload([__name__, "torch._dynamo"])  # what each process would import again
     seen, killed, moments = tmp_path / "seen", tmp_path / "killed", random.Random(1)
     codes: list[int | None] = []
     for kill in range(9):

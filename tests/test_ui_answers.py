@@ -22,7 +22,7 @@ LATE_END = """
         out.enqueue(before);
         if (!end && !before.includes("close_stream")) return;
         window.ends += 1;
-        await new Promise((go) => setTimeout(go, 1500));
+        await new Promise((go) => setTimeout(go, 1000));
         if (end) out.enqueue(end);
       },
     });
@@ -43,11 +43,11 @@ def test_an_event_that_is_sent_as_the_stream_ends_gets_its_answer(contexts: Call
         quote = page.locator("#upscale-quote [data-testid=markdown]")
         quote.get_by_text("2304 × 2304").wait_for(timeout=SLOW)
         page.get_by_role("button", name="Settings").click()
-        for width in range(1000, 1006):  # each in the gap that the one before leaves
+        for width in range(1000, 1004):  # each in the gap that the one before leaves
             page.locator("#upscale-width input").fill(str(width))
             page.locator("#upscale-width input").blur()
             quote.get_by_text(f"{width} × {width}").wait_for(timeout=15_000)
-        assert page.evaluate("ends") >= 5
+        assert page.evaluate("ends") >= 3
     finally:
         page.close()
 

@@ -22,13 +22,13 @@ from fastapi.testclient import TestClient
 from gradio.context import LocalContext
 from PIL import Image
 
-from genrestore import doctor, judge, runs, ui
+from genrestore import doctor, judge, runs, setting, ui
 from genrestore.augment import AUGMENT
 from genrestore.errors import GenrestoreError, SettingError, TrainingError
 from genrestore.models import find, names
 from genrestore.recipe import TrainRecipe
 from genrestore.runs import Run, Status
-from genrestore.ui import begin, findings, picker, sample, settings, train, watch
+from genrestore.ui import begin, findings, picker, said, sample, settings, train, watch
 from genrestore.ui.access import Access, loopback
 
 HERE = Access(anyone=True, local=True)
@@ -382,10 +382,10 @@ def test_a_bad_value_is_told_in_one_sentence(name: str, value: Any) -> None:
 
 
 def test_every_setting_has_a_field_with_a_name_and_a_line_that_explains_it() -> None:
-    ours = {"model", "data", "licence", "size", "crops", "degrade", "leave_out", "folds", "fold", "betas", "momentum"}
-    ours |= {"drop_every", "drop", "decay", "stop", "compile"}  # the preset's own affair, or the command line's
-    assert {field.name for field in dataclasses.fields(TrainRecipe)} == {*settings.NAMES} | ours
-    assert all({name, f"{name}_hint"} <= set(settings.W.pairs) for name in settings.NAMES)
+    declared = setting.settings(TrainRecipe)
+    assert list(declared) == [field.name for field in dataclasses.fields(TrainRecipe)]
+    assert all(one.label and {one.label, one.help} <= set(said.forms()) for one in settings.SHOWN.values())
+    assert all(one.help in said.forms() for one in declared.values())
     assert len(settings.AUGMENTATIONS) == len(AUGMENT)
 
 
