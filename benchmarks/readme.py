@@ -1,4 +1,4 @@
-"""Writes the tables of the README from the cards and from benchmarks/results; `--check` only says whether they are stale.
+"""Writes the tables of the README and docs from cards, recipes and benchmarks/results; `--check` only says whether they are stale.
 
 python benchmarks/readme.py
 """
@@ -9,11 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from genrestore import setting
 from genrestore.card import Card, shelves
+from genrestore.recipe import TrainRecipe
 
 ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
+README, TRAINING = ROOT / "README.md", ROOT / "docs" / "training.md"
 RESULTS = Path(__file__).parent / "results"
+BAR = r"\|"  # in a cell
 
 
 def read(name: str) -> dict[str, Any]:
@@ -69,7 +72,24 @@ def speed() -> str:
     return "\n".join(lines)
 
 
-def sections() -> dict[str, str]:
+def settings() -> str:
+    """One row a field of a training's recipe."""
+    lines = ["| field | usually | takes | what it does |", "|---|---|---|---|"]
+    usual = TrainRecipe().to_json()
+    for name, one in setting.settings(TrainRecipe).items():
+        if name in ("model", "data", "licence"):
+            continue  # arguments of the command
+        value = (
+            ",".join(usual[name]) if usual[name] and isinstance(usual[name], tuple) and name != "betas" else usual[name]
+        )
+        told = f"`{value}`" if value not in ("", ()) else ""
+        lines.append(f"| `{name}` | {told} | {', '.join(one.choices) or one.within} | {one.help.replace('|', BAR)} |")
+    return "\n".join(lines)
+
+
+def sections(document: Path) -> dict[str, str]:
+    if document == TRAINING:
+        return {"settings": settings()}
     sys.path.insert(0, str(Path(__file__).parent))
     from quality import DENOISED, FAMILIES, PUBLISHED, RESTORED, likeness, markdown
 
@@ -87,21 +107,23 @@ def sections() -> dict[str, str]:
     }
 
 
-def filled(text: str) -> str:
-    """The README with each table between its two marks made anew."""
-    for name, table in sections().items():
+def filled(document: Path, text: str) -> str:
+    """The text of a document with each table between its two marks made anew."""
+    for name, table in sections(document).items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
-        assert pattern.search(text), f"README.md lacks the marks of {name}"
+        assert pattern.search(text), f"{document.name} lacks the marks of {name}"
         text = pattern.sub(lambda match, table=table: match[1] + table + "\n" + match[2], text)
     return text
 
 
 def main() -> None:
-    text = README.read_text("utf-8")
-    fresh = filled(text)
-    if "--check" in sys.argv:
-        raise SystemExit(0 if fresh == text else "README.md is stale; run `python benchmarks/readme.py`.")
-    README.write_text(fresh, "utf-8")
+    for document in (README, TRAINING):
+        text = document.read_text("utf-8")
+        fresh = filled(document, text)
+        if "--check" in sys.argv and fresh != text:
+            raise SystemExit(f"{document.name} is stale; run `python benchmarks/readme.py`.")
+        if fresh != text:
+            document.write_text(fresh, "utf-8")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,11 @@ class Setting:
     within: str = ""
     choices: tuple[str, ...] = ()
 
+    @property
+    def told(self) -> str:
+        """What it does and which words it takes, for a command's help."""
+        return f"{self.help[:-1]}: {', '.join(self.choices)}." if self.choices else self.help
+
     def complaint(self, name: str, value: Any) -> str:
         """Why a value of the right type is refused, in one sentence; "" if it is not."""
         each = value if isinstance(value, tuple) else (value,)

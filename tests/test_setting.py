@@ -27,14 +27,16 @@ def test_numbers_lie_within(within: str, fits: list[Any], fails: list[Any], sent
 
 
 def test_words_are_among_the_choices() -> None:
+    assert Setting("What it does.").told == "What it does."
     one = Setting("What it does.", choices=("a", "b"))
+    assert one.told == "What it does: a, b."
     assert one.complaint("x", "a") == one.complaint("x", ("b", "a")) == one.complaint("x", ()) == ""
     assert one.complaint("x", "c") == "x must be one of a, b, not 'c'."
     assert one.complaint("x", ("a", "c")) == "x takes a, b, not 'c'."
 
 
 def test_what_is_no_interval_is_seen_by_whoever_writes_it() -> None:
-    with pytest.raises(AssertionError, match="0..1 is no interval"):
+    with pytest.raises(AssertionError, match=r"0\.\.1 is no interval"):
         Setting("What it does.", within="0..1").complaint("x", 0.5)
 
 

@@ -22,6 +22,7 @@ from genrestore.errors import Cancelled, GenrestoreError, TrainingError
 from genrestore.models import find, names
 from genrestore.recipe import OTHER, TrainRecipe, changed, licence_named, settings_of
 from genrestore.runs import Estimate, Run
+from genrestore.setting import settings as declared
 from genrestore.train import checkpoint
 from genrestore.train.estimate import estimate
 from genrestore.train.loop import train
@@ -275,7 +276,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="processor threads to use")
     parser.add_argument("--tensorboard", action="store_true", help="also write TensorBoard's files into --out")
     for name in COMMON:
-        parser.add_argument(f"--{name.replace('_', '-')}", help="instead of the recipe's")
+        parser.add_argument(f"--{name.replace('_', '-')}", help=declared(TrainRecipe)[name].told)
     parser.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE", help="any other field of the recipe"
     )
