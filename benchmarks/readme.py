@@ -1,4 +1,4 @@
-"""Writes the tables of the README and docs from cards, recipes and benchmarks/results; `--check` only says whether they are stale.
+"""Writes the tables of README and docs from cards, recipes and benchmarks/results; `--check` only says whether they are stale.
 
 python benchmarks/readme.py
 """

@@ -30,8 +30,9 @@ class Setting:
 
     @property
     def told(self) -> str:
-        """What it does and which words it takes, for a command's help."""
-        return f"{self.help[:-1]}: {', '.join(self.choices)}." if self.choices else self.help
+        """What it is called and does, and which words it takes, for a command's help."""
+        words = f"{self.help[:-1]}: {', '.join(self.choices)}." if self.choices else self.help
+        return f"{self.label}: {words}" if self.label else words
 
     def complaint(self, name: str, value: Any) -> str:
         """Why a value of the right type is refused, in one sentence; "" if it is not."""
