@@ -93,6 +93,7 @@ class Card:
     intended: str = ""
     limits: str = ""
     paper: str = ""
+    first: int = 0  # of a generator: the seed whose picture is shown first
     schema: int = SCHEMA
     extra: dict[str, Any] = field(
         default_factory=dict[str, Any], compare=False

@@ -22,6 +22,8 @@ class Preset:
     title: str
     intended: str
     limits: str
+    makes: str  # of the pictures of whoever trains it
+    advice: str  # to them: what to expect of it, and of which pictures
     paper: str
 
     @property
@@ -41,6 +43,8 @@ def register(
     title: str = "",
     intended: str = "",
     limits: str = "",
+    makes: str = "",
+    advice: str = "",
     paper: str = "",
 ) -> Callable[[Net], Net]:
     """Enter the decorated net in the table; a second preset of one net is a second line."""
@@ -48,7 +52,8 @@ def register(
     def enter(net: Net) -> Net:
         assert name not in presets, f"two presets are named {name!r}"
         filled = dataclasses.replace(recipe, model=name)
-        presets[name] = Preset(name, task, net, config, filled, title or name, intended, limits, paper)
+        told = makes or title or name, advice or intended
+        presets[name] = Preset(name, task, net, config, filled, title or name, intended, limits, *told, paper)
         return net
 
     return enter

@@ -49,6 +49,8 @@ def _start(module: nn.Module) -> None:
     title="DCGAN, everyday things 32×32",
     intended="Exploring the latent space of a classical GAN.",
     limits="32×32 pixels; shapes are only suggested, as with every DCGAN of this size.",
+    makes="A generator of pictures like yours, 32 × 32",
+    advice="Invents varied pictures in the manner of yours; sharp, but as small as thumbnails. Takes some thousand pictures.",
     paper="https://arxiv.org/abs/1511.06434",
 )  # fmt: skip
 class DCGAN(nn.Module):

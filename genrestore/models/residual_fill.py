@@ -58,6 +58,8 @@ class Config:
     title="Repair, any hole",
     intended="Scratches, dust, text and small objects on photographs.",
     limits="It continues what surrounds the hole and invents no object: wide holes turn out smooth.",
+    makes="A repair net that knows your photos",
+    advice="Fills scratches, dust, writing and small objects in photos like yours.",
     paper="https://arxiv.org/abs/1505.04597",
 )
 class ResidualFill(nn.Module):

@@ -58,6 +58,8 @@ class Config:
     title="Restore, noise and JPEG",
     intended="Photographs with noise, JPEG blocks, or both.",
     limits="It removes noise of one strength and JPEG blocks; it sharpens no blur, and fine texture under strong noise is lost.",
+    makes="A net that cleans photos like yours",
+    advice="Takes noise and JPEG blocks out of photos like yours. Learns from clean ones, which it spoils itself.",
     paper="https://arxiv.org/abs/1710.04026",
 )
 class Restorer(nn.Module):

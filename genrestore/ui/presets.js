@@ -11,12 +11,11 @@ function make(tag, attributes = {}, ...children) {
   return node;
 }
 
-function card({ name, title, intended, size, steps }) {
+function card({ name, makes, advice, size, steps }) {
   const input = make("input", { type: "radio", name: "preset", value: name });
   input.addEventListener("change", () => choose(name));
   const facts = say("facts", { name, size, steps: steps.toLocaleString() });
-  const [made, about] = [words[`made_${name}`] ?? title, words[`about_${name}`] ?? intended];
-  return make("label", {}, input, make("b", {}, made), make("span", { className: "about" }, about), make("span", { className: "facts" }, facts));
+  return make("label", {}, input, make("b", {}, makes), make("span", { className: "about" }, advice), make("span", { className: "facts" }, facts));
 }
 
 function choose(name) {

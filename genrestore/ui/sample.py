@@ -31,9 +31,6 @@ from genrestore.ui.words import Words
 
 SEEDS = 2**31  # first seed that does not exist
 SEED = 0  # where none is given
-# The models that are offered first, each with the seed of its first picture, chosen by eye among the first 160: a horse and
-# the clearest of the T-shirts. All others come after them and begin with SEED.
-FIRST = {"dcgan-cifar10": 20, "vae-clothing": 81}
 WIDEST = 2.0  # largest truncation
 REACH = 4.0  # how far a slider goes to each side, in standard deviations of the latent
 DIRECTIONS = 16  # principal directions that have a slider
@@ -247,13 +244,12 @@ def _url(image: Image.Image, kind: str, **options: Any) -> str:
 
 @_answered
 def catalogue(_: Any) -> dict[str, Any]:
-    """The models one can sample from, the best first."""
-    order = [*FIRST, ""]
-    cards = sorted(picker.offered("sample"), key=lambda card: order.index(card.name if card.name in FIRST else ""))
+    """The models one can sample from; those whose first picture was chosen by eye come first."""
+    cards = sorted(picker.offered("sample"), key=lambda card: card.first == 0)
     facts = zip(cards, picker.titles(cards), strict=True)
     return {
         "models": [
-            {"name": card.name, "title": title, "about": said(card.intended), "seed": FIRST.get(card.name, SEED)}
+            {"name": card.name, "title": title, "about": said(card.intended), "seed": card.first}
             for card, title in facts
         ]
     }

@@ -89,40 +89,6 @@ W = Words(
         "restore": ("To restore pictures", "复原图片"),
         "damage": ("To find damage on prints", "查找照片上的损伤"),
         "compress": ("To compress pictures", "压缩图片"),
-        # by the names of the presets: what they make of the visitor's pictures, and more about it
-        "made_dcgan-cifar10": ("A generator of pictures like yours, 32 × 32", "生成与您的图片相似的新图片（32×32）"),
-        "about_dcgan-cifar10": (
-            "Invents varied pictures in the manner of yours; sharp, but as small as thumbnails. Takes some thousand pictures.",
-            "按您图片的样子生成多样的新图片；清晰，但只有缩略图大小。约需数千张图片。",
-        ),
-        "made_vae-clothing": (
-            "Sliders that change pictures like yours, 64 × 64",
-            "用滑块变化与您的图片相似的图片（64×64）",
-        ),
-        "about_vae-clothing": (
-            "Each slider changes the picture smoothly; a little blurred. Best for things of one kind that lie alike.",
-            "每个滑块都能平滑地改变图片，略显模糊。适合同一类、摆放相近的物体。",
-        ),
-        "made_residual-fill": ("A repair net that knows your photos", "熟悉您照片的修复模型"),
-        "about_residual-fill": (
-            "Fills scratches, dust, writing and small objects in photos like yours.",
-            "填补同类照片中的划痕、灰尘、文字和小物体。",
-        ),
-        "made_span-x4": ("An enlarger that knows your photos, ×4", "熟悉您照片的 4 倍放大模型"),
-        "about_span-x4": (
-            "Makes photos like yours four times as wide and as high; it sharpens edges without inventing texture.",
-            "把同类照片的宽和高各放大到四倍；边缘更清晰，不凭空添加纹理。",
-        ),
-        "made_restore-photo": ("A net that cleans photos like yours", "净化同类照片的模型"),
-        "about_restore-photo": (
-            "Takes noise and JPEG blocks out of photos like yours. Learns from clean ones, which it spoils itself.",
-            "去除同类照片中的噪点和 JPEG 块状痕迹。用干净的照片训练，训练时会自行加入损伤。",
-        ),
-        "made_find-damage": ("A net that finds the damage on prints like yours", "在同类照片上查找损伤的模型"),
-        "about_find-damage": (
-            "Marks dust, scratches, creases, stains and writing. Learns from clean photos, which it damages itself.",
-            "标出灰尘、划痕、折痕、污渍和字迹。用干净的照片训练，训练时会自行加入损伤。",
-        ),
         # the rest
         "name": ("Name of the model", "模型名称"),
         "name_hint": ("You find it under this name in the other tabs.", "在其他标签页中以此名称显示。"),
@@ -478,8 +444,8 @@ def _facts(preset: "Preset") -> dict[str, Any]:
     return {
         "name": preset.name,
         "task": preset.task,
-        "title": said(preset.title),
-        "intended": said(preset.intended),
+        "makes": said(preset.makes),
+        "advice": said(preset.advice),
         "size": preset.recipe.size,
         "steps": preset.recipe.steps,
     }
