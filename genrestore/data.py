@@ -48,6 +48,7 @@ class Pictures:
     labels: np.ndarray | None = None  # (N,) int64
     classes: tuple[str, ...] = ()  # names of the labels
     captions: tuple[str, ...] = ()  # one per picture, or none at all
+    wanted: int = 0  # channels of the batches' pictures; 0 = as they lie here
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -67,6 +68,23 @@ class Pictures:
     def channels(self) -> int:
         """3, or 1 where all pictures of an array are grey."""
         return int(self.shapes[:, 2].max())
+
+    def of(self, channels: int) -> "Pictures":
+        """The same for a net of so many channels: 1 grey, 3 RGB."""
+        return dataclasses.replace(self, wanted=channels)
+
+    def coloured(self, images: Tensor) -> Tensor:
+        """(B, C, S, S) in [0, 1] with the channels that are wanted: grey ones repeated, or the luma of Rec. BT.601."""
+        if self.wanted in (0, images.shape[1]):
+            return images
+        if self.wanted == 3:
+            return images.expand(-1, 3, -1, -1)
+        red, green, blue = images.split(1, 1)
+        return 0.299 * red + 0.587 * green + 0.114 * blue
+
+    def tensor(self, indices: np.ndarray) -> Tensor:
+        """(N, C, H, W) in [0, 1]: whole pictures, which have one size, with the channels that are wanted."""
+        return self.coloured(tensor(np.stack([self[index] for index in indices.tolist()])))
 
     def only(self, indices: np.ndarray) -> "Pictures":
         """Some of the pictures, in this order; their samples are not copied."""
@@ -261,7 +279,8 @@ def batch(pictures: Pictures, recipe: TrainRecipe, step: int, rows: range | None
         _seen(pictures, recipe, index, corners, ways, rng)
         for index, corners, ways, rng in zip(made.indices.tolist(), made.corners, made.moves, rngs, strict=True)
     ]
-    out = degrade.find(recipe.degrade).one_by_one(tensor(np.stack(crops)), made.drawn, rngs)
+    images = pictures.coloured(tensor(np.stack(crops)))
+    out = degrade.find(recipe.degrade).one_by_one(images, made.drawn, rngs)
     return out | extras(pictures, made.indices)
 
 
@@ -357,11 +376,11 @@ def preview(pictures: Pictures, recipe: TrainRecipe, rows: int = 4, columns: int
     cells: list[Tensor] = []
     for row, index in enumerate(np.linspace(0, len(pictures) - 1, rows).round().astype(int).tolist()):
         rngs = [generator(recipe.seed, row * columns + column) for column in range(1, columns)]
-        cells.append(tensor(square(pictures[index], recipe.size)[None]))
+        cells.append(pictures.coloured(tensor(square(pictures[index], recipe.size)[None])))
         if rngs:
             corners, ways = _drawn(pictures, recipe, np.full(len(rngs), index), generator(recipe.seed, -1 - row))
             crops = [_seen(pictures, recipe, index, *own) for own in zip(corners, ways, rngs, strict=True)]
-            seen = degrade.spoilt(spoil, tensor(np.stack(crops)), rngs)
+            seen = degrade.spoilt(spoil, pictures.coloured(tensor(np.stack(crops))), rngs)
             shown = seen.get("low", seen["image"])
             if "mask" in seen:
                 shown = torch.where(seen["mask"] > 0, torch.tensor(HOLE), shown)

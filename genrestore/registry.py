@@ -34,6 +34,11 @@ class Preset:
 presets: dict[str, Preset] = {}
 
 
+def channels(config: Any) -> int:
+    """Channels of the pictures that a net of this config learns from: 1 grey, 3 RGB, unless it says otherwise."""
+    return getattr(config, "channels", 3)
+
+
 def register(
     name: str,
     *,

@@ -74,7 +74,7 @@ class Resident:
         index, corners, turns = places[:, 0], places[:, 1:-TURNS].unflatten(1, (-1, 2)), places[:, -TURNS:]
         corner = corners[:, 0] if corners.shape[1] == 1 else self._busiest(index, corners)
         pixels = self._cut(index, corner, turns)
-        made = self.spoil.together(pixels.float() / 255, sent["drawn"])
+        made = self.spoil.together(self.pictures.coloured(pixels.float() / 255), sent["drawn"])
         return made | {key: sent[key] for key in ("label", "text") if key in sent}
 
     def _cut(self, index: Tensor, corner: Tensor, turns: Tensor) -> Tensor:

@@ -16,8 +16,9 @@ from genrestore.data import Pictures, batch
 from genrestore.degrade import find as degradation
 from genrestore.errors import ModelError
 from genrestore.models import build, find, names
-from genrestore.registry import Preset
+from genrestore.registry import Preset, channels
 from genrestore.runtime import Model
+from genrestore.train.loop import train
 
 ALL = names()
 
@@ -53,21 +54,20 @@ def awake(net: Any) -> Any:
 
 def small_batch(preset: Preset) -> dict[str, Tensor]:
     """Two pictures of the kind the preset trains on, spoilt as its recipe says."""
-    channels = getattr(preset.config, "channels", 3)
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:256, :256] / 255
     recipe = dataclasses.replace(preset.recipe, batch=2, size=min(preset.recipe.size, 64), augment=())
     side = recipe.size + 2 * degradation(recipe.degrade).margin
     arrays = [
-        np.clip(
-            255 * np.stack([np.sin(4 * x + k) ** 2 * y, x * y, rng.random((256, 256)) * 0.2][:channels], -1), 0, 255
-        )[:side, :side].astype(np.uint8)
+        np.clip(255 * np.stack([np.sin(4 * x + k) ** 2 * y, x * y, rng.random((256, 256)) * 0.2], -1), 0, 255)[
+            :side, :side
+        ].astype(np.uint8)
         for k in range(2)
     ]
     sizes = np.array([array.size for array in arrays])
     shapes = np.array([array.shape for array in arrays])
     flat = np.concatenate([array.reshape(-1) for array in arrays])
-    made = Pictures(DataSource("made", 2, "", ""), flat, shapes, np.cumsum(sizes) - sizes)
+    made = Pictures(DataSource("made", 2, "", ""), flat, shapes, np.cumsum(sizes) - sizes).of(channels(preset.config))
     return batch(made, recipe, 0) | {"step": torch.tensor(0)}
 
 
@@ -219,3 +219,24 @@ def test_the_classical_fill_is_the_same_in_every_precision(kind: torch.dtype) ->
     with torch.autocast("cpu", kind):
         fill = net.fill(image, mask)
     assert torch.equal(fill, net.fill(image, mask))
+
+
+@pytest.mark.parametrize(("name", "colour"), [("gan-mnist", True), ("dcgan-cifar10", False)])
+def test_grey_nets_learn_from_colour_and_colour_nets_from_grey(name: str, colour: bool, tmp_path: Path) -> None:
+    """The net says what it takes: pictures of the other kind ended in the shapes of a matrix product."""
+    shape = (20, 40, 40, 3) if colour else (20, 40, 40)
+    np.savez(tmp_path / "made.npz", images=np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+    recipe = dataclasses.replace(find(name).recipe, steps=2, batch=4, licence="own", leave_out=())
+    run = train(recipe, tmp_path / "made.npz", tmp_path / "run")
+    net = weights.load_net(run / "model.safetensors")
+    assert net.decode(torch.zeros(1, net.latent)).shape[1] == channels(net.config) == (1 if colour else 3)
+
+
+def test_colour_becomes_luma_and_grey_is_repeated() -> None:
+    pixels = np.array([255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255], np.uint8)
+    made = Pictures(DataSource("made", 1, "", ""), pixels, np.array([[2, 2, 3]]), np.array([0]))
+    images = torch.from_numpy(pixels.reshape(1, 2, 2, 3)).permute(0, 3, 1, 2) / 255
+    assert made.coloured(images) is images and made.of(3).coloured(images) is images
+    grey = made.of(1).coloured(images)
+    assert torch.allclose(grey.flatten(), torch.tensor([0.299, 0.587, 0.114, 1.0]))
+    assert torch.equal(made.of(3).coloured(grey), grey.expand(-1, 3, -1, -1))

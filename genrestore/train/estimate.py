@@ -13,6 +13,7 @@ from genrestore import data as datasets
 from genrestore.errors import Cancelled
 from genrestore.models import find
 from genrestore.recipe import TrainRecipe
+from genrestore.registry import channels
 from genrestore.runs import Estimate, Run
 from genrestore.sources import Progress
 from genrestore.train import memory
@@ -56,7 +57,7 @@ def estimate(
     recipe = find(recipe).recipe if isinstance(recipe, str) else recipe
     preset, world = find(recipe.model), World()
     config = preset.config if config is None else config
-    pictures, kept = parts(datasets.read(data, recipe, progress=progress, cancel=cancel), recipe)
+    pictures, kept = parts(datasets.read(data, recipe, progress=progress, cancel=cancel).of(channels(config)), recipe)
     memory.keep_heap()
     with settled(recipe), tempfile.TemporaryDirectory() as folder:
         training = Training(

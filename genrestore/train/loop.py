@@ -22,7 +22,7 @@ from genrestore.errors import Cancelled, GenrestoreError, TrainingError
 from genrestore.judge import Score
 from genrestore.models import find
 from genrestore.recipe import TrainRecipe, licence_named, licence_told
-from genrestore.registry import Preset
+from genrestore.registry import Preset, channels
 from genrestore.resident import Resident, possible
 from genrestore.runs import Run, Status
 from genrestore.train import checkpoint, memory
@@ -465,7 +465,7 @@ def _train(
     world.rows(recipe.batch)  # refuses a batch that cannot be shared, before the pictures are read
     with _telling(run, world, recipe, data) as telling, settled(recipe):
         memory.keep_heap()
-        pictures, kept = _read(data, recipe, world, telling, cancel)
+        pictures, kept = _read(data, recipe, channels(config), world, telling, cancel)
         training = Training(
             preset, config, recipe, world, run, pictures, kept, saved, on_step, on_line, cancel, tensorboard
         )
@@ -556,6 +556,7 @@ def _telling(
 def _read(
     source: str | Path,
     recipe: TrainRecipe,
+    channels: int,
     world: World,
     telling: Callable[[float, str], None],
     cancel: threading.Event | None,
@@ -563,7 +564,7 @@ def _read(
     """The pictures to learn from and those kept aside. The first process decodes, the others find its work."""
     pictures = datasets.read(source, recipe, progress=telling, cancel=cancel) if world.first else None
     world.wait()
-    return parts(pictures or datasets.read(source, recipe), recipe)
+    return parts((pictures or datasets.read(source, recipe)).of(channels), recipe)
 
 
 def parts(pictures: datasets.Pictures, recipe: TrainRecipe) -> tuple[datasets.Pictures, datasets.Pictures | None]:

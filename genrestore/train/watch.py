@@ -172,7 +172,7 @@ class Watcher:
         ratio = distance[:, 0] / distance[:, 1].clamp(min=1e-9)
         share = (ratio < COPY).float().mean().item()
         order = ratio.argsort()[:PAIRS]
-        real = data.tensor(np.stack([self.pictures[int(self.compared[int(which[k, 0])])] for k in order]))
+        real = self.pictures.tensor(self.compared[which[order, 0].numpy()])
         return share, sheet(torch.cat([fakes[order], real]), PAIRS)
 
 
@@ -201,4 +201,4 @@ def _features(pictures: Tensor) -> Tensor:
 
 
 def _small(pictures: Pictures, indices: np.ndarray) -> Tensor:
-    return _features(data.tensor(np.stack([pictures[int(k)] for k in indices])))
+    return _features(pictures.tensor(indices))

@@ -321,9 +321,12 @@ class Page:
         """A few of the pictures as the net will see them."""
         self.access.check(profile, request)
         from genrestore import data
+        from genrestore.models import find
+        from genrestore.registry import channels
 
         recipe = begin.recipe(wanted, leave_out, fields, request)
-        return gr.Markdown(visible=True), gr.Image(data.preview(data.read(wanted[0], recipe), recipe), visible=True)
+        pictures = data.read(wanted[0], recipe).of(channels(find(recipe.model).config))
+        return gr.Markdown(visible=True), gr.Image(data.preview(pictures, recipe), visible=True)
 
     @shown
     def begun(
