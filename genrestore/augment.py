@@ -3,7 +3,6 @@
 A recipe lists steps of AUGMENT by name, in the order in which they are applied; a number may follow: "rotate:10".
 """
 
-import difflib
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from typing import NamedTuple
@@ -11,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from genrestore.errors import TrainingError
+from genrestore.errors import TrainingError, unknown
 
 Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]  # (S, S, C) uint8 → (S, S, C) uint8
 
@@ -127,9 +126,7 @@ def find(name: str) -> Augment:
     """
     kind, colon, text = name.partition(":")
     if kind not in AUGMENT:
-        near = difflib.get_close_matches(kind, AUGMENT, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(AUGMENT)}."
-        raise TrainingError(f"There is no augmentation named {kind!r}. {hint}")
+        raise unknown("augmentation", kind, AUGMENT, f"Known are {', '.join(AUGMENT)}.", TrainingError)
     step = AUGMENT[kind]
     if step.number is None:
         if colon:

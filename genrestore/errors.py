@@ -32,8 +32,16 @@ class Cancelled(GenrestoreError):
     """The caller set the `cancel` event; nothing was written."""
 
 
-def unknown(kind: str, name: str, known: Iterable[str], hint: str) -> ModelError:
+def nearest(name: str, known: Iterable[str], hint: str) -> str:
+    """A sentence for a name that is not in a table: the nearest one there, whatever its case, else `hint`."""
+    table = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(name[:100].lower(), table, n=1)
+    return f"Did you mean {table[near[0]]!r}?" if near else hint
+
+
+def unknown(
+    kind: str, name: str, known: Iterable[str], hint: str, error: type[GenrestoreError] = ModelError
+) -> GenrestoreError:
     """The error for a name that is not in a table: offers the nearest one, else `hint`."""
-    near = difflib.get_close_matches(name[:100], list(known), n=1)
     told = name if len(name) <= 100 else f"{name[:100]}…"
-    return ModelError(f"There is no {kind} named {told!r}. {f'Did you mean {near[0]!r}?' if near else hint}")
+    return error(f"There is no {kind} named {told!r}. {nearest(name, known, hint)}")

@@ -1,13 +1,12 @@
 """How a weight and how a picture was made, as plain data that JSON can hold."""
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from genrestore.errors import TrainingError
+from genrestore.errors import TrainingError, nearest, unknown
 from genrestore.setting import setting, settings
 
 if TYPE_CHECKING:
@@ -224,10 +223,7 @@ def changed(recipe: TrainRecipe, settings: dict[str, Any]) -> TrainRecipe:
     values: dict[str, Any] = {}
     for name, value in settings.items():
         if name not in usual:
-            near = difflib.get_close_matches(name, usual, n=1)
-            raise TrainingError(
-                f"A recipe has no {name!r}; {f'did you mean {near[0]}?' if near else 'see TrainRecipe.'}"
-            )
+            raise unknown("setting", name, usual, "docs/training.md lists them.", TrainingError)
         values[name] = _typed(name, value, usual[name]) if isinstance(value, str) else value
     return dataclasses.replace(recipe, **values)
 
@@ -282,9 +278,7 @@ def licence_named(text: str) -> str:
         raise TrainingError(
             "Name the licence of the pictures, for the model's card: own if they are yours, else for example CC-BY-4.0."
         )
-    near = difflib.get_close_matches(text.upper(), [known.upper() for known in LICENCES], n=1)
-    offer = next((known for known in LICENCES if [known.upper()] == near), None)
-    hint = f"Did you mean {offer}?" if offer else f"Known are {', '.join(LICENCES)}."
+    hint = nearest(text, LICENCES, f"Known are {', '.join(LICENCES)}.")
     raise TrainingError(f"There is no licence named {text!r}. {hint} Any other is written 'other: its words'.")
 
 

@@ -10,7 +10,6 @@ A reference is a path, or `torchvision:NAME` for a class of `torchvision.dataset
 
 import ast
 import csv
-import difflib
 import hashlib
 import inspect
 import io
@@ -34,7 +33,7 @@ from PIL import Image
 
 from genrestore import image, samples
 from genrestore.card import expanded, home
-from genrestore.errors import Cancelled, GenrestoreError, ImageError, TrainingError
+from genrestore.errors import Cancelled, GenrestoreError, ImageError, TrainingError, unknown
 
 # What may be a picture, by its name; HEIC and GIF too, so that people are told what to do with them.
 SUFFIXES = {
@@ -622,9 +621,8 @@ def _torchvision(reference: str) -> Source:
     name, _, root = path.partition("@")
     kinds = {kind: getattr(datasets, kind) for kind in datasets.__all__ if kind != "VisionDataset"}
     if name not in kinds:
-        near = difflib.get_close_matches(name, kinds, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else "Names are spelt as in torchvision.datasets."
-        raise TrainingError(f"torchvision has no data set named {name!r}. {hint}")
+        hint = "Names are spelt as in torchvision.datasets."
+        raise unknown("data set of torchvision", name, kinds, hint, TrainingError)
     folder = expanded(root) if root else home() / "datasets"
     dataset = _constructed(name, kinds[name], folder, options)
     count = len(dataset)

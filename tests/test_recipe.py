@@ -124,7 +124,7 @@ def test_texts_are_read_as_the_type_of_their_field() -> None:
 @pytest.mark.parametrize(
     ("setting", "says"),
     [
-        ({"step": "5"}, "did you mean steps"),
+        ({"step": "5"}, "Did you mean 'steps'"),
         ({"steps": "5.5"}, "steps takes int"),
         ({"lr": "small"}, "lr takes float"),
         ({"compile": "perhaps"}, "compile takes bool"),

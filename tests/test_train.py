@@ -609,7 +609,7 @@ def test_average_takes_buffers_as_they_are() -> None:
 def test_refusals(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="Name the licence"):
         train(dataclasses.replace(TINY, licence=""), pictures, tmp_path / "none", config=CONFIG)
-    with pytest.raises(TrainingError, match=r"Did you mean CC-BY-4\.0\?"):
+    with pytest.raises(TrainingError, match=r"Did you mean 'CC-BY-4\.0'\?"):
         train(dataclasses.replace(TINY, licence="CC-BY-4"), pictures, tmp_path / "none", config=CONFIG)
     with pytest.raises(TrainingError, match="no checkpoint"):
         train(TINY, pictures, tmp_path / "none", resume=True, config=CONFIG)
@@ -757,7 +757,7 @@ def test_resume_by_folder_alone(pictures: Path, tmp_path: Path) -> None:
     [
         ({}, "Name what to train"),
         ({"preset": "dcgan-cifar10"}, "--data"),
-        ({"preset": "dcgan-cifar10", "data": "x", "settings": {"lrr": "1"}}, "did you mean lr"),
+        ({"preset": "dcgan-cifar10", "data": "x", "settings": {"lrr": "1"}}, "Did you mean 'lr'"),
         ({"preset": "dcgan-cifar10", "data": "x", "settings": {"lr": "fast"}}, "lr takes float"),
         ({"preset": "dcgan-cifar10", "data": "x", "settings": {"steps": "many"}}, "steps takes int"),
         ({"preset": "dcgan-cifar10", "recipe": Path("x")}, "one of them"),
