@@ -35,7 +35,7 @@ PROSPECTS = {  # of tasks.prospects.REASONS
     "large": "Much of the picture is to be filled, and all of that will be made up.",
     "frame": "A wide hole reaches the edge of the picture, where the fill has less to go by.",
     "alone": "A wide hole has too little round it to copy from and will be filled smoothly.",
-    "tight": "An edge runs along the mask, as if it left out the rim of what should go; if so, widen it with --grow.",
+    "tight": "An edge runs along what is to be filled, as if it left out the rim of what should go; if so, use --grow.",
 }
 
 Model = Annotated[
@@ -139,7 +139,7 @@ def inpaint(
     from genrestore import image
     from genrestore.tasks import whole
     from genrestore.tasks.growth import LARGEST_GROWTH
-    from genrestore.tasks.inpaint import changed_outside, marked, see_through
+    from genrestore.tasks.inpaint import FORBID, changed_outside, marked, see_through
     from genrestore.tasks.prospects import estimate, prospects
     from genrestore.tasks.rim import widened
 
@@ -155,13 +155,15 @@ def inpaint(
     size = picture.width, picture.height
     drawn = see_through(picture) if marks is None else image.load_mask(marks, size)
     hole = widened(drawn, grow)
-    forbidden = None if forbid is None else image.load_mask(forbid, size)
+    forbidden = None if forbid is None else image.load_mask(forbid, size, FORBID)
     like = picture.with_pixels(picture.colour) if transparent else picture  # the result will be opaque
     inputs = [file for file in (source, marks, forbid) if file is not None]
     path = _planned(out or _beside(source, "repaired", like, size), like, size, force, *inputs)
     share, ask = marked(hole)
     told = f"{100 * share:.2g} % of the picture"
-    if ask:
+    if ask and transparent:
+        print(f"{told} is transparent, and what fills it will be made up.", file=sys.stderr)
+    elif ask:
         print(f"The mask marks {told}; if it should be the other way round, invert it.", file=sys.stderr)
     for reason in dict.fromkeys(prospect.reason for prospect in prospects(picture, hole, forbidden)):
         if not (ask and reason == "large"):  # which has just been said
@@ -177,7 +179,8 @@ def inpaint(
     alike = written.pixels.shape == picture.pixels.shape and written.pixels.dtype == picture.pixels.dtype
     changed, outside = changed_outside(picture, written if alike else result, hole)
     print(path)
-    print(f"{told} filled; {changed:,} of {outside:,} samples changed outside the mask", end="")
+    beyond = "what was transparent" if transparent else "the mask"
+    print(f"{told} filled; {changed:,} of {outside:,} samples changed outside {beyond}", end="")
     if not alike:
         print(f" by the repair: {written.format} holds them in another depth or without transparency.")
     else:

@@ -11,7 +11,7 @@ from PIL import Image
 
 import genrestore
 from genrestore import image
-from genrestore.errors import Cancelled, MaskError, SettingError
+from genrestore.errors import Cancelled, GenrestoreError, MaskError, SettingError
 from genrestore.image import Picture
 from genrestore.tasks import inpaint as task
 
@@ -395,3 +395,42 @@ def test_the_growth_follows_the_picture_s_size() -> None:
         18,
         task.LARGEST_GROWTH,
     ]
+
+
+# --- mistakes are told by their names -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (np.zeros((256, 256), bool), "The {} marks nothing"),
+        (np.zeros((256, 256, 4), np.uint8), "The {} marks nothing, for it is transparent everywhere"),
+        (np.ones((9, 256), bool), r"The {} is 256×9, the picture 256×256"),
+        (b"\x89PNG\r\n\x1a\n, but no more", "The {} cannot be read"),
+        ("gone.png", "There is no {} gone.png"),
+        ("broken.png", "The {} broken.png cannot be read"),
+    ],
+    ids=["black", "clear", "of another shape", "broken bytes", "gone", "broken file"],
+)
+def test_the_mask_that_is_wrong_is_the_one_that_is_named(
+    sand: Picture, wrong: object, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What must not be copied was called "the mask", and a broken mask a broken picture."""
+    monkeypatch.chdir(tmp_path)
+    Path("broken.png").write_bytes(b"\x89PNG\r\n\x1a\n, but no more")
+    some = disc(256, 256, 9, 9, 4)
+    with pytest.raises(GenrestoreError, match="^" + says.format("mask")):
+        genrestore.inpaint(sand, wrong)  # type: ignore[arg-type]
+    with pytest.raises(GenrestoreError, match="^" + says.format("forbid mask")):
+        genrestore.inpaint(sand, some, forbid=wrong)  # type: ignore[arg-type]
+
+
+def test_no_mask_is_blamed_where_none_was_given(sand: Picture) -> None:
+    """Nor one that marks little, where it is grown too far."""
+    faint = np.dstack([sand.pixels, np.full((256, 256), 90, np.uint8)])
+    with pytest.raises(MaskError, match=r"^No pixel of the picture is opaque"):
+        genrestore.inpaint(Picture(faint))
+    faint[:9, :9, 3] = 255
+    for pixels, mask in ((sand.pixels, disc(256, 256, 128, 128, 100)), (faint, None)):
+        with pytest.raises(MaskError, match=r"^The marked area covers the whole picture.*or grow it by less"):
+            genrestore.inpaint(Picture(pixels), mask, grow=task.LARGEST_GROWTH)

@@ -26,6 +26,7 @@ from genrestore.tasks.wide import Box
 __all__ = ["growth", "inpaint", "repair", "widened"]
 
 STRATEGIES = ("crop", "whole")
+FORBID = "forbid mask"  # what errors call the mask of what must not be copied
 EXEMPLAR = "exemplar"  # in place of a net's name: pieces of the picture
 REASONS = ("asked", "wide", "even", "alone")  # why a part was filled by pieces, by pieces, by a net, by a net
 FILLS: dict[str, Settings | None] = {  # how wide parts may be filled
@@ -95,7 +96,7 @@ def inpaint(
     source = pictures.load(image, frame=frame)
     size = source.width, source.height
     marks = see_through(source) if mask is None else pictures.load_mask(mask, size)
-    spared = None if forbid is None else pictures.load_mask(forbid, size)
+    spared = None if forbid is None else pictures.load_mask(forbid, size, FORBID)
     result = repair(
         source, marks, model=model, strategy=strategy, seed=seed, grow=grow, forbidden=spared, progress=progress,
         cancel=cancel,
@@ -147,7 +148,8 @@ def repair(
     """
     hole = widened(mask, grow) if hole is None else hole
     if hole.all():
-        raise MaskError("The mask covers the whole picture, so nothing is left to repair from; mark less.")
+        less = "mark less" if mask.all() or not grow else "mark less, or grow it by less"
+        raise MaskError(f"The marked area covers the whole picture, so nothing is left to repair from; {less}.")
     seen = _seen(source, hole, strategy, forbidden)
     result = _repair(*seen, model, strategy, seed, fill, only, progress, cancel)
     if seen.picture is not source:
@@ -246,11 +248,16 @@ def see_through(source: Picture) -> np.ndarray:
     """(H, W) bool: where a picture is not opaque.
 
     Raises:
-        MaskError: it is opaque everywhere.
+        MaskError: it is opaque everywhere, or nowhere.
     """
     if source.alpha is None or not source.transparent:
         raise MaskError("The picture is opaque everywhere; erase what is to be filled, or give a mask.")
-    return source.alpha[..., 0] < source.peak
+    through = source.alpha[..., 0] < source.peak
+    if through.all():
+        raise MaskError(
+            "No pixel of the picture is opaque, so nothing is left to repair from; erase less, or give a mask."
+        )
+    return through
 
 
 def _erased(source: Picture) -> np.ndarray | None:
