@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from genrestore import machine
+from genrestore.fill import Shared
 from genrestore.fill.pyramid import box
 from genrestore.image import Picture
 from genrestore.tasks.inpaint import Part, box_slice, repair
@@ -21,7 +22,7 @@ KINDS = {  # what `repair` is asked for, and by which other seed
     "smooth": ("smooth", 0),
 }
 FAR = 2  # pixels round one over which fills are compared: where grass is grass, it does not matter which blade grows
-
+LONGEST_FIRST = ("polished", "other", "pieces", "smooth", "free")  # so that no core has nothing to do before the end
 _workers = ThreadPoolExecutor(machine.cores(), "candidates")
 
 
@@ -65,22 +66,25 @@ def candidates(
         Cancelled: `cancel` was set.
     """
     stop = cancel or threading.Event()
+    shared = Shared()
 
     def made(kind: str) -> Candidate:
         fill, further = KINDS[kind]
         result = repair(
             source, mask, model=model, strategy=strategy, seed=seed + further, grow=grow, hole=hole, fill=fill, only=part,
-            forbidden=forbidden, cancel=stop,
+            forbidden=forbidden, cancel=stop, once=shared.once,
         )  # fmt: skip
         energy = next((other.energy for other in result.parts if other.energy is not None), None)
         return Candidate(kind, np.ascontiguousarray(result.picture.pixels[box_slice(part.box)]), energy)
 
-    waiting = [_workers.submit(made, kind) for kind in kinds]
+    waiting = {kind: _workers.submit(made, kind) for kind in sorted(kinds, key=LONGEST_FIRST.index)}
     try:
-        for future in waiting:
-            yield future.result()
+        for kind in kinds:
+            yield waiting[kind].result()
     finally:
-        for future in waiting:
+        if cancel is None:
+            stop.set()
+        for future in waiting.values():
             future.cancel()
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from genrestore import image as pictures
 from genrestore import runtime
 from genrestore.errors import Cancelled, MaskError, SettingError
 from genrestore.fill import Settings
+from genrestore.fill.shared import Once, anew
 from genrestore.image import Picture
 from genrestore.tasks import LARGEST_SEED, colours, pace, rim, whole, wide
 from genrestore.tasks.growth import LARGEST_GROWTH, growth
@@ -138,6 +140,7 @@ def repair(
     forbidden: np.ndarray | None = None,
     progress: runtime.Progress | None = None,
     cancel: threading.Event | None = None,
+    once: Once = anew,
 ) -> Repair:
     """`inpaint` of a mask (H, W; bool), and how each wide part of its hole was filled.
 
@@ -145,13 +148,14 @@ def repair(
         hole: (H, W) bool, what is filled where that is not the mask grown by `grow`, but about that.
         fill: how wide parts are: one of FILLS.
         only: fill only this part of what `planned` gives, and what is thin near it; the rest is not to be used.
+        once: keeps what does not depend on `fill` and `seed`, for calls that differ in nothing else and fill `only` one part.
     """
     hole = widened(mask, grow) if hole is None else hole
     if hole.all():
         less = "mark less" if mask.all() or not grow else "mark less, or grow it by less"
         raise MaskError(f"The marked area covers the whole picture, so nothing is left to repair from; {less}.")
-    seen = _seen(source, hole, strategy, forbidden)
-    result = _repair(*seen, model, strategy, seed, fill, only, progress, cancel)
+    seen = once("seen", lambda: _seen(source, hole, strategy, forbidden))
+    result = _repair(*seen, model, strategy, seed, fill, only, progress, cancel or threading.Event(), once)
     if seen.picture is not source:
         pixels = source.pixels.copy()
         pixels[hole, :-1], pixels[hole, -1] = result.picture.pixels[hole], source.peak
@@ -191,10 +195,12 @@ def _repair(
     fill: str,
     only: Part | None,
     progress: runtime.Progress | None,
-    cancel: threading.Event | None,
+    cancel: threading.Event,
+    once: Once,
 ) -> Repair:
     """All of a hole filled, transparency like the colours."""
-    parts = _planned(source, hole, model, forbidden) if FILLS[fill] else []
+    settings = FILLS[fill]
+    parts = [] if settings is None else list(once("parts", lambda: _planned(source, hole, model, forbidden)))
     copied = [k for k, part in enumerate(parts) if part.copied]
     pieces = np.zeros_like(hole)
     for k in copied:
@@ -203,12 +209,15 @@ def _repair(
     boxes: list[Box] = []
     if rest.any():
         boxes = [(0, 0, source.height, source.width)] if strategy == "whole" else regions(rest)
+    small = (
+        sum(map(_area, boxes)) < runtime.MEASURED_FROM
+    )  # the same for one part and for all, to which bits they agree
     if only is not None:
         copied = [k for k in copied if _same(parts[k], only)]
         near = wide.surroundings(only.box, source.height, source.width) if copied else only.box
         boxes = [box for box in boxes if _overlap(box, near)]
 
-    work = [(bottom - top) * (right - left) for top, left, bottom, right in boxes]
+    work = [*map(_area, boxes)]
     work += [wide.work(int(parts[k].pixels.sum())) for k in copied]
 
     def teller(step: int, what: str) -> Callable[[float], None]:
@@ -220,25 +229,32 @@ def _repair(
 
         return tell
 
-    pixels = source.pixels.copy()
-    if boxes:
+    def by_net() -> np.ndarray:
+        """The picture with all filled that is not made of pieces."""
+        pixels = source.pixels.copy()
+        if not boxes:
+            return pixels
         chosen = runtime.load(model, task="inpaint", pixels=sum(work[: len(boxes)]))
         started = monotonic()
         for k, box in enumerate(boxes):
             report = teller(k, f"hole {k + 1} of {len(boxes)}")
             there = box_slice(box)
             crop = source.with_pixels(np.ascontiguousarray(source.pixels[there]))
-            repaired = _repaired(chosen, crop, torch.from_numpy(hole[there]), report, cancel)
+            fill = partial(_repaired, chosen, crop, torch.from_numpy(hole[there]), report, cancel)
+            repaired = wide.on_one_core(fill, cancel) if small else fill()
             pixels[there][rest[there]] = repaired.pixels[rest[there]]
             report(1.0)
         pace.learn("net", sum(work[: len(boxes)]), monotonic() - started)
-    settings = FILLS[fill]
+        return pixels
+
+    pixels = once(("net", bool(copied)), by_net)
     if settings is not None and copied:
+        pixels = pixels.copy()
         settings = dataclasses.replace(settings, seed=seed)
         for k, at in enumerate(copied):
             report = teller(len(boxes) + k, f"wide hole {k + 1} of {len(copied)}")
             started = monotonic()
-            parts[at] = _copied(pixels, source, pieces, hole, parts[at], forbidden, settings, report, cancel)
+            parts[at] = _copied(pixels, source, pieces, hole, parts[at], forbidden, settings, report, cancel, once)
             pace.learn("pieces", int(parts[at].pixels.sum()), monotonic() - started)
             report(1.0)
     return Repair(source.with_pixels(pixels), tuple(parts))
@@ -361,7 +377,8 @@ def _copied(
     forbidden: np.ndarray | None,
     settings: Settings,
     report: Callable[[float], None],
-    cancel: threading.Event | None,
+    cancel: threading.Event,
+    once: Once,
 ) -> Part:
     """Fill a part in `pixels`, in which what is thin is filled already; only what came with the file is copied.
 
@@ -374,7 +391,7 @@ def _copied(
     inner = _inside(part.pixels, part.box, outer)
     crop = source.with_pixels(np.ascontiguousarray(pixels[there]))
     other = pieces[there] & ~inner
-    filled, energy = wide.filled(crop, inner, _spared(hole, forbidden, there), other, settings, report, cancel)
+    filled, energy = wide.filled(crop, inner, _spared(hole, forbidden, there), other, settings, report, cancel, once)
     pixels[there][inner] = filled.pixels[inner]
     return part._replace(energy=energy)
 
@@ -497,6 +514,11 @@ def _merged(boxes: list[Box]) -> list[Box]:
             )
         done.append(current)
     return done
+
+
+def _area(box: Box) -> int:
+    top, left, bottom, right = box
+    return (bottom - top) * (right - left)
 
 
 def _overlap(a: Box, b: Box) -> bool:
