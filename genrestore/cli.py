@@ -140,7 +140,7 @@ def inpaint(
     from genrestore.tasks import whole
     from genrestore.tasks.growth import LARGEST_GROWTH
     from genrestore.tasks.inpaint import FORBID, changed_outside, marked, see_through
-    from genrestore.tasks.prospects import estimate, prospects
+    from genrestore.tasks.prospects import outlook
     from genrestore.tasks.rim import widened
 
     marks = mask or masks
@@ -165,11 +165,12 @@ def inpaint(
         print(f"{told} is transparent, and what fills it will be made up.", file=sys.stderr)
     elif ask:
         print(f"The mask marks {told}; if it should be the other way round, invert it.", file=sys.stderr)
-    for reason in dict.fromkeys(prospect.reason for prospect in prospects(picture, hole, forbidden)):
+    ahead = outlook(picture, hole, forbidden, model=model, strategy=strategy)
+    for reason in dict.fromkeys(prospect.reason for prospect in ahead.prospects):
         if not (ask and reason == "large"):  # which has just been said
             print(PROSPECTS[reason], file=sys.stderr)
-    if (wait := estimate(picture, hole, forbidden, model=model, strategy=strategy)) > LONG:
-        print(f"This will take about {10 * round(wait / 10)} s.", file=sys.stderr)
+    if ahead.seconds > LONG:
+        print(f"This will take about {10 * round(ahead.seconds / 10)} s.", file=sys.stderr)
     with _progress() as progress:
         result = genrestore.inpaint(
             picture, None if transparent else drawn, **settings, forbid=forbidden, progress=progress

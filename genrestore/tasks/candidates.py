@@ -1,7 +1,7 @@
 """Other fills of a wide part beside the one that is shown, and where they disagree."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from genrestore import machine
+from genrestore.errors import MaskError
 from genrestore.fill import Shared
 from genrestore.fill.pyramid import box
 from genrestore.image import Picture
@@ -54,7 +55,7 @@ def candidates(
     hole: np.ndarray | None = None,
     forbidden: np.ndarray | None = None,
     cancel: threading.Event | None = None,
-) -> Iterator[Candidate]:
+) -> Generator[Candidate, None, None]:
     """Fills of a part that was made of pieces: each as `repair` with these arguments and `KINDS[kind]` makes it, bit for bit.
 
     They are made side by side and come in the order of `kinds`; whoever stops asking stops the work.
@@ -88,10 +89,25 @@ def candidates(
             future.cancel()
 
 
-def taken(repaired: Picture, part: Part, candidate: Candidate) -> Picture:
-    """The picture with a candidate in the place of what stands in its part."""
+def taken(repaired: Picture, touched: np.ndarray, fill: np.ndarray, inside: np.ndarray, at: tuple[int, int]) -> Picture:
+    """The picture with another fill in the place of what stands there.
+
+    Args:
+        touched: (H, W) bool, what was filled: all else must stay.
+        fill: (h, w, C) of a box, as the picture's.
+        inside: (h, w) bool, which of them are put in.
+        at: top and left of the box.
+
+    Raises:
+        MaskError: they do not lie in the picture, or in what was filled, or are not alike.
+    """
+    top, left = at
+    there = np.s_[max(0, top) : max(0, top + fill.shape[0]), max(0, left) : max(0, left + fill.shape[1])]
     pixels = repaired.pixels.copy()
-    pixels[box_slice(part.box)][part.pixels] = candidate.pixels[part.pixels]
+    alike = pixels[there].shape == fill.shape and pixels.dtype == fill.dtype and inside.shape == fill.shape[:2]
+    if not alike or (inside & ~touched[there]).any():
+        raise MaskError("This fill does not fit what was repaired; repair it once more.")
+    pixels[there][inside] = fill[inside]
     return repaired.with_pixels(pixels)
 
 
