@@ -122,6 +122,13 @@ def inpaint(
     ] = "crop",
     seed: Annotated[int, typer.Option(help="Another seed gives another fill of wide holes.")] = 0,
     grow: Annotated[int, typer.Option(help="Pixels by which the mask is widened on every side.")] = 0,
+    feather: Annotated[
+        int | None,
+        typer.Option(
+            help="Pixels inside the mask's edge over which the fill fades into the picture; 0 ends it hard.",
+            show_default="by itself where the mask is widened, else hard",
+        ),
+    ] = None,
     forbid: Annotated[
         Path | None, typer.Option(help="Mask of what must not be copied into wide holes.", show_default=False)
     ] = None,
@@ -138,7 +145,7 @@ def inpaint(
     """
     from genrestore import image
     from genrestore.tasks import whole
-    from genrestore.tasks.growth import LARGEST_GROWTH
+    from genrestore.tasks.growth import LARGEST_FEATHER, LARGEST_GROWTH
     from genrestore.tasks.inpaint import FORBID, changed_outside, marked, see_through
     from genrestore.tasks.prospects import outlook
     from genrestore.tasks.rim import widened
@@ -147,7 +154,9 @@ def inpaint(
     if (mask, masks, transparent or None).count(None) != 2:
         raise SettingError("Name one mask, white where the picture is to be filled, or say --transparent.")
     whole("grow", grow, 0, LARGEST_GROWTH)
-    settings: dict[str, Any] = {"model": model, "strategy": strategy, "seed": seed, "grow": grow}
+    if feather is not None:
+        whole("feather", feather, 0, LARGEST_FEATHER)
+    settings: dict[str, Any] = {"model": model, "strategy": strategy, "seed": seed, "grow": grow, "feather": feather}
     if folder := _folder(source):
         _inpaint_folder(folder, marks, settings, forbid, frame, out, force)
         return

@@ -181,9 +181,10 @@ def test_inpaint_takes_a_folder(run: Callable[..., tuple[int, str, str]], folder
     mask, out = np.zeros((20, 30), np.uint8), tmp_path / "out"
     mask[5:9, 7:12] = 255
     Image.fromarray(mask).save(folder / "mask.png")
-    arguments = ("inpaint", folder, "--masks", folder / "mask.png", "--grow", "2", "-o", out)
+    grown = ("--grow", "2", "--feather", "1")
+    arguments = ("inpaint", folder, "--masks", folder / "mask.png", *grown, "-o", out)
     assert run(*arguments) == (0, f"{out}: 4 written, 0 done before, 0 failed\n", "")
-    run("inpaint", folder / "a.png", folder / "mask.png", "--grow", "2", "-o", tmp_path / "single.png")
+    run("inpaint", folder / "a.png", folder / "mask.png", *grown, "-o", tmp_path / "single.png")
     assert (out / "a.png").read_bytes() == (tmp_path / "single.png").read_bytes()
     Image.new("RGB", (30, 90)).save(folder / "d.png")
     code, told, problems = run(*arguments)

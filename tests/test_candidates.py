@@ -36,21 +36,21 @@ SECOND = disc(75, 150, 11)
 
 
 @pytest.mark.parametrize(
-    ("picture", "kinds"),
-    [(marbled(), tuple(KINDS)), (marbled(2, np.uint16), ("free", "smooth"))],
+    ("picture", "kinds", "feather"),
+    [(marbled(), tuple(KINDS), None), (marbled(2, np.uint16), ("free", "smooth"), 3)],
     ids=["colours", "grey, deep, clear in part"],
 )
-def test_each_is_what_repair_gives_that_way(picture: Picture, kinds: tuple[str, ...]) -> None:
+def test_each_is_what_repair_gives_that_way(picture: Picture, kinds: tuple[str, ...], feather: int | None) -> None:
     """Bit for bit, so that a choice can be made again from its kind and seed; and each puts another in the part's place alone."""
-    repaired = task.repair(picture, HOLE, seed=3)
+    repaired = task.repair(picture, HOLE, seed=3, feather=feather)
     (part,) = repaired.parts
     assert part.energy is not None and part.energy > 0
-    found = list(candidates(picture, HOLE, part, kinds=kinds, seed=3))
+    found = list(candidates(picture, HOLE, part, kinds=kinds, seed=3, feather=feather))
     assert [candidate.kind for candidate in found] == list(kinds)
     there = task.box_slice(part.box)
     for candidate in found:
         fill, further = KINDS[candidate.kind]
-        whole = task.repair(picture, HOLE, seed=3 + further, fill=fill).picture
+        whole = task.repair(picture, HOLE, seed=3 + further, fill=fill, feather=feather).picture
         assert np.array_equal(candidate.pixels[part.pixels], whole.pixels[there][part.pixels])
         assert (candidate.energy is None) == (candidate.kind == "smooth")
         other = taken(repaired.picture, HOLE, candidate.pixels, part.pixels, part.box[:2])

@@ -137,6 +137,13 @@ def test_a_mask_is_widened_and_copies_are_forbidden(
     changed = (np.asarray(Image.open("out.png")) != np.asarray(Image.open("photo.png"))).any(2)
     assert changed[17:27, 27:45].mean() > 0.9
     assert run("inpaint", "photo.png", "mask.png", "--grow", "-1")[0] == 2
+    faded = ("inpaint", "photo.png", "mask.png", "--feather", "1", "-o", "faded.png")
+    assert run(*faded)[0] == 0 and run("inpaint", "photo.png", "mask.png", "-o", "hard.png")[0] == 0
+    hard, soft, source = (np.asarray(Image.open(name)).astype(int) for name in ("hard.png", "faded.png", "photo.png"))
+    assert (
+        np.array_equal(soft[20], (hard[20] + source[20] + 1) // 2)
+        or np.abs(2 * soft[20] - hard[20] - source[20]).max() <= 1
+    )
 
 
 # --- bad input ------------------------------------------------------------------------------------------------------
@@ -180,6 +187,8 @@ def test_a_mask_is_widened_and_copies_are_forbidden(
         ("inpaint clear.png mask.png -o x.jpg", "transparency"),
         (f"inpaint photo.png mask.png --seed {'9' * 30}", "seed"),
         ("inpaint photo.png mask.png --seed -1", "seed"),
+        ("inpaint photo.png mask.png --feather -1", "feather must be a whole number between 0 and 100"),
+        ("inpaint photo.png mask.png --feather 101", "feather must be a whole number between 0 and 100"),
         ("sample -o folder/x.xyz", "'.xyz'"),
         ("sample -o folder", "is a folder"),
         (f"sample --seed {'9' * 30}", "seed"),

@@ -52,6 +52,7 @@ def candidates(
     strategy: str = "crop",
     seed: int = 0,
     grow: int = 0,
+    feather: int | None = None,
     hole: np.ndarray | None = None,
     forbidden: np.ndarray | None = None,
     cancel: threading.Event | None = None,
@@ -72,8 +73,8 @@ def candidates(
     def made(kind: str) -> Candidate:
         fill, further = KINDS[kind]
         result = repair(
-            source, mask, model=model, strategy=strategy, seed=seed + further, grow=grow, hole=hole, fill=fill, only=part,
-            forbidden=forbidden, cancel=stop, once=shared.once,
+            source, mask, model=model, strategy=strategy, seed=seed + further, grow=grow, feather=feather, hole=hole,
+            fill=fill, only=part, forbidden=forbidden, cancel=stop, once=shared.once,
         )  # fmt: skip
         energy = next((other.energy for other in result.parts if other.energy is not None), None)
         return Candidate(kind, np.ascontiguousarray(result.picture.pixels[box_slice(part.box)]), energy)

@@ -21,7 +21,7 @@ from genrestore.fill import Settings
 from genrestore.fill.shared import Once, anew
 from genrestore.image import Picture
 from genrestore.tasks import LARGEST_SEED, colours, pace, rim, whole, wide
-from genrestore.tasks.growth import LARGEST_GROWTH, growth
+from genrestore.tasks.growth import LARGEST_FEATHER, LARGEST_GROWTH, growth
 from genrestore.tasks.rim import widened
 from genrestore.tasks.wide import Box
 
@@ -56,6 +56,7 @@ def inpaint(
     prompt: str | None = None,
     seed: int = 0,
     grow: int = 0,
+    feather: int | None = None,
     forbid: Image.Image | np.ndarray | str | Path | bytes | None = None,
     frame: int | None = None,
     progress: runtime.Progress | None = None,
@@ -70,7 +71,7 @@ def inpaint(
         image: a Picture, a PIL image, a path, or the bytes of a file; any size, 8 or 16 bits.
         mask: what is white and opaque is filled; see `image.load_mask`. Any mode, of the picture's size or proportions.
             None fills what is transparent in the picture; of what shines through faintly, as at the rim that a soft eraser
-            leaves, as much is kept, unless `grow` takes it for spoilt.
+            leaves, as much is kept, unless `grow` takes it for spoilt or `feather` decides.
         model: "auto" fills thin and even parts by a net, and makes wide parts of pieces of the picture; EXEMPLAR makes all
             of pieces; the name of a net has that net fill all.
         strategy: "crop" works on a crop round each hole and costs what the holes cost; "whole" shows a net all of the
@@ -80,6 +81,8 @@ def inpaint(
         grow: pixels by which the mask is widened, at most LARGEST_GROWTH: a rim of what should go spoils every fill. What is
             sound in the wider part shines through, the more the farther out; `growth` says how many pixels suit a mask
             that was drawn by hand.
+        feather: pixels inside the edge of the mask, grown or not, over which the fill fades evenly into what was there, fewer
+            where the mask is narrow; at most LARGEST_FEATHER. 0: the fill ends hard. None: as `grow` says, and hard without.
         forbid: a mask of what must not be copied into wide parts, such as a second person.
         frame: of an animation or a document of pages, the one to take, from 1 on.
 
@@ -95,15 +98,17 @@ def inpaint(
         raise SettingError("No model that repairs by text is installed yet; leave prompt out.")
     whole("seed", seed, 0, LARGEST_SEED)
     whole("grow", grow, 0, LARGEST_GROWTH)
+    if feather is not None:
+        whole("feather", feather, 0, LARGEST_FEATHER)
     source = pictures.load(image, frame=frame)
     size = source.width, source.height
     marks = see_through(source) if mask is None else pictures.load_mask(mask, size)
     spared = None if forbid is None else pictures.load_mask(forbid, size, FORBID)
     result = repair(
-        source, marks, model=model, strategy=strategy, seed=seed, grow=grow, forbidden=spared, progress=progress,
-        cancel=cancel,
+        source, marks, model=model, strategy=strategy, seed=seed, grow=grow, feather=feather, forbidden=spared,
+        progress=progress, cancel=cancel,
     )  # fmt: skip
-    picture = _laid(source, result.picture) if mask is None and not grow else result.picture
+    picture = _laid(source, result.picture) if mask is None and not grow and feather is None else result.picture
     return picture if isinstance(image, Picture) else picture.pil()
 
 
@@ -134,6 +139,7 @@ def repair(
     strategy: str = "crop",
     seed: int = 0,
     grow: int = 0,
+    feather: int | None = None,
     hole: np.ndarray | None = None,
     fill: str = "pieces",
     only: Part | None = None,
@@ -160,9 +166,12 @@ def repair(
         pixels = source.pixels.copy()
         pixels[hole, :-1], pixels[hole, -1] = result.picture.pixels[hole], source.peak
         result = Repair(source.with_pixels(pixels), result.parts)
-    if not grow:
+    if not (grow if feather is None else feather):
         return result
     parts = [box_slice(box) for box in regions(hole)]
+    if feather is not None:
+        opaque = seen.picture is not source
+        return Repair(rim.feathered(source, result.picture, hole, feather, parts, opaque), result.parts)
     return Repair(rim.faded(source, result.picture, mask, hole, grow, parts), result.parts)
 
 
