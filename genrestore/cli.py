@@ -35,7 +35,7 @@ PROSPECTS = {  # of tasks.prospects.REASONS
     "large": "Much of the picture is to be filled, and all of that will be made up.",
     "frame": "A wide hole reaches the edge of the picture, where the fill has less to go by.",
     "alone": "A wide hole has too little round it to copy from and will be filled smoothly.",
-    "tight": "An edge runs along the mask, as if it left out the rim of what should go; if so, widen it with --grow.",
+    "tight": "An edge runs along what is to be filled, as if it left out the rim of what should go; if so, use --grow.",
 }
 
 Model = Annotated[
@@ -44,13 +44,26 @@ Model = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option(
-        "--out", "-o", help="File to write, whose suffix chooses the format; a folder for a folder.", show_default=False
+        "--out",
+        "-o",
+        help="File to write, whose suffix chooses the format; a folder for a folder; - for standard output.",
+        show_default=False,
     ),
 ]
 Frame = Annotated[
     int | None, typer.Option(help="Of an animation or a document of pages, the one to take.", show_default=False)
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
+Format = Annotated[
+    str | None,
+    typer.Option(help="Format to write, such as png, in place of the suffix's or the input's.", show_default=False),
+]
+OtherFill = Annotated[int, typer.Option(help="Another seed gives another fill of wide holes.")]
+Grow = Annotated[int, typer.Option(help="Pixels by which the mask is widened on every side before it is filled.")]
+Scan = Annotated[Path, typer.Argument(help="Scanned photograph, or - for standard input.")]
+Sensitivity = Annotated[float, typer.Option(help="0 to 1; the higher, the more is found, and wrongly found.")]
+STREAM = Path("-")  # standard input or output in place of a file
+TWICE = "Only one of picture and masks can come from standard input; name files for the others."
 
 
 @app.callback(invoke_without_command=True)
@@ -87,6 +100,8 @@ def sample(
     from genrestore.tasks import whole
     from genrestore.tasks.sample import MOST, seeds
 
+    if out == STREAM:
+        raise SettingError("Samples are written to files only; name one with -o.")
     rows = None if latent is None else _read_latent(latent)
     numbers = seeds(n, seed) if rows is None else range(whole("rows of latent", len(rows), 1, MOST))
     single = out or Path(f"{_file_name(weights.resolve(model, 'sample').name)}.png")
@@ -100,7 +115,7 @@ def sample(
 
 @app.command()
 def inpaint(
-    source: Annotated[Path, typer.Argument(help="Picture to repair, or a folder of them.")],
+    source: Annotated[Path, typer.Argument(help="Picture to repair, a folder of them, or - for standard input.")],
     mask: Annotated[
         Path | None,
         typer.Argument(
@@ -120,13 +135,21 @@ def inpaint(
     strategy: Annotated[
         str, typer.Option(help="crop: work round each hole; whole: all of it, at most 768 pixels at once.")
     ] = "crop",
-    seed: Annotated[int, typer.Option(help="Another seed gives another fill of wide holes.")] = 0,
-    grow: Annotated[int, typer.Option(help="Pixels by which the mask is widened on every side.")] = 0,
+    seed: OtherFill = 0,
+    grow: Grow = 0,
+    feather: Annotated[
+        int | None,
+        typer.Option(
+            help="Pixels inside the mask's edge over which the fill fades into the picture; 0 ends it hard.",
+            show_default="by itself where the mask is widened, else hard",
+        ),
+    ] = None,
     forbid: Annotated[
         Path | None, typer.Option(help="Mask of what must not be copied into wide holes.", show_default=False)
     ] = None,
     frame: Frame = None,
     out: Out = None,
+    format: Format = None,
     force: Force = False,
 ) -> None:
     """Repair the white part of a mask, or what was erased; all else stays as it is.
@@ -138,50 +161,55 @@ def inpaint(
     """
     from genrestore import image
     from genrestore.tasks import whole
-    from genrestore.tasks.growth import LARGEST_GROWTH
-    from genrestore.tasks.inpaint import changed_outside, marked, see_through
-    from genrestore.tasks.prospects import estimate, prospects
+    from genrestore.tasks.growth import LARGEST_FEATHER, LARGEST_GROWTH
+    from genrestore.tasks.inpaint import FORBID, changed_outside, marked, see_through
+    from genrestore.tasks.prospects import outlook
     from genrestore.tasks.rim import widened
 
     marks = mask or masks
     if (mask, masks, transparent or None).count(None) != 2:
         raise SettingError("Name one mask, white where the picture is to be filled, or say --transparent.")
     whole("grow", grow, 0, LARGEST_GROWTH)
-    settings: dict[str, Any] = {"model": model, "strategy": strategy, "seed": seed, "grow": grow}
-    if folder := _folder(source):
+    if feather is not None:
+        whole("feather", feather, 0, LARGEST_FEATHER)
+    settings: dict[str, Any] = {"model": model, "strategy": strategy, "seed": seed, "grow": grow, "feather": feather}
+    inputs = [file for file in (source, marks, forbid) if file is not None]
+    if folder := _folder(source, *inputs, out, format=format):
         _inpaint_folder(folder, marks, settings, forbid, frame, out, force)
         return
-    picture = _opened(source, frame)
+    if inputs.count(STREAM) > 1:
+        raise SettingError(TWICE)
+    job = _One(source, frame, out, format, force)
+    picture = job.picture
     size = picture.width, picture.height
-    drawn = see_through(picture) if marks is None else image.load_mask(marks, size)
+    drawn = see_through(picture) if marks is None else image.load_mask(_given(marks), size)
     hole = widened(drawn, grow)
-    forbidden = None if forbid is None else image.load_mask(forbid, size)
+    forbidden = None if forbid is None else image.load_mask(_given(forbid), size, FORBID)
     like = picture.with_pixels(picture.colour) if transparent else picture  # the result will be opaque
-    inputs = [file for file in (source, marks, forbid) if file is not None]
-    path = _planned(out or _beside(source, "repaired", like, size), like, size, force, *inputs)
+    job.plan("repaired", like, *inputs)
     share, ask = marked(hole)
     told = f"{100 * share:.2g} % of the picture"
-    if ask:
+    if ask and transparent:
+        print(f"{told} is transparent, and what fills it will be made up.", file=sys.stderr)
+    elif ask:
         print(f"The mask marks {told}; if it should be the other way round, invert it.", file=sys.stderr)
-    for reason in dict.fromkeys(prospect.reason for prospect in prospects(picture, hole, forbidden)):
+    ahead = outlook(picture, hole, forbidden, model=model, strategy=strategy)
+    for reason in dict.fromkeys(prospect.reason for prospect in ahead.prospects):
         if not (ask and reason == "large"):  # which has just been said
             print(PROSPECTS[reason], file=sys.stderr)
-    if (wait := estimate(picture, hole, forbidden, model=model, strategy=strategy)) > LONG:
-        print(f"This will take about {10 * round(wait / 10)} s.", file=sys.stderr)
-    with _progress() as progress:
-        result = genrestore.inpaint(
-            picture, None if transparent else drawn, **settings, forbid=forbidden, progress=progress
-        )
-    image.save(result, path)
-    written = image.load(path)
+    if ahead.seconds > LONG:
+        print(f"This will take about {10 * round(ahead.seconds / 10)} s.", file=sys.stderr)
+    result = job.done("inpaint", mask=None if transparent else drawn, **settings, forbid=forbidden)
+    written = image.load(job.write(result))
     alike = written.pixels.shape == picture.pixels.shape and written.pixels.dtype == picture.pixels.dtype
     changed, outside = changed_outside(picture, written if alike else result, hole)
-    print(path)
-    print(f"{told} filled; {changed:,} of {outside:,} samples changed outside the mask", end="")
+    beyond = "what was transparent" if transparent else "the mask"
+    counts = f"{told} filled; {changed:,} of {outside:,} samples changed outside {beyond}"
     if not alike:
-        print(f" by the repair: {written.format} holds them in another depth or without transparency.")
-    else:
-        print(f": {written.format} encodes the whole picture anew; PNG keeps every sample." if changed else "")
+        counts += f" by the repair: {written.format} holds them in another depth or without transparency."
+    elif changed:
+        counts += f": {written.format} encodes the whole picture anew; PNG keeps every sample."
+    job.say(counts)
 
 
 def _inpaint_folder(
@@ -214,7 +242,7 @@ def _inpaint_folder(
 
 @app.command()
 def upscale(
-    source: Annotated[Path, typer.Argument(help="Picture to enlarge, or a folder of them.")],
+    source: Annotated[Path, typer.Argument(help="Picture to enlarge, a folder of them, or - for standard input.")],
     scale: Annotated[float, typer.Option(help="How many times wider and higher.")] = 4,
     model: Model = "auto",
     width: Annotated[
@@ -226,66 +254,61 @@ def upscale(
     strength: Annotated[float, typer.Option(help="0 is faithful, 1 invents as much texture as the net can.")] = 0.0,
     frame: Frame = None,
     out: Out = None,
+    format: Format = None,
     force: Force = False,
 ) -> None:
     """Enlarge a picture.
 
     Example: genrestore upscale cat.png -o cat-x4.png
     """
-    from genrestore import image
     from genrestore.tasks.upscale import quote
 
-    if folder := _folder(source):
-        settings = {"scale": scale, "model": model, "width": width, "height": height, "strength": strength}
+    settings = {"scale": scale, "model": model, "width": width, "height": height, "strength": strength}
+    if folder := _folder(source, out, format=format):
         _each_alone("upscale", folder, settings, frame, out, force)
         return
-    picture = _opened(source, frame)
+    job = _One(source, frame, out, format, force)
+    picture = job.picture
     planned = quote(picture.width, picture.height, scale, model, to_width=width, to_height=height)
-    size = planned.width, planned.height
-    path = _planned(out or _beside(source, "enlarged", picture, size), picture, size, force, source)
-    with _progress() as progress:
-        result = genrestore.upscale(
-            picture, scale, model=model, width=width, height=height, strength=strength, progress=progress
-        )
-    image.save(result, path)
-    print(path)
-    print(f"{picture.width}×{picture.height} → {result.width}×{result.height}")
+    job.plan("enlarged", picture, source, size=(planned.width, planned.height))
+    result = job.done("upscale", **settings)
+    job.write(result)
+    job.say(f"{picture.width}×{picture.height} → {result.width}×{result.height}")
 
 
 @app.command()
 def restore(
-    source: Annotated[Path, typer.Argument(help="Picture with noise or JPEG blocks, or a folder of them.")],
+    source: Annotated[
+        Path, typer.Argument(help="Picture with noise or JPEG blocks, a folder of them, or - for standard input.")
+    ],
     model: Model = "auto",
     strength: Annotated[float, typer.Option(help="How much of the change is made, 0 to 1.")] = 1.0,
     frame: Frame = None,
     out: Out = None,
+    format: Format = None,
     force: Force = False,
 ) -> None:
     """Take noise and JPEG blocks out of a picture.
 
     Example: genrestore restore night.jpg -o clean.png
     """
-    from genrestore import image
-
-    if folder := _folder(source):
-        _each_alone("restore", folder, {"model": model, "strength": strength}, frame, out, force)
+    settings = {"model": model, "strength": strength}
+    if folder := _folder(source, out, format=format):
+        _each_alone("restore", folder, settings, frame, out, force)
         return
-    picture = _opened(source, frame)
-    size = picture.width, picture.height
-    path = _planned(out or _beside(source, "restored", picture, size), picture, size, force, source)
-    with _progress() as progress:
-        result = genrestore.restore(picture, model=model, strength=strength, progress=progress)
-    image.save(result, path)
-    print(path)
+    job = _One(source, frame, out, format, force)
+    job.plan("restored", job.picture, source)
+    job.write(job.done("restore", **settings))
 
 
 @app.command()
 def find_damage(
-    source: Annotated[Path, typer.Argument(help="Scanned photograph.")],
+    source: Scan,
     model: Model = "auto",
-    sensitivity: Annotated[float, typer.Option(help="0 to 1; the higher, the more is found, and wrongly found.")] = 0.5,
+    sensitivity: Sensitivity = 0.5,
     frame: Frame = None,
     out: Out = None,
+    format: Format = None,
     force: Force = False,
 ) -> None:
     """Propose a mask of dust, scratches, creases, stains and writing, white where `genrestore inpaint` should fill.
@@ -296,32 +319,29 @@ def find_damage(
 
     from genrestore import image
 
-    picture = _opened(source, frame)
-    blank = image.Picture(np.zeros((picture.height, picture.width, 1), np.uint8))
-    size = picture.width, picture.height
-    path = _planned(out or image.beside(source, "damage", ".png"), blank, size, force, source)
-    with _progress() as progress:
-        mask = genrestore.find_damage(picture, model=model, sensitivity=sensitivity, progress=progress)
-    image.save(image.Picture(np.where(mask, np.uint8(255), np.uint8(0))[..., None]), path)
-    print(path)
-    print(f"{100 * mask.mean():.2g} % of the picture is marked." if mask.any() else "Nothing was found.")
+    job = _One(source, frame, out, format, force)
+    job.plan("damage", image.Picture(np.zeros((job.picture.height, job.picture.width, 1), np.uint8)), source)
+    mask = job.done("find_damage", model=model, sensitivity=sensitivity)
+    job.write(image.Picture(np.where(mask, np.uint8(255), np.uint8(0))[..., None]))
+    job.say(f"{100 * mask.mean():.2g} % of the picture is marked." if mask.any() else "Nothing was found.")
 
 
 @app.command()
 def old_photo(
-    source: Annotated[Path, typer.Argument(help="Scanned photograph.")],
+    source: Scan,
     mask: Annotated[
         Path | None, typer.Option(help="What to fill, instead of what is found.", show_default=False)
     ] = None,
-    sensitivity: Annotated[float, typer.Option(help="0 to 1; the higher, the more is found, and wrongly found.")] = 0.5,
-    grow: Annotated[int, typer.Option(help="Pixels by which the mask is widened before it is filled.")] = 2,
+    sensitivity: Sensitivity = 0.5,
+    grow: Grow = 2,
     strength: Annotated[float, typer.Option(help="How much of noise and JPEG blocks is taken out, 0 to 1.")] = 0.5,
-    seed: Annotated[int, typer.Option(help="Another seed gives another fill of wide parts.")] = 0,
+    seed: OtherFill = 0,
     steps: Annotated[
         bool, typer.Option("--steps", help="Also write the mask and the picture after each step.")
     ] = False,
     frame: Frame = None,
     out: Out = None,
+    format: Format = None,
     force: Force = False,
 ) -> None:
     """Mend an old photograph: its damage is found and filled, then some of its noise is taken out.
@@ -332,26 +352,28 @@ def old_photo(
 
     from genrestore import image
 
-    picture = _opened(source, frame)
-    size = picture.width, picture.height
     inputs = [file for file in (source, mask) if file is not None]
-    path = _planned(out or _beside(source, "mended", picture, size), picture, size, force, *inputs)
-    own = None if mask is None else image.load_mask(mask, size)
-    beside = {name: path.with_stem(f"{path.stem}.{name}").with_suffix(".png") for name in ("mask", "filled")}
-    for file in beside.values() if steps else ():
-        _planned(file, picture, size, force, *inputs)
-    with _progress() as progress:
-        result = genrestore.old_photo(
-            picture, mask=own, sensitivity=sensitivity, grow=grow, strength=strength, seed=seed, progress=progress
-        )
-    if steps:
+    if inputs.count(STREAM) > 1:
+        raise SettingError(TWICE)
+    job = _One(source, frame, out, format, force)
+    size = job.picture.width, job.picture.height
+    path = job.plan("mended", job.picture, *inputs)
+    if steps and path is None:
+        raise SettingError("The steps are written beside the result; name a file with -o.")
+    own = None if mask is None else image.load_mask(_given(mask), size)
+    beside: dict[str, Path] = {}
+    if steps and path is not None:
+        beside = {name: path.with_stem(f"{path.stem}.{name}").with_suffix(".png") for name in ("mask", "filled")}
+        for file in beside.values():
+            _planned(file, job.picture, size, force, None, *inputs)
+    result = job.done("old_photo", mask=own, sensitivity=sensitivity, grow=grow, strength=strength, seed=seed)
+    if beside:
         between = {step.name: step.picture for step in result.steps[1:-1]}
         between["mask"] = image.Picture(np.where(result.mask, np.uint8(255), np.uint8(0))[..., None])
         for name, made in between.items():
             print(image.save(made, beside[name]))
-    image.save(result.picture, path)
-    print(path)
-    print(", ".join(step.name for step in result.steps[1:]) or "Nothing was found to mend.")
+    job.write(result.picture)
+    job.say(", ".join(step.name for step in result.steps[1:]) or "Nothing was found to mend.")
 
 
 @app.command()
@@ -517,10 +539,78 @@ def _progress() -> Generator[Callable[[float, str], None] | None, None, None]:
         yield show
 
 
-def _folder(source: Path) -> Path | None:
-    """The source, if it is a folder."""
+class _One:
+    """One picture on its way through a command: out of a file or standard input, into a file or standard output."""
+
+    def __init__(self, source: Path, frame: int | None, out: Path | None, format: str | None, force: bool) -> None:
+        self.source, self.format, self.force = source, format, force
+        self.out = STREAM if out is None and source == STREAM else out
+        if self.out == STREAM and sys.stdout.isatty():
+            raise SettingError("A terminal shows no pictures; pipe the result on, or name a file with -o.")
+        self.picture = _opened(source, frame)
+        self.path: Path | None = None
+        self.kind = ""
+
+    def plan(self, word: str, like: "Picture", *inputs: Path, size: tuple[int, int] | None = None) -> Path | None:
+        """Whether the result may be written, asked before the work: None to standard output, else where.
+
+        Args:
+            word: what the file's name says of it, where nobody has named it.
+            like: what has its format, depth, channels and, without `size`, its size.
+        """
+        from genrestore import image
+
+        size = size or (like.width, like.height)
+        if self.out == STREAM:
+            self.kind = _kind(like, size, self.format)
+        else:
+            path = self.out or image.beside(self.source, word, _suffix(_kind(like, size, self.format)))
+            self.path = _planned(path, like, size, self.force, self.format, *inputs)
+        return self.path
+
+    def done(self, task: str, **settings: Any) -> Any:
+        """What a task makes of it."""
+        with _progress() as progress:
+            return getattr(genrestore, task)(self.picture, **settings, progress=progress)
+
+    def write(self, result: "Picture") -> Path | bytes:
+        """The file that was written, whose name is told, or the bytes that were."""
+        from genrestore import image
+
+        if self.path is not None:
+            print(image.save(result, self.path, format=self.format))
+            return self.path
+        data = image.encode(result, format=self.kind)
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+        return data
+
+    def say(self, text: str) -> None:
+        """Beside the picture, not into it."""
+        print(text, file=sys.stderr if self.path is None else sys.stdout)
+
+
+def _given(file: Path) -> Path | bytes:
+    """A file as `image` takes it: of standard input, the bytes."""
+    from genrestore import image
+
+    return sys.stdin.buffer.read(image.limits().bytes + 1) if file == STREAM else file
+
+
+def _folder(source: Path, *others: Path | None, format: str | None = None) -> Path | None:
+    """The source, if it is a folder.
+
+    Raises:
+        SettingError: it is one, and something else is only for one picture.
+    """
     path = expanded(source)
-    return path if os.path.isdir(path) else None  # which no name makes raise
+    if source == STREAM or not os.path.isdir(path):  # which no name makes raise
+        return None
+    if STREAM in others:
+        raise SettingError("Standard input and output are for one picture; name files or folders beside a folder.")
+    if format is not None:
+        raise SettingError("Results of a folder keep the format of their pictures; leave --format out.")
+    return path
 
 
 def _apart(out: Path | None) -> Path:
@@ -574,20 +664,24 @@ def _opened(source: Path, frame: int | None) -> "Picture":
     """The picture in a file; what of it no result can keep is said before the work."""
     from genrestore import image
 
-    if frame is None and (count := image.header(source).frames) > image.limits().frames:
-        raise SettingError(f"{source} holds {count} frames or pages; choose one of them with --frame, 1 to {count}.")
-    picture = image.load(source, frame=frame)
+    given = _given(source)
+    if frame is None and (count := image.header(given).frames) > image.limits().frames:
+        name = "The picture" if source == STREAM else source
+        raise SettingError(f"{name} holds {count} frames or pages; choose one of them with --frame, 1 to {count}.")
+    picture = image.load(given, frame=frame)
     for note in picture.notes:
         print(note, file=sys.stderr)
     return picture
 
 
-def _planned(path: Path, picture: "Picture", size: tuple[int, int], force: bool, *inputs: Path) -> Path:
+def _planned(
+    path: Path, picture: "Picture", size: tuple[int, int], force: bool, format: str | None = None, *inputs: Path
+) -> Path:
     """The path, if a result of that size may be written there in the format it names; asked before the work begins."""
     from genrestore import image
 
     path = expanded(path)
-    image.output(picture, path, size=size)
+    image.output(picture, path, format=format, size=size)
     if path.resolve() in [expanded(file).resolve() for file in inputs]:
         raise SettingError(f"{path} is an input and would be overwritten; choose another name with -o.")
     if path.exists() and not path.is_file():
@@ -597,14 +691,20 @@ def _planned(path: Path, picture: "Picture", size: tuple[int, int], force: bool,
     return path
 
 
-def _beside(source: Path, word: str, picture: "Picture", size: tuple[int, int]) -> Path:
-    """photo.jpg → photo.repaired.jpg, in the folder of the input; a format that can't hold the result gives way to PNG."""
+def _kind(picture: "Picture", size: tuple[int, int], format: str | None) -> str:
+    """The format of a result for which no file was named; one that was not asked for and can't hold it gives way to PNG."""
     from genrestore import image
 
-    kind = image.output(picture, size=size)
-    if kind != picture.format:
+    kind = image.output(picture, format=format, size=size)
+    if format is None and kind != picture.format:
         print(f"{picture.format} cannot hold the result, so it is written as {kind}.", file=sys.stderr)
-    return image.beside(source, word, image.suffix(picture, size))
+    return kind
+
+
+def _suffix(kind: str) -> str:
+    from genrestore import image
+
+    return next(suffix for suffix, other in image.SUFFIXES.items() if other == kind)
 
 
 def _file_name(name: str) -> str:

@@ -212,7 +212,7 @@ Source = Picture | Image.Image | str | Path | bytes | npt.NDArray[Any]
 _in_force = limits  # `load` has an argument of that name
 
 
-def load(source: Source, *, limits: Limits | None = None, frame: int | None = None) -> Picture:
+def load(source: Source, *, limits: Limits | None = None, frame: int | None = None, called: str = "picture") -> Picture:
     """The picture in a file, in bytes, in a PIL image or in an array (H, W) or (H, W, C); a Picture stays as it is.
 
     Size and frames are checked on the header, before anything is decoded. The orientation that EXIF tells, or XMP where
@@ -221,12 +221,13 @@ def load(source: Source, *, limits: Limits | None = None, frame: int | None = No
 
     Args:
         frame: of an animation or a document of pages, the one to take, from 1 on.
+        called: what errors say that it is.
 
     Raises:
         ImageError: there is no such file, or it is too large, damaged, or no picture of a known format; or it holds
             several frames or pages and `frame` names none of them.
     """
-    allowed, name = limits or _in_force(), "The picture"
+    allowed, name = limits or _in_force(), f"The {called}"
     try:
         if isinstance(source, Picture):
             return source
@@ -237,8 +238,8 @@ def load(source: Source, *, limits: Limits | None = None, frame: int | None = No
             pixels = samples.decode(source, b"")
             return _picture(source, pixels, _pillow_parts(source))
         if not isinstance(source, bytes):
-            name = _short(Path(source).name)
-        data = _bytes(source, allowed)
+            name = _short(Path(source).name) if called == "picture" else f"{name} {_short(Path(source).name)}"
+        data = _bytes(source, allowed, called)
         return _decode(name, data, allowed, frame)
     except ImageError:
         raise
@@ -293,20 +294,20 @@ def _reason(name: str, problem: Exception) -> str:
     return f"{name} cannot be read ({text}); save it again as PNG or JPEG in a picture editor."
 
 
-def _bytes(source: str | Path | bytes, allowed: Limits) -> bytes:
+def _bytes(source: str | Path | bytes, allowed: Limits, called: str = "picture") -> bytes:
     if isinstance(source, bytes):
         return source
     path = expanded(source)
-    called = _short(path)
+    name = _short(path)
     try:
         if path.is_dir():
-            raise ImageError(f"{called} is a folder; name a picture in it.")
+            raise ImageError(f"{name} is a folder; name a picture in it.")
         if not path.is_file():
-            raise ImageError(f"There is no picture {called}; check the name.")
+            raise ImageError(f"There is no {called} {name}; check the name.")
         with path.open("rb") as file:
             return file.read(allowed.bytes + 1)
     except OSError as problem:
-        reason = f"{called} cannot be opened ({problem.strerror}); check the name and your rights."
+        reason = f"{name} cannot be opened ({problem.strerror}); check the name and your rights."
         raise ImageError(reason) from problem
 
 
@@ -719,7 +720,7 @@ def from_tensor(tensor: "Tensor", like: Picture) -> Picture:
     return like.with_pixels(pixels)
 
 
-def load_mask(source: Source, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def load_mask(source: Source, size: tuple[int, int], called: str = "mask") -> npt.NDArray[np.bool_]:
     """(H, W) bool, True = fill: the mask of any mode for a picture of `size` (width, height).
 
     White is to be filled where it is opaque. Where everything opaque has one colour, alpha alone tells: a painted layer is
@@ -727,21 +728,28 @@ def load_mask(source: Source, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     was erased in it. A mask of the same shape in another size (but for a pixel of rounding) is resized to the nearest
     pixel.
 
+    Args:
+        called: what errors say that it is.
+
     Raises:
         ImageError: it cannot be read.
         MaskError: it has another shape, or marks nothing.
     """
-    mask = load(source)
+    mask = load(source, called=called)
     marked = _marked(mask)
     width, height = size
     if abs(mask.width * height - mask.height * width) > max(width, height, mask.width, mask.height):
         sizes = f"{mask.width}×{mask.height}, the picture {width}×{height}"
-        raise MaskError(f"The mask is {sizes}; give it the shape of the picture.")
+        raise MaskError(f"The {called} is {sizes}; give it the shape of the picture.")
     if (mask.width, mask.height) != (width, height):
         rows, columns = np.arange(height) * mask.height // height, np.arange(width) * mask.width // width
         marked = marked[rows][:, columns]
     if not marked.any():
-        raise MaskError("The mask marks nothing; paint white what is to be filled.")
+        if mask.alpha is not None and not mask.alpha.any():
+            raise MaskError(
+                f"The {called} marks nothing, for it is transparent everywhere; paint white what it should mark."
+            )
+        raise MaskError(f"The {called} marks nothing; paint white what it should mark.")
     return marked
 
 
@@ -752,7 +760,7 @@ def _marked(mask: Picture) -> npt.NDArray[np.bool_]:
         return white
     alpha = mask.alpha[..., 0].astype(np.uint32)
     if not alpha.any():
-        raise MaskError("The mask marks nothing, for it is transparent everywhere; paint white what is to be filled.")
+        return np.zeros(alpha.shape, np.bool_)
     opaque: npt.NDArray[np.bool_] = 2 * alpha >= alpha.max()  # a layer may be faint as a whole
     colours = mask.colour[opaque]
     if opaque.all() or int(np.ptp(colours, axis=0).max()) > mask.peak * ONE_COLOUR:

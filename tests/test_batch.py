@@ -181,14 +181,21 @@ def test_inpaint_takes_a_folder(run: Callable[..., tuple[int, str, str]], folder
     mask, out = np.zeros((20, 30), np.uint8), tmp_path / "out"
     mask[5:9, 7:12] = 255
     Image.fromarray(mask).save(folder / "mask.png")
-    arguments = ("inpaint", folder, "--masks", folder / "mask.png", "--grow", "2", "-o", out)
+    grown = ("--grow", "2", "--feather", "1")
+    arguments = ("inpaint", folder, "--masks", folder / "mask.png", *grown, "-o", out)
     assert run(*arguments) == (0, f"{out}: 4 written, 0 done before, 0 failed\n", "")
-    run("inpaint", folder / "a.png", folder / "mask.png", "--grow", "2", "-o", tmp_path / "single.png")
+    run("inpaint", folder / "a.png", folder / "mask.png", *grown, "-o", tmp_path / "single.png")
     assert (out / "a.png").read_bytes() == (tmp_path / "single.png").read_bytes()
     Image.new("RGB", (30, 90)).save(folder / "d.png")
     code, told, problems = run(*arguments)
     assert (code, told) == (1, f"{out}: 0 written, 4 done before, 1 failed\n")
     assert problems.startswith("d.png: The mask is 30×20") and problems.count("\n") == 1
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n, but no more")
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "a.png").write_bytes((folder / "a.png").read_bytes())
+    problems = run("inpaint", tmp_path / "one", "--masks", tmp_path / "masks", "-o", tmp_path / "none")[2]
+    assert problems.startswith("a.png: The mask a.png cannot be read"), "the picture of the same name can"
     assert run("inpaint", folder, "--masks", folder / "mask.png")[::2] == (
         2, "A folder of pictures needs a folder for the results; name one with -o.\n",
     )  # fmt: skip
@@ -214,7 +221,11 @@ def test_what_was_erased_is_filled_without_a_mask(run: Callable[..., tuple[int, 
     Image.fromarray(pixels).save(tmp_path / "photo.png")
     assert run("inpaint", tmp_path / "photo.png", "--transparent", "-o", tmp_path / "out.jpg")[0] == 0
     code, told, _ = run("inpaint", tmp_path / "photo.png", "--transparent", "-o", tmp_path / "out.png")
-    assert code == 0 and "0 of" in told
+    assert code == 0 and "0 of" in told and "mask" not in told
     assert not image.load(tmp_path / "out.png").transparent
+    pixels[:30] = 0
+    Image.fromarray(pixels).save(tmp_path / "much.png")
+    code, told, said = run("inpaint", tmp_path / "much.png", "--transparent", "-o", tmp_path / "much-out.png")
+    assert code == 0 and "75 % of the picture is transparent" in said and "mask" not in told + said
     for wrong in ([], ["mask.png", "--transparent"]):
         assert "--transparent" in run("inpaint", tmp_path / "photo.png", *wrong)[2]

@@ -137,6 +137,10 @@ def test_a_mask_is_widened_and_copies_are_forbidden(
     changed = (np.asarray(Image.open("out.png")) != np.asarray(Image.open("photo.png"))).any(2)
     assert changed[17:27, 27:45].mean() > 0.9
     assert run("inpaint", "photo.png", "mask.png", "--grow", "-1")[0] == 2
+    faded = ("inpaint", "photo.png", "mask.png", "--feather", "1", "-o", "faded.png")
+    assert run(*faded)[0] == 0 and run("inpaint", "photo.png", "mask.png", "-o", "hard.png")[0] == 0
+    hard, soft, source = (np.asarray(Image.open(name)).astype(int) for name in ("hard.png", "faded.png", "photo.png"))
+    assert np.abs(2 * soft[20] - hard[20] - source[20]).max() <= 1 and (soft[20] != hard[20]).any()
 
 
 # --- bad input ------------------------------------------------------------------------------------------------------
@@ -180,6 +184,21 @@ def test_a_mask_is_widened_and_copies_are_forbidden(
         ("inpaint clear.png mask.png -o x.jpg", "transparency"),
         (f"inpaint photo.png mask.png --seed {'9' * 30}", "seed"),
         ("inpaint photo.png mask.png --seed -1", "seed"),
+        ("inpaint photo.png mask.png --feather -1", "feather must be a whole number between 0 and 100"),
+        ("inpaint photo.png mask.png --feather 101", "feather must be a whole number between 0 and 100"),
+        ("inpaint - -", "Only one of picture and masks can come from standard input"),
+        ("inpaint photo.png - --forbid -", "Only one of picture and masks"),
+        ("old-photo - --mask -", "Only one of picture and masks"),
+        ("old-photo photo.png --steps -o -", "The steps are written beside the result"),
+        ("inpaint folder mask.png -o -", "Standard input and output are for one picture"),
+        ("inpaint folder --masks - -o out", "Standard input and output are for one picture"),
+        ("inpaint folder mask.png --forbid - -o out", "Standard input and output are for one picture"),
+        ("upscale folder -o -", "Standard input and output are for one picture"),
+        ("restore folder -o -", "Standard input and output are for one picture"),
+        ("restore folder -o out --format png", "Results of a folder keep the format"),
+        ("upscale photo.png --format xyz", "'xyz'"),
+        ("upscale clear.png --format jpeg -o -", "transparency"),
+        ("sample -o -", "Samples are written to files only"),
         ("sample -o folder/x.xyz", "'.xyz'"),
         ("sample -o folder", "is a folder"),
         (f"sample --seed {'9' * 30}", "seed"),
@@ -419,6 +438,101 @@ def test_inpaint_writes_what_python_gives_beside_the_input(
         f"2.2 % of the picture filled; 0 of {3 * (61 * 47 - 63):,} samples changed outside the mask",
     ]
     assert np.array_equal(np.asarray(Image.open(result)), np.asarray(genrestore.inpaint(Image.open(photo), mask)))
+
+
+@pytest.fixture
+def piped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, bytes, str]]:
+    """piped(stdin, "upscale", "-") → exit code, stdout, stderr."""
+
+    def call(given: bytes, *arguments: str | Path) -> tuple[int, bytes, str]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+        written = io.BytesIO()
+        stdout = io.TextIOWrapper(written, write_through=True)  # which closes the other when nobody refers to it
+        with monkeypatch.context() as patched, pytest.raises(SystemExit) as ended:
+            patched.setattr(sys, "stdout", stdout)
+            command.main([str(argument) for argument in arguments])
+        return int(ended.value.code or 0), written.getvalue(), capsys.readouterr().err
+
+    return call
+
+
+@needs("inpaint")
+@pytest.mark.parametrize("stream", ["picture", "mask", "forbid"])
+def test_pictures_go_through_pipes(
+    stream: str,
+    piped: Callable[..., tuple[int, bytes, str]],
+    run: Callable[..., tuple[int, str, str]],
+    photo: Path,
+    mask: Path,
+) -> None:
+    """The bytes are those of the file that would have been written, and nothing else; what is said goes beside them."""
+    files = {"picture": photo, "mask": mask, "forbid": mask}
+    names = {name: Path("-") if name == stream else path for name, path in files.items()}
+    line = ["inpaint", names["picture"], names["mask"], "--forbid", names["forbid"], "-o"]
+    code, out, said = piped(files[stream].read_bytes(), *line, "-")
+    assert code == 0 and said == "2.2 % of the picture filled; 0 of 8,412 samples changed outside the mask\n"
+    assert run("inpaint", photo, mask, "--forbid", mask, "-o", photo.with_name("x.png"))[0] == 0
+    assert out == photo.with_name("x.png").read_bytes()
+
+
+@needs("upscale")
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ([], "JPEG"),
+        (["--format", "png"], "PNG"),
+        (["-o", "x.webp"], "WEBP"),
+        (["-o", "x.webp", "--format", "tiff"], "TIFF"),
+    ],
+)
+def test_the_format_is_the_one_asked_for_or_the_input_s(
+    options: list[str],
+    kind: str,
+    piped: Callable[..., tuple[int, bytes, str]],
+    photo: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(photo.parent)
+    given = io.BytesIO()
+    Image.open(photo).save(given, "JPEG")
+    code, out, said = piped(given.getvalue(), "upscale", "-", "--width", "100", *options)
+    if "-o" in options:
+        assert (code, out, said) == (0, "x.webp\n61×47 → 100×77\n".encode(), "")
+    else:
+        assert (code, said) == (0, "61×47 → 100×77\n")
+    with Image.open("x.webp" if "-o" in options else io.BytesIO(out)) as result:
+        assert (result.format, result.size) == (kind, (100, 77))
+
+
+@needs("upscale")
+def test_a_format_names_the_file_beside_the_input(run: Callable[..., tuple[int, str, str]], photo: Path) -> None:
+    code, out, _ = run("upscale", photo, "--width", "100", "--format", "jpg")
+    assert code == 0 and out.splitlines()[0] == str(photo.with_name("photo.enlarged.jpg"))
+    assert Image.open(photo.with_name("photo.enlarged.jpg")).format == "JPEG"
+
+
+def test_what_comes_through_a_pipe_may_be_anything(piped: Callable[..., tuple[int, bytes, str]], mask: Path) -> None:
+    frames = io.BytesIO()
+    pages = [Image.new("RGB", (61, 47), (50 * k, 200, 9)) for k in range(3)]
+    pages[0].save(frames, "WEBP", save_all=True, append_images=pages[1:], lossless=True)
+    for given, says in (
+        (b"", "The picture is empty (0 bytes)"),
+        (b"words", "The picture is not a picture of a known format"),
+        (frames.getvalue(), "The picture holds 3 frames or pages; choose one of them with --frame"),
+    ):
+        code, out, said = piped(given, "inpaint", "-", mask)
+        assert (code, out, said.count("\n")) == (2, b"", 1) and said.startswith(says)
+
+
+@needs("inpaint")
+@needs("restore")
+@pytest.mark.skipif(sys.platform == "win32", reason="its shell has other quotes")
+def test_commands_can_be_chained(photo: Path, mask: Path) -> None:
+    each = f"{sys.executable} -m genrestore"
+    line = f"{each} inpaint - {mask} -o - < {photo} | {each} restore - > {photo.with_name('out.png')}"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=True, timeout=300)
+    assert done.stdout == "" and "samples changed outside the mask" in done.stderr
+    assert Image.open(photo.with_name("out.png")).size == (61, 47)
 
 
 @needs("inpaint")

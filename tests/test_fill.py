@@ -131,7 +131,7 @@ def test_refining_lowers_the_energy() -> None:
     image, hole = noise(60, 60), square(60, 20, 20)
     level = Level(image * ~hole, ~hole, ~hole)
     moves = offsets.moves(level, 1, torch.Generator().manual_seed(0))
-    rough = labels.repaired(level, labels.propagate(level, moves[:4], None, 0.0))
+    rough = labels.repaired(level, labels.propagate(labels.Messages(level, moves[:4]), None, 0.0))
     assert labels.energy(level, labels.refine(level, rough, 8)) <= labels.energy(level, rough)
 
 

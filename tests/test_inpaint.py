@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 
 import genrestore
 from genrestore import image
-from genrestore.errors import Cancelled, MaskError, SettingError
+from genrestore.errors import Cancelled, GenrestoreError, MaskError, SettingError
 from genrestore.image import Picture
 from genrestore.tasks import inpaint as task
 
@@ -387,6 +388,68 @@ def test_a_grown_mask_keeps_what_is_sound_and_no_halo(sand: Picture) -> None:
     assert np.array_equal(blended[~task.widened(drawn, grow)], spoilt.pixels[~task.widened(drawn, grow)])
 
 
+@pytest.mark.parametrize("kind", ["colour", "grey", "deep", "clear"])
+def test_a_fill_fades_into_the_picture(sand: Picture, kind: str) -> None:
+    """Evenly over so many pixels inside the mask, grown or not, and at none outside it; 0 ends it hard, grown or not."""
+    pixels = {
+        "colour": sand.pixels, "grey": sand.pixels[..., :1].copy(), "deep": sand.pixels.astype(np.uint16) * 257,
+        "clear": np.dstack([sand.pixels, np.full((256, 256), 200, np.uint8)]),
+    }[kind]  # fmt: skip
+    source, net = Picture(pixels), dict[str, Any](model="residual-fill")
+    rows, columns = np.abs(np.indices((256, 256)) - 120)
+    square = np.maximum(rows, columns) <= 20
+    hard = genrestore.inpaint(source, square, feather=0, **net).pixels.astype(float)
+    soft = genrestore.inpaint(source, square, feather=4, **net).pixels.astype(float)
+    assert np.array_equal(hard, genrestore.inpaint(source, square, **net).pixels)
+    inside = np.where(rows < 10, 21 - columns, 21)  # pixels from the edge, where it runs straight
+    for depth in range(1, 5):
+        at = inside == depth
+        expected = hard[at] + (1 - depth / 5) * (pixels[at].astype(float) - hard[at])
+        assert np.abs(soft[at] - expected).max() <= 1
+    assert np.array_equal(soft[np.maximum(rows, columns) <= 16], hard[np.maximum(rows, columns) <= 16])
+    grown = task.widened(square, 6)
+    for feather in (0, 3, task.LARGEST_FEATHER):
+        wide = genrestore.inpaint(source, square, grow=6, feather=feather, **net).pixels
+        assert np.array_equal(wide[~grown], pixels[~grown])
+        whole = genrestore.inpaint(source, grown, feather=feather, **net).pixels
+        assert np.array_equal(wide, whole), "only what is filled counts"
+
+
+def test_a_narrow_part_fades_less_and_the_picture_s_edge_not_at_all(sand: Picture) -> None:
+    line = np.zeros((256, 256), bool)
+    line[100:105], line[180:182, 30:200] = True, True
+    line[70:135, 200:] = True  # a wide part into which the line runs
+    net: dict[str, Any] = {"model": "residual-fill"}
+    hard = genrestore.inpaint(sand, line, feather=0, **net).pixels
+    soft = genrestore.inpaint(sand, line, feather=50, **net).pixels
+    assert np.array_equal(soft[[102, 180, 181], :190], hard[[102, 180, 181], :190]), "the middle of a line is gone"
+    assert (soft[100] != hard[100]).any() and (soft[104] != hard[104]).any()
+    assert (soft[102, 205:230] != hard[102, 205:230]).any() and np.array_equal(soft[102, -1], hard[102, -1])
+
+
+def test_what_was_erased_becomes_opaque_however_it_fades(sand: Picture) -> None:
+    """Into what shines through yet; of a sprite, opacity fades like the colours."""
+    hole = disc(256, 256, 120, 120, 20)
+    alpha = np.full((256, 256), 255, np.uint8)
+    alpha[hole] = 0
+    alpha[disc(256, 256, 120, 120, 22) & ~hole] = 128
+    photo = Picture(np.dstack([sand.pixels, alpha]))
+    hard, soft = (genrestore.inpaint(photo, feather=feather).pixels for feather in (0, 6))
+    assert (soft[..., 3] == 255).all() and np.array_equal(soft[hole], hard[hole])
+    assert (soft != hard).any()
+    sprite = np.zeros((128, 128, 4), np.uint8)
+    sprite[disc(128, 128, 60, 60, 20)] = (200, 40, 0, 255)
+    result = genrestore.inpaint(Picture(sprite), disc(128, 128, 60, 60, 24), feather=12).pixels
+    fading = (result[..., 3] > 0) & (result[..., 3] < 255)
+    assert fading.any() and (np.abs(result[fading][:, :3].astype(int) - (200, 40, 0)).max() <= 1)
+
+
+@pytest.mark.parametrize("feather", [-1, task.LARGEST_FEATHER + 1, 1.5, "much"])
+def test_a_feather_out_of_range_is_refused(sand: Picture, feather: object) -> None:
+    with pytest.raises(SettingError, match=r"^feather must be a whole number between 0 and 100, not "):
+        genrestore.inpaint(sand, disc(256, 256, 60, 60, 5), feather=feather)  # type: ignore[arg-type]
+
+
 def test_the_growth_follows_the_picture_s_size() -> None:
     assert [task.growth(side, side // 2) for side in (60, 512, 1000, 4000, 60_000)] == [
         2,
@@ -395,3 +458,42 @@ def test_the_growth_follows_the_picture_s_size() -> None:
         18,
         task.LARGEST_GROWTH,
     ]
+
+
+# --- mistakes are told by their names -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (np.zeros((256, 256), bool), "The {} marks nothing"),
+        (np.zeros((256, 256, 4), np.uint8), "The {} marks nothing, for it is transparent everywhere"),
+        (np.ones((9, 256), bool), r"The {} is 256×9, the picture 256×256"),
+        (b"\x89PNG\r\n\x1a\n, but no more", "The {} cannot be read"),
+        ("gone.png", "There is no {} gone.png"),
+        ("broken.png", "The {} broken.png cannot be read"),
+    ],
+    ids=["black", "clear", "of another shape", "broken bytes", "gone", "broken file"],
+)
+def test_the_mask_that_is_wrong_is_the_one_that_is_named(
+    sand: Picture, wrong: object, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What must not be copied was called "the mask", and a broken mask a broken picture."""
+    monkeypatch.chdir(tmp_path)
+    Path("broken.png").write_bytes(b"\x89PNG\r\n\x1a\n, but no more")
+    some = disc(256, 256, 9, 9, 4)
+    with pytest.raises(GenrestoreError, match="^" + says.format("mask")):
+        genrestore.inpaint(sand, wrong)  # type: ignore[arg-type]
+    with pytest.raises(GenrestoreError, match="^" + says.format("forbid mask")):
+        genrestore.inpaint(sand, some, forbid=wrong)  # type: ignore[arg-type]
+
+
+def test_no_mask_is_blamed_where_none_was_given(sand: Picture) -> None:
+    """Nor one that marks little, where it is grown too far."""
+    faint = np.dstack([sand.pixels, np.full((256, 256), 90, np.uint8)])
+    with pytest.raises(MaskError, match=r"^No pixel of the picture is opaque"):
+        genrestore.inpaint(Picture(faint))
+    faint[:9, :9, 3] = 255
+    for pixels, mask in ((sand.pixels, disc(256, 256, 128, 128, 100)), (faint, None)):
+        with pytest.raises(MaskError, match=r"^The marked area covers the whole picture.*or grow it by less"):
+            genrestore.inpaint(Picture(pixels), mask, grow=task.LARGEST_GROWTH)

@@ -9,9 +9,10 @@ import pytest
 
 import genrestore
 from genrestore import cli, image
+from genrestore.errors import MaskError
 from genrestore.image import Picture
 from genrestore.tasks import inpaint, pace, rim
-from genrestore.tasks.prospects import REASONS, estimate, prospects
+from genrestore.tasks.prospects import REASONS, outlook
 
 EXAMPLES = Path(genrestore.__file__).parent / "ui" / "examples"
 ROWS, COLUMNS = np.ogrid[:400, :400]
@@ -28,7 +29,7 @@ def disc(y: int, x: int, radius: int) -> np.ndarray:
 
 
 def reasons(picture: Picture, hole: np.ndarray, forbidden: np.ndarray | None = None) -> list[str]:
-    return [prospect.reason for prospect in prospects(picture, hole, forbidden)]
+    return [prospect.reason for prospect in outlook(picture, hole, forbidden).prospects]
 
 
 def test_an_ordinary_mask_is_no_cause_for_worry(sand: Picture) -> None:
@@ -41,7 +42,7 @@ def test_each_reason_is_found(sand: Picture) -> None:
     assert reasons(sand, disc(200, 20, 40)) == ["frame"]
     assert reasons(sand, disc(200, 200, 130)) == ["large"]
     assert reasons(sand, disc(200, 200, 40), ~disc(200, 200, 41)) == ["alone"]
-    assert prospects(sand, disc(200, 20, 40))[0].box == (160, 0, 241, 61)
+    assert outlook(sand, disc(200, 20, 40)).prospects[0].box == (160, 0, 241, 61)
 
 
 @pytest.mark.parametrize("kind", ["grey", "deep", "clear"])
@@ -71,14 +72,27 @@ def test_a_large_picture_is_looked_at_quickly(sand: Picture) -> None:
 def test_the_time_is_told_and_learned(sand: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "_slower", {})
     small, wide = disc(200, 200, 5), disc(200, 200, 50)
-    assert estimate(sand, small) < estimate(sand, wide)
-    before = estimate(sand, wide)
+    assert outlook(sand, small).seconds < outlook(sand, wide).seconds
+    before = outlook(sand, wide).seconds
     pace.learn("pieces", int(wide.sum()), 3 * before)
-    assert estimate(sand, wide) == pytest.approx(3 * before)
-    assert estimate(sand, small) == pytest.approx(3 * pace.USUAL["net"][1] * 224**2, rel=0.1)
-    assert estimate(sand, ~disc(200, 200, 5), model=inpaint.EXEMPLAR) == 0
+    assert outlook(sand, wide).seconds == pytest.approx(3 * before)
+    assert outlook(sand, small).seconds == pytest.approx(3 * pace.USUAL["net"][1] * 224**2, rel=0.1)
+    with pytest.raises(MaskError, match="too little round a hole"):
+        outlook(sand, ~disc(200, 200, 5), model=inpaint.EXEMPLAR)
     genrestore.inpaint(sand, wide, model="residual-fill", strategy="whole")
     assert "net" in pace._slower
+
+
+def test_what_is_told_is_planned_once_and_for_the_model(sand: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A net fills wide parts too, so for one it does not matter that there is nothing to copy."""
+    planned: list[str] = []
+    once = inpaint.planned
+    monkeypatch.setattr(inpaint, "planned", lambda *given: planned.append(given[2]) or once(*given))
+    hole = disc(200, 20, 40)
+    assert [p.reason for p in outlook(sand, hole).prospects] == ["frame"]
+    assert [p.reason for p in outlook(sand, hole, model=inpaint.EXEMPLAR).prospects] == ["frame"]
+    assert outlook(sand, hole, model="residual-fill").prospects == []
+    assert planned == ["auto", inpaint.EXEMPLAR, "residual-fill"]
 
 
 def test_the_command_line_says_it_and_works_on(

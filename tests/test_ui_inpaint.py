@@ -887,7 +887,7 @@ def test_mistakes_are_told_before_the_work(value: dict[str, Any], monkeypatch: p
 
 def test_all_marked_is_refused_and_not_asked_about(value: dict[str, Any]) -> None:
     assert answers({**value, "mask": url(np.ones((120, 160), bool))})[-1]["problem"].startswith(
-        "The mask covers the whole"
+        "The marked area covers the whole"
     )
 
 

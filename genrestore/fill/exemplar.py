@@ -21,6 +21,7 @@ from genrestore.fill.blend import blended
 from genrestore.fill.labels import Labels
 from genrestore.fill.polish import polished
 from genrestore.fill.pyramid import AROUND, Level, box, pyramid
+from genrestore.fill.shared import Once, anew
 
 SPARED = 0.3  # share of the moves that another seed than 0 does without
 SWEEPS = 6  # of refining on a level above the coarsest, where it is eight
@@ -82,6 +83,7 @@ def fill(
     settings: Settings = Settings(),
     report: Callable[[float], None] = lambda done: None,
     cancel: threading.Event | None = None,
+    once: Once = anew,
 ) -> Filled:
     """
     Args:
@@ -90,6 +92,7 @@ def fill(
         other: (H, W) bool, what is never read either and stays as it is; it does not touch the hole.
         forbidden: (H, W) bool, what must not be copied.
         report: as of `Filled.of`.
+        once: keeps what does not depend on all of the settings, for other fills of the same hole.
 
     Raises:
         MaskError: there is too little to copy from.
@@ -97,7 +100,7 @@ def fill(
     """
     known = ~hole if other is None else ~hole & ~other
     usable = known if forbidden is None else known & ~forbidden
-    levels = pyramid(Level(image * known, known, usable, other))
+    levels = once("levels", lambda: pyramid(Level(image * known, known, usable, other)))
     if not len(levels[-1].sources):
         raise MaskError("There is nothing round the hole to copy from; mark less.")
     work = [len(level.hole) for level in levels]
@@ -109,16 +112,15 @@ def fill(
         report((over + part * done) / total)
 
     level = levels[-1]
-    generator = torch.Generator().manual_seed(settings.seed)
-    guide = _guide(level) if settings.guide else None
+    guide = once("guide", lambda: _guide(level)) if settings.guide else None
     tell(COARSEST, 0.0)
-    moves = offsets.moves(level, settings.turns, generator)
-    if settings.seed:  # where nothing else is drawn, two seeds would give one fill
-        some = torch.rand(len(moves), generator=generator) > SPARED
-        moves = moves[some] if some.any() else moves
+    messages, drawn = once(("messages", settings.seed, settings.turns), lambda: _messages(level, settings))
+    generator = torch.Generator()
+    generator.set_state(drawn)
     found = labelling.propagate(
-        level, moves, guide, settings.guide, lambda done: tell(COARSEST, BEFORE + (AFTER - BEFORE) * done)
+        messages, guide, settings.guide, lambda done: tell(COARSEST, BEFORE + (AFTER - BEFORE) * done)
     )
+    del messages  # they take more than all else
     found = labelling.repaired(level, found)
     tell(COARSEST, AFTER)
     if settings.polish:
@@ -134,6 +136,16 @@ def fill(
         over += part
         level = finer
     return Filled(level, found, energy, BLENDING * work[0] / total)
+
+
+def _messages(level: Level, settings: Settings) -> tuple[labelling.Messages, Tensor]:
+    """The moves that labels are chosen from, compared, and the state of the generator that has drawn for them."""
+    generator = torch.Generator().manual_seed(settings.seed)
+    moves = offsets.moves(level, settings.turns, generator)
+    if settings.seed:  # where nothing else is drawn, two seeds would give one fill
+        some = torch.rand(len(moves), generator=generator) > SPARED
+        moves = moves[some] if some.any() else moves
+    return labelling.Messages(level, moves), generator.get_state()
 
 
 def _guide(level: Level) -> tuple[Tensor, Tensor]:

@@ -50,28 +50,28 @@ def steps(width: int) -> Tensor:
 
 
 def propagate(
-    level: Level,
-    moves: Tensor,
+    messages: "Messages",
     guide: tuple[Tensor, Tensor] | None,
     weight: float,
     report: Callable[[float], None] = lambda done: None,
 ) -> Labels:
-    """Choose a move (K, 3) for each pixel of the hole.
+    """Choose one of the moves for each pixel of the hole.
 
     Args:
         guide: (C, H, W) twice, what a source shows from far and what a pixel should; preferred by `weight`.
     """
-    chosen = _Messages(level, moves, guide, weight).best(report)
+    level, moves = messages.level, messages.moves
+    chosen = messages.best(guide, weight, report)
     y, x = level.yx(level.hole)
     sy, sx = _moved(y, x, moves[chosen])
     flat = sy.clamp(0, level.height - 1) * level.width + sx.clamp(0, level.width - 1)
     return _placed(level, flat, moves[chosen, 0])
 
 
-class _Messages:
-    """Min-sum belief propagation: N pixels of the hole, K moves."""
+class Messages:
+    """Min-sum belief propagation: N pixels of the hole, K moves (K, 3)."""
 
-    def __init__(self, level: Level, moves: Tensor, guide: tuple[Tensor, Tensor] | None, weight: float) -> None:
+    def __init__(self, level: Level, moves: Tensor) -> None:
         self.level, self.moves = level, moves
         y, x = level.yx(level.hole)
         known = level.known.flatten()
@@ -82,18 +82,15 @@ class _Messages:
         place = torch.full((level.height * level.width,), -1)
         place[level.hole] = torch.arange(len(level.hole))
 
-        flat, inside = self._flat(*_moved(y[:, None], x[:, None], moves))
-        allowed = level.source[flat] & inside
-        self.cost = torch.where(allowed, 0.0, NO_SOURCE)  # (N, K)
-        if guide is not None:
-            seen, wanted = (planes.flatten(1).T for planes in guide)
-            self.cost += weight * (seen[flat] - wanted[level.hole][:, None]).square().sum(-1)
+        self.flat, inside = self._flat(*_moved(y[:, None], x[:, None], moves))
+        allowed = level.source[self.flat] & inside
+        self.costs = [torch.where(allowed, 0.0, NO_SOURCE)]  # (N, K) each: of a source, and of the rim on each side
         self.next: dict[tuple[int, int], Tensor] = {}  # each pixel's neighbour in the hole, or -1
         for side in ASIDE:
             flat, inside = self._flat(y + side[0], x + side[1])
             colours, shown, seam = self.here[side]
             apart = torch.where(shown, seam * (colours - level.rows[flat][:, None]).norm(dim=-1), UNKNOWN)
-            self.cost += torch.where((known[flat] & inside)[:, None], 2 * apart, 0.0)
+            self.costs.append(torch.where((known[flat] & inside)[:, None], 2 * apart, 0.0))
             self.next[side] = torch.where(inside, place[flat], -1)
         self.between = {side: self._pairs(side) for side in ((0, 1), (1, 0))}
         self.lines = {
@@ -105,20 +102,26 @@ class _Messages:
             for side in ASIDE
         }
 
-    def best(self, report: Callable[[float], None]) -> Tensor:
+    def best(self, guide: tuple[Tensor, Tensor] | None, weight: float, report: Callable[[float], None]) -> Tensor:
         """(N,) the move of each pixel."""
-        told = {side: torch.zeros_like(self.cost) for side in ASIDE}  # by the neighbour on that side
+        cost = self.costs[0].clone()
+        if guide is not None:
+            seen, wanted = (planes.flatten(1).T for planes in guide)
+            cost += weight * (seen[self.flat] - wanted[self.level.hole][:, None]).square().sum(-1)
+        for side in self.costs[1:]:
+            cost += side
+        told = {side: torch.zeros_like(cost) for side in ASIDE}  # by the neighbour on that side
         for k in range(ROUNDS):
             report(k / ROUNDS)
             for side in ASIDE:
                 back = (-side[0], -side[1])
                 for line in self.lines[side]:
                     there = self.next[side][line]
-                    belief = self.cost[line] + sum(told[other][line] for other in ASIDE if other != side)
+                    belief = cost[line] + sum(told[other][line] for other in ASIDE if other != side)
                     pair = self.between[side][line] if side in self.between else self.between[back][there]
                     message = (pair + belief[:, None, :]).amin(2)  # what holds for a pair holds for its exchange
                     told[back][there] = message - message.amin(1, keepdim=True)
-        return (self.cost + sum(told.values())).argmin(1)
+        return (cost + sum(told.values())).argmin(1)
 
     def _flat(self, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         inside = (y >= 0) & (y < self.level.height) & (x >= 0) & (x < self.level.width)
@@ -131,7 +134,7 @@ class _Messages:
 
     def _pairs(self, side: tuple[int, int]) -> Tensor:
         """(N, K, K) what two moves cost at a pixel and its neighbour."""
-        total = torch.zeros(*self.cost.shape, self.cost.shape[1])
+        total = torch.zeros(*self.flat.shape, len(self.moves))
         for place in ((0, 0), side):
             for some in torch.arange(len(total)).split(AT_ONCE):
                 colours, shown, seam = (plane[some] for plane in self.here[place])

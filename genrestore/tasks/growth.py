@@ -1,6 +1,7 @@
-"""How wide the rim of a grown mask should be; plain numbers, which the page asks before torch is there."""
+"""How wide the rim of a mask should be; plain numbers, which the page asks before torch is there."""
 
 LARGEST_GROWTH = 200  # pixels
+LARGEST_FEATHER = 100  # pixels
 HAND = 4 / 1000  # of a picture's longer side: by so much a mask is drawn too tight
 EDGE = 2  # pixels of a soft edge
 

@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
@@ -17,15 +18,17 @@ from genrestore import image as pictures
 from genrestore import runtime
 from genrestore.errors import Cancelled, MaskError, SettingError
 from genrestore.fill import Settings
+from genrestore.fill.shared import Once, anew
 from genrestore.image import Picture
 from genrestore.tasks import LARGEST_SEED, colours, pace, rim, whole, wide
-from genrestore.tasks.growth import LARGEST_GROWTH, growth
+from genrestore.tasks.growth import LARGEST_FEATHER, LARGEST_GROWTH, growth
 from genrestore.tasks.rim import widened
 from genrestore.tasks.wide import Box
 
 __all__ = ["growth", "inpaint", "repair", "widened"]
 
 STRATEGIES = ("crop", "whole")
+FORBID = "forbid mask"  # what errors call the mask of what must not be copied
 EXEMPLAR = "exemplar"  # in place of a net's name: pieces of the picture
 REASONS = ("asked", "wide", "even", "alone")  # why a part was filled by pieces, by pieces, by a net, by a net
 FILLS: dict[str, Settings | None] = {  # how wide parts may be filled
@@ -53,6 +56,7 @@ def inpaint(
     prompt: str | None = None,
     seed: int = 0,
     grow: int = 0,
+    feather: int | None = None,
     forbid: Image.Image | np.ndarray | str | Path | bytes | None = None,
     frame: int | None = None,
     progress: runtime.Progress | None = None,
@@ -67,7 +71,7 @@ def inpaint(
         image: a Picture, a PIL image, a path, or the bytes of a file; any size, 8 or 16 bits.
         mask: what is white and opaque is filled; see `image.load_mask`. Any mode, of the picture's size or proportions.
             None fills what is transparent in the picture; of what shines through faintly, as at the rim that a soft eraser
-            leaves, as much is kept, unless `grow` takes it for spoilt.
+            leaves, as much is kept, unless `grow` takes it for spoilt or `feather` decides.
         model: "auto" fills thin and even parts by a net, and makes wide parts of pieces of the picture; EXEMPLAR makes all
             of pieces; the name of a net has that net fill all.
         strategy: "crop" works on a crop round each hole and costs what the holes cost; "whole" shows a net all of the
@@ -77,6 +81,8 @@ def inpaint(
         grow: pixels by which the mask is widened, at most LARGEST_GROWTH: a rim of what should go spoils every fill. What is
             sound in the wider part shines through, the more the farther out; `growth` says how many pixels suit a mask
             that was drawn by hand.
+        feather: pixels inside the edge of the mask, grown or not, over which the fill fades evenly into what was there, fewer
+            where the mask is narrow; at most LARGEST_FEATHER. 0: the fill ends hard. None: as `grow` says, and hard without.
         forbid: a mask of what must not be copied into wide parts, such as a second person.
         frame: of an animation or a document of pages, the one to take, from 1 on.
 
@@ -92,15 +98,17 @@ def inpaint(
         raise SettingError("No model that repairs by text is installed yet; leave prompt out.")
     whole("seed", seed, 0, LARGEST_SEED)
     whole("grow", grow, 0, LARGEST_GROWTH)
+    if feather is not None:
+        whole("feather", feather, 0, LARGEST_FEATHER)
     source = pictures.load(image, frame=frame)
     size = source.width, source.height
     marks = see_through(source) if mask is None else pictures.load_mask(mask, size)
-    spared = None if forbid is None else pictures.load_mask(forbid, size)
+    spared = None if forbid is None else pictures.load_mask(forbid, size, FORBID)
     result = repair(
-        source, marks, model=model, strategy=strategy, seed=seed, grow=grow, forbidden=spared, progress=progress,
-        cancel=cancel,
+        source, marks, model=model, strategy=strategy, seed=seed, grow=grow, feather=feather, forbidden=spared,
+        progress=progress, cancel=cancel,
     )  # fmt: skip
-    picture = _laid(source, result.picture) if mask is None and not grow else result.picture
+    picture = _laid(source, result.picture) if mask is None and not grow and feather is None else result.picture
     return picture if isinstance(image, Picture) else picture.pil()
 
 
@@ -131,12 +139,14 @@ def repair(
     strategy: str = "crop",
     seed: int = 0,
     grow: int = 0,
+    feather: int | None = None,
     hole: np.ndarray | None = None,
     fill: str = "pieces",
     only: Part | None = None,
     forbidden: np.ndarray | None = None,
     progress: runtime.Progress | None = None,
     cancel: threading.Event | None = None,
+    once: Once = anew,
 ) -> Repair:
     """`inpaint` of a mask (H, W; bool), and how each wide part of its hole was filled.
 
@@ -144,19 +154,24 @@ def repair(
         hole: (H, W) bool, what is filled where that is not the mask grown by `grow`, but about that.
         fill: how wide parts are: one of FILLS.
         only: fill only this part of what `planned` gives, and what is thin near it; the rest is not to be used.
+        once: keeps what does not depend on `fill` and `seed`, for calls that differ in nothing else and fill `only` one part.
     """
     hole = widened(mask, grow) if hole is None else hole
     if hole.all():
-        raise MaskError("The mask covers the whole picture, so nothing is left to repair from; mark less.")
-    seen = _seen(source, hole, strategy, forbidden)
-    result = _repair(*seen, model, strategy, seed, fill, only, progress, cancel)
+        less = "mark less" if mask.all() or not grow else "mark less, or grow it by less"
+        raise MaskError(f"The marked area covers the whole picture, so nothing is left to repair from; {less}.")
+    seen = once("seen", lambda: _seen(source, hole, strategy, forbidden))
+    result = _repair(*seen, model, strategy, seed, fill, only, progress, cancel or threading.Event(), once)
     if seen.picture is not source:
         pixels = source.pixels.copy()
         pixels[hole, :-1], pixels[hole, -1] = result.picture.pixels[hole], source.peak
         result = Repair(source.with_pixels(pixels), result.parts)
-    if not grow:
+    if not (grow if feather is None else feather):
         return result
     parts = [box_slice(box) for box in regions(hole)]
+    if feather is not None:
+        opaque = seen.picture is not source
+        return Repair(rim.feathered(source, result.picture, hole, feather, parts, opaque), result.parts)
     return Repair(rim.faded(source, result.picture, mask, hole, grow, parts), result.parts)
 
 
@@ -189,10 +204,12 @@ def _repair(
     fill: str,
     only: Part | None,
     progress: runtime.Progress | None,
-    cancel: threading.Event | None,
+    cancel: threading.Event,
+    once: Once,
 ) -> Repair:
     """All of a hole filled, transparency like the colours."""
-    parts = _planned(source, hole, model, forbidden) if FILLS[fill] else []
+    settings = FILLS[fill]
+    parts = [] if settings is None else list(once("parts", lambda: _planned(source, hole, model, forbidden)))
     copied = [k for k, part in enumerate(parts) if part.copied]
     pieces = np.zeros_like(hole)
     for k in copied:
@@ -201,12 +218,15 @@ def _repair(
     boxes: list[Box] = []
     if rest.any():
         boxes = [(0, 0, source.height, source.width)] if strategy == "whole" else regions(rest)
+    small = (
+        sum(map(_area, boxes)) < runtime.MEASURED_FROM
+    )  # the same for one part and for all, to which bits they agree
     if only is not None:
         copied = [k for k in copied if _same(parts[k], only)]
         near = wide.surroundings(only.box, source.height, source.width) if copied else only.box
         boxes = [box for box in boxes if _overlap(box, near)]
 
-    work = [(bottom - top) * (right - left) for top, left, bottom, right in boxes]
+    work = [*map(_area, boxes)]
     work += [wide.work(int(parts[k].pixels.sum())) for k in copied]
 
     def teller(step: int, what: str) -> Callable[[float], None]:
@@ -218,25 +238,32 @@ def _repair(
 
         return tell
 
-    pixels = source.pixels.copy()
-    if boxes:
+    def by_net() -> np.ndarray:
+        """The picture with all filled that is not made of pieces."""
+        pixels = source.pixels.copy()
+        if not boxes:
+            return pixels
         chosen = runtime.load(model, task="inpaint", pixels=sum(work[: len(boxes)]))
         started = monotonic()
         for k, box in enumerate(boxes):
             report = teller(k, f"hole {k + 1} of {len(boxes)}")
             there = box_slice(box)
             crop = source.with_pixels(np.ascontiguousarray(source.pixels[there]))
-            repaired = _repaired(chosen, crop, torch.from_numpy(hole[there]), report, cancel)
+            fill = partial(_repaired, chosen, crop, torch.from_numpy(hole[there]), report, cancel)
+            repaired = wide.on_one_core(fill, cancel) if small else fill()
             pixels[there][rest[there]] = repaired.pixels[rest[there]]
             report(1.0)
         pace.learn("net", sum(work[: len(boxes)]), monotonic() - started)
-    settings = FILLS[fill]
+        return pixels
+
+    pixels = once(("net", bool(copied)), by_net)
     if settings is not None and copied:
+        pixels = pixels.copy()
         settings = dataclasses.replace(settings, seed=seed)
         for k, at in enumerate(copied):
             report = teller(len(boxes) + k, f"wide hole {k + 1} of {len(copied)}")
             started = monotonic()
-            parts[at] = _copied(pixels, source, pieces, hole, parts[at], forbidden, settings, report, cancel)
+            parts[at] = _copied(pixels, source, pieces, hole, parts[at], forbidden, settings, report, cancel, once)
             pace.learn("pieces", int(parts[at].pixels.sum()), monotonic() - started)
             report(1.0)
     return Repair(source.with_pixels(pixels), tuple(parts))
@@ -246,11 +273,16 @@ def see_through(source: Picture) -> np.ndarray:
     """(H, W) bool: where a picture is not opaque.
 
     Raises:
-        MaskError: it is opaque everywhere.
+        MaskError: it is opaque everywhere, or nowhere.
     """
     if source.alpha is None or not source.transparent:
         raise MaskError("The picture is opaque everywhere; erase what is to be filled, or give a mask.")
-    return source.alpha[..., 0] < source.peak
+    through = source.alpha[..., 0] < source.peak
+    if through.all():
+        raise MaskError(
+            "No pixel of the picture is opaque, so nothing is left to repair from; erase less, or give a mask."
+        )
+    return through
 
 
 def _erased(source: Picture) -> np.ndarray | None:
@@ -354,7 +386,8 @@ def _copied(
     forbidden: np.ndarray | None,
     settings: Settings,
     report: Callable[[float], None],
-    cancel: threading.Event | None,
+    cancel: threading.Event,
+    once: Once,
 ) -> Part:
     """Fill a part in `pixels`, in which what is thin is filled already; only what came with the file is copied.
 
@@ -367,7 +400,7 @@ def _copied(
     inner = _inside(part.pixels, part.box, outer)
     crop = source.with_pixels(np.ascontiguousarray(pixels[there]))
     other = pieces[there] & ~inner
-    filled, energy = wide.filled(crop, inner, _spared(hole, forbidden, there), other, settings, report, cancel)
+    filled, energy = wide.filled(crop, inner, _spared(hole, forbidden, there), other, settings, report, cancel, once)
     pixels[there][inner] = filled.pixels[inner]
     return part._replace(energy=energy)
 
@@ -490,6 +523,11 @@ def _merged(boxes: list[Box]) -> list[Box]:
             )
         done.append(current)
     return done
+
+
+def _area(box: Box) -> int:
+    top, left, bottom, right = box
+    return (bottom - top) * (right - left)
 
 
 def _overlap(a: Box, b: Box) -> bool:

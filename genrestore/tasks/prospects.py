@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from genrestore.errors import MaskError
 from genrestore.fill.pyramid import grown
 from genrestore.image import Picture
 from genrestore.tasks import inpaint, pace, rim
@@ -30,8 +29,30 @@ class Prospect(NamedTuple):
     box: Box
 
 
-def prospects(source: Picture, hole: np.ndarray, forbidden: np.ndarray | None = None) -> list[Prospect]:
-    """What may go wrong with a hole (H, W; bool), its mask grown already.
+class Outlook(NamedTuple):
+    prospects: list[Prospect]
+    seconds: float  # that filling will take, by `pace`
+
+
+def outlook(
+    source: Picture,
+    hole: np.ndarray,
+    forbidden: np.ndarray | None = None,
+    *,
+    model: str = "auto",
+    strategy: str = "crop",
+) -> Outlook:
+    """What is known of a repair of a hole (H, W; bool), its mask grown already, before it runs.
+
+    Raises:
+        MaskError: as `inpaint.repair`.
+    """
+    parts = inpaint.planned(source, hole, model, forbidden, strategy)
+    return Outlook(_prospects(source, hole, parts), _seconds(hole, parts, strategy))
+
+
+def _prospects(source: Picture, hole: np.ndarray, parts: list[inpaint.Part]) -> list[Prospect]:
+    """What may go wrong with a hole and its wide parts.
 
     "large": much of the picture is made up. "frame": a wide part holds some of the picture's edge, far from all that is known.
     "alone": a wide part has too little round it to copy. "tight": an edge runs along the hole's outline just outside it, as of
@@ -43,26 +64,14 @@ def prospects(source: Picture, hole: np.ndarray, forbidden: np.ndarray | None = 
     found: list[Prospect] = []
     if hole.mean() > LARGE:
         found.append(Prospect("large", (0, 0, height, width)))
-    parts = inpaint.planned(source, hole, "auto", forbidden)
-    found += [Prospect("frame", p.box) for p in parts if p.reason == "wide" and _open(p.pixels, p.box, height, width)]
+    found += [Prospect("frame", p.box) for p in parts if p.copied and _open(p.pixels, p.box, height, width)]
     found += [Prospect("alone", p.box) for p in parts if p.reason == "alone"]
     found += [Prospect("tight", box) for box in inpaint.regions(hole) if _edged(source, hole, box) > ALONG]
     return sorted(found, key=lambda prospect: REASONS.index(prospect.reason))
 
 
-def estimate(
-    source: Picture,
-    hole: np.ndarray,
-    forbidden: np.ndarray | None = None,
-    *,
-    model: str = "auto",
-    strategy: str = "crop",
-) -> float:
-    """Seconds that filling a hole (H, W; bool) will take, by `pace`."""
-    try:
-        copied = [part for part in inpaint.planned(source, hole, model, forbidden, strategy) if part.copied]
-    except MaskError:
-        return 0.0  # which the repair will say at once
+def _seconds(hole: np.ndarray, parts: list[inpaint.Part], strategy: str) -> float:
+    copied = [part for part in parts if part.copied]
     rest = hole.copy()
     for part in copied:
         rest[inpaint.box_slice(part.box)] &= ~part.pixels

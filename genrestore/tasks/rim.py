@@ -1,4 +1,4 @@
-"""The rim of a grown mask, and what of it is kept."""
+"""The rim of a mask, grown or not, and what of it is kept."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genrestore import image as pictures
+from genrestore.fill.pyramid import grown
 from genrestore.image import Picture
 
 HALO = 0.1  # share of what goes in a pixel's colour, from which the pixel is not kept
@@ -25,14 +26,14 @@ def widened(hole: np.ndarray, by: int) -> np.ndarray:
 def widening(hole: np.ndarray, by: int) -> Iterator[np.ndarray]:
     """The mask as it is, and grown by 1, 2 … pixels."""
     yield hole
-    grown = torch.from_numpy(hole)[None, None].float()
+    wider = torch.from_numpy(hole)[None, None].float()
     for step in range(by):
-        across = F.max_pool2d(grown, (1, 3), 1, (0, 1))
+        across = F.max_pool2d(wider, (1, 3), 1, (0, 1))
         if step % 2:
-            grown = F.max_pool2d(across, (3, 1), 1, (1, 0))
+            wider = F.max_pool2d(across, (3, 1), 1, (1, 0))
         else:
-            grown = torch.maximum(across, F.max_pool2d(grown, (3, 1), 1, (1, 0)))
-        yield (grown[0, 0] > 0).numpy()
+            wider = torch.maximum(across, F.max_pool2d(wider, (3, 1), 1, (1, 0)))
+        yield (wider[0, 0] > 0).numpy()
 
 
 def faded(
@@ -77,6 +78,50 @@ def faded(
         into = pixels[part][..., : len(before)]
         mixed = torch.lerp(planes(filled, part), before, weight).movedim(0, 2).numpy()
         into[rim] = np.rint(mixed[rim] * source.peak)
+    return filled.with_pixels(pixels)
+
+
+def feathered(
+    source: Picture,
+    filled: Picture,
+    hole: np.ndarray,
+    feather: int,
+    parts: Iterable[tuple[slice, slice]],
+    opaque: bool,
+) -> Picture:
+    """The fill of a hole (H, W; bool) fades evenly into what was there over its outermost `feather` pixels.
+
+    Over fewer where a part of it is narrower, so that its middle is filled. The picture's edge is no edge of a hole.
+
+    Args:
+        parts: rows and columns that hold all of the hole, and a pixel round it.
+        opaque: what fades keeps the fill's opacity, for the transparency of the source is nothing that one could fade into.
+    """
+    pixels = filled.pixels.copy()
+    for part in parts:
+        depth = torch.zeros(hole[part].shape)  # 1 at the edge, 2 next to that, to feather + 1
+        for known in widening(~hole[part], feather):
+            depth += torch.from_numpy(~known)
+        deepest = depth.clamp(max=1)  # of the largest square of the hole that each pixel lies in
+        for least in range(2, int(depth.max()) + 1):
+            deepest[grown(depth >= least, least - 1)] = least
+        kept = (1 - depth / deepest.clamp(min=1)).clamp(min=0) * (depth > 0)
+        before, after = (
+            pictures.to_tensor(picture.with_pixels(np.ascontiguousarray(picture.pixels[part])))[0]
+            for picture in (source, filled)
+        )
+        if source.alpha is not None and opaque:
+            kept = kept * before[-1]
+            before[-1] = after[-1]
+        elif source.alpha is not None:
+            opacity = torch.lerp(after[-1], before[-1], kept)
+            hidden = opacity == 0
+            mixed = torch.lerp(after[:-1] * after[-1], before[:-1] * before[-1], kept) / opacity.masked_fill(hidden, 1)
+            before = torch.cat([torch.where(hidden, after[:-1], mixed), opacity[None]])
+        if source.alpha is None or opaque:
+            before = torch.lerp(after, before, kept)
+        rim = (kept > 0).numpy()
+        pixels[part][rim] = np.rint(before.movedim(0, 2).numpy()[rim] * source.peak)
     return filled.with_pixels(pixels)
 
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from genrestore import machine, runtime
 from genrestore.errors import Cancelled
 from genrestore.fill.exemplar import Settings
 from genrestore.fill.pyramid import LEAST_SOURCES, Level, box, grown
+from genrestore.fill.shared import Once, anew
 from genrestore.image import Picture
 from genrestore.tasks import colours
 
@@ -30,6 +32,7 @@ CONTEXT = (
 
 _fillers = ThreadPoolExecutor(machine.cores(), "filler", runtime.one_core)
 
+T = TypeVar("T")
 Box = tuple[int, int, int, int]  # top, left, bottom, right
 
 
@@ -98,12 +101,14 @@ def filled(
     settings: Settings,
     report: Callable[[float], None],
     cancel: threading.Event | None,
+    once: Once = anew,
 ) -> tuple[Picture, float]:
     """The crop with a part (H, W; bool) of it made of its other pixels; transparency is copied with the colours.
 
     Args:
         forbidden: (H, W) bool, what must not be copied, such as all holes.
         other: (H, W) bool, what is not even to be looked at: other parts.
+        once: as of `fill`.
 
     Returns: the picture, and the energy of its seams, which fills of one part can be compared by.
 
@@ -131,15 +136,20 @@ def filled(
     def work() -> tuple[Tensor, float]:
         found = filling.fill(
             seen, hole, other=others if other.any() else None, forbidden=torch.from_numpy(forbidden),
-            settings=settings, report=report, cancel=cancel,
+            settings=settings, report=report, cancel=cancel, once=once,
         )  # fmt: skip
         edge = found.copied(alpha)  # of a sprite stays as hard as it is
         return torch.cat([found.of(colour, blending), edge]), found.energy
 
+    image, energy = on_one_core(work, cancel)
+    return pictures.from_tensor(image[None], crop), energy
+
+
+def on_one_core(work: Callable[[], T], cancel: threading.Event) -> T:
+    """What `work` gives, done on one core, see `runtime.one_core`; `cancel` must stop it."""
     result = _fillers.submit(work)
     try:
-        image, energy = result.result()
-        return pictures.from_tensor(image[None], crop), energy
+        return result.result()
     except KeyboardInterrupt:
         cancel.set()  # the thread would go on, and the program wait for it
         raise

@@ -264,7 +264,7 @@ def damage(asked: object) -> dict[str, Any]:
 
 def outlook(value: object) -> list[str]:
     """For the stage: where a repair of what is marked now may fail, and that it takes long; sentences."""
-    from genrestore.tasks.prospects import estimate, prospects
+    from genrestore.tasks import prospects
 
     request = LocalContext.request.get(None)
     try:
@@ -272,11 +272,12 @@ def outlook(value: object) -> list[str]:
         if not hole.any():
             return []
         now, _ = MaskEditor.reached(value, picture)
-        reasons = dict.fromkeys(prospect.reason for prospect in prospects(now, hole, marks["forbidden"]))
-        seconds = estimate(now, hole, marks["forbidden"])
+        ahead = prospects.outlook(now, hole, marks["forbidden"])
     except GenrestoreError:  # the repair itself will say it
         return []
-    slow = [W.text("prospect_slow", request, time=jobs.duration(seconds, request))] if seconds > LONG else []
+    reasons = dict.fromkeys(prospect.reason for prospect in ahead.prospects)
+    time = jobs.duration(ahead.seconds, request)
+    slow = [W.text("prospect_slow", request, time=time)] if ahead.seconds > LONG else []
     return [W.text(f"prospect_{reason}", request) for reason in reasons] + slow
 
 

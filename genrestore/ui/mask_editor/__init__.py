@@ -372,22 +372,18 @@ class MaskEditor:
         """What was repaired so far, `now`, with another fill of a part of what was filled, `touched`.
 
         Raises:
-            ImageError: the fill is no longer on the server, or does not fit.
+            ImageError: the fill is no longer on the server.
+            MaskError: it does not fit.
         """
+        from genrestore.tasks.candidates import taken
+
         fill = _entries(_entries(value).get("fill"))
         pixels = image.load(_uploaded(fill.get("file"))).pixels
-        height, width, _ = pixels.shape
         match fill.get("at"):
-            case [int(top), int(left)] if top >= 0 and left >= 0:
-                there = np.s_[top : top + height, left : left + width]
+            case [int(top), int(left)]:
+                return taken(now, touched, pixels, _mask(fill.get("inside"), image.Picture(pixels)), (top, left))
             case _:
                 raise ImageError(UNFIT)
-        result = now.pixels.copy()
-        inside = _mask(fill.get("inside"), image.Picture(pixels))
-        if result[there].shape != pixels.shape or result.dtype != pixels.dtype or (inside & ~touched[there]).any():
-            raise ImageError(UNFIT)
-        result[there][inside] = pixels[inside]
-        return now.with_pixels(result)
 
     @staticmethod
     def answer(value: object, **facts: Any) -> dict[str, Any]:
