@@ -156,12 +156,20 @@ class Job(jobs.Job):
         self.pieces = 0  # how many parts were made of pieces: there are other fills of those
         self.state: dict[str, Any] = {}  # from which the next one starts
         self.written: Written | None = None
+        self.began = time.monotonic()
 
     def work(self) -> None:
         repaired, touched = self.made()
         self.fraction = 1.0
         self.written = written(self.original, repaired, touched, self.name, self.kind)
         self.state = MaskEditor.state(repaired, touched)
+
+    def outcome(self, request: gr.Request) -> dict[str, Any]:
+        """What the stage is told at the end."""
+        assert self.written is not None
+        how = _how(self, time.monotonic() - self.began, request)
+        scene = {"state": self.state, "parts": self.pieces, "how": how}
+        return {"scene": scene | _scene(self.written, self.original, self.kind, request)}
 
     def made(self) -> tuple[image.Picture, np.ndarray]:
         """What comes out, and what of the photo was changed so far, (H, W) bool."""
@@ -185,6 +193,27 @@ class Cleaning(Job):
         return clean, np.ones_like(self.before)
 
 
+class Finding(jobs.Job):
+    """The damage of what the visitor sees, as marks."""
+
+    ending = "marking"
+
+    def __init__(self, value: dict[str, Any]) -> None:
+        super().__init__(stops.of(value.get("run")))
+        self.now, _ = MaskEditor.reached(value, image.load(MaskEditor.file(value)))
+        self.marks = ""  # a mask for the stage
+
+    def work(self) -> None:
+        from genrestore.tasks.damage import GROW, find_damage
+        from genrestore.tasks.inpaint import widened
+
+        found = find_damage(self.now, progress=self.report, cancel=self.cancel)
+        self.marks = mask_editor.url(widened(found, GROW))
+
+    def outcome(self, request: gr.Request) -> dict[str, Any]:
+        return {"marks": self.marks}
+
+
 # ---- handlers: each returns or yields what the stage is told ----
 
 
@@ -205,6 +234,13 @@ def clean(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[st
         yield from _followed(value, lambda: _cleaning(value), request)
 
 
+@shown
+def damage(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[str, Any]]:
+    """Look for damage in what is shown, and tell how far it is and at last where it is."""
+    if value is not None:
+        yield from _followed(value, lambda: Finding(value), request)
+
+
 def _cleaning(value: dict[str, Any]) -> Job:
     picture = image.load(MaskEditor.file(value))
     return Cleaning(value, _kind(value), picture, np.zeros((picture.height, picture.width), bool), model="")
@@ -220,46 +256,31 @@ def _repair(value: dict[str, Any], model: str, strategy: str, request: gr.Reques
 
 
 def _followed(
-    value: dict[str, Any], begin: Callable[[], Job | dict[str, Any]], request: gr.Request
+    value: dict[str, Any], begin: Callable[[], Job | Finding | dict[str, Any]], request: gr.Request
 ) -> Iterator[dict[str, Any]]:
     """A job from its beginning to its end, as answers for the stage."""
-    job: Job | dict[str, Any] | None = None
+    job: Job | Finding | dict[str, Any] | None = None
     try:
         job = begin()
         if isinstance(job, dict):
             yield MaskEditor.answer(value, **job)
             return
-        started = time.monotonic()
         for _ in job.follow():
             yield MaskEditor.answer(value, fraction=job.fraction, text=job.stage(request))
-        assert job.written is not None
-        scene = {"state": job.state, "parts": job.pieces, "how": _how(job, time.monotonic() - started, request)}
-        yield MaskEditor.answer(value, scene=scene | _scene(job.written, job.original, job.kind, request))
+        yield MaskEditor.answer(value, **job.outcome(request))
     except GenrestoreError as problem:
         yield MaskEditor.answer(value, problem=said(problem, request))
     except Exception:  # `shown` tells it
         yield MaskEditor.answer(value)
         raise
     finally:
-        if isinstance(job, Job):
+        if isinstance(job, jobs.Job):
             job.cancel.set()
 
 
 def stop(name: object) -> None:
-    """For the stage: the repair of that name, or the search for other fills, is no longer wanted."""
+    """For the stage: the repair of that name, or the search for damage or other fills, is no longer wanted."""
     stops.of(name).set()
-
-
-def damage(asked: object) -> dict[str, Any]:
-    """For the stage: where the picture, as repairs have made it so far, is damaged, as a mask; or why that is not known."""
-    from genrestore.tasks.damage import GROW, find_damage
-    from genrestore.tasks.inpaint import widened
-
-    try:
-        now, _ = MaskEditor.reached(asked, image.load(MaskEditor.file(asked)))
-        return {"url": mask_editor.url(widened(find_damage(now), GROW))}
-    except GenrestoreError as problem:
-        return {"problem": said(problem, LocalContext.request.get(None))}
 
 
 def outlook(value: object) -> list[str]:
@@ -414,7 +435,7 @@ def build() -> gr.Dropdown:
         examples=jobs.EXAMPLES,
         formats=list(FORMATS),
         names=[jobs.NAMES, jobs.MARKS, W, WAYS],
-        functions=[stop, outlook, damage],
+        functions=[stop, outlook],
         old=bool(genrestore.models("damage")),
     )
     with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings"), gr.Row():
@@ -424,11 +445,13 @@ def build() -> gr.Dropdown:
         )
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     repaired, saved = MaskEditor.ear(EDITOR), MaskEditor.ear(EDITOR)
-    running = editor.repair(
-        run, [editor, model, strategy], repaired, js=MaskEditor.asked(EDITOR), trigger_mode="multiple", **quiet
-    )
-    running.failure(None, None, None, js=MaskEditor.failed(EDITOR), **quiet)
-    editor.clean(clean, editor, repaired, js=MaskEditor.asked(EDITOR), trigger_mode="multiple", **quiet)
+    working: dict[str, Any] = {"js": MaskEditor.asked(EDITOR), "trigger_mode": "multiple", **quiet}
+    for running in (
+        editor.repair(run, [editor, model, strategy], repaired, **working),
+        editor.clean(clean, editor, repaired, **working),
+        editor.damage(damage, editor, repaired, **working),
+    ):
+        running.failure(None, None, None, js=MaskEditor.failed(EDITOR), **quiet)
     editor.others(
         others, [editor, model, strategy], MaskEditor.ear(EDITOR), js=MaskEditor.asked(EDITOR, "others"),
         trigger_mode="multiple", **quiet,

@@ -117,7 +117,10 @@ W = words.Words(
             "Finds scratches, dust, creases and stains, fills them and takes out some of the grain; each step can be undone",
             "查找划痕、灰尘、折痕和污渍，加以填补，并减轻颗粒；每一步都可以撤销",
         ),
-        "looking": ("Looking for damage …", "正在查找损伤…"),
+        "step": ("{step}: {text}", "{step}：{text}"),
+        "finding": ("Looking for damage", "查找损伤"),
+        "filling": ("Filling it", "填补"),
+        "cleaning": ("Taking out grain", "减轻颗粒"),
         "damage_found": ("Damage marked", "已标记损伤"),
         "undamaged": (
             "No damage was found; paint over what should go.",
@@ -238,10 +241,11 @@ class MaskEditor:
     pixels, "w": width, "h": height, "state": what repairs have made of it, "kind": one of the formats, "run" and "of": the
     names of this question and of what is shown, "sure": whether more than half is meant}, or None while there is no picture.
     What is painted is grown a little unless the visitor wants none of it; the mask is what it grew to. `repair` is set off
-    when the picture is to be repaired, `resave` when what is repaired already is to be written in another format; the editor
-    is their first input, and `asked` or `latest` give it; so do `others`, which asks for other fills of a repair, and `take`,
-    which puts one into the picture. A handler returns `MaskEditor.answer(value, …)` to a `MaskEditor.ear(elem_id)` of its
-    event, as often as there is something to tell; the page drops what answers a question that it no longer asks.
+    when the picture is to be repaired, `damage` and `clean` when an `old` photo is to be looked at or its grain taken out,
+    `resave` when what is repaired already is to be written in another format; the editor is their first input, and `asked` or
+    `latest` give it; so do `others`, which asks for other fills of a repair, and `take`, which puts one into the picture.
+    A handler returns `MaskEditor.answer(value, …)` to a `MaskEditor.ear(elem_id)` of its event, as often as there is something
+    to tell; the page drops what answers a question that it no longer asks.
 
     Not a subclass of gr.HTML, because Gradio writes a .pyi file beside every subclass that it meets.
     """
@@ -258,8 +262,8 @@ class MaskEditor:
         old: bool = False,
     ) -> gr.HTML:
         """The empty editor, inside the layout that is open; `label` names it to screen readers, `names` the formats and, by
-        the stems of their files, the examples. Of `functions`, the page asks `stop` to end the repair of a name, `outlook`
-        where one may fail, and `damage` for the damage of an `old` photo, if the page offers that."""
+        the stems of their files, the examples. Of `functions`, the page asks `stop` to end the work of a name, and
+        `outlook` where a repair may fail. `old`: it offers to find damage and to mend old photos."""
         gr.set_static_paths([*examples, *filter(Path.is_file, map(_marked, examples))])
         return gr.HTML(
             {
@@ -394,7 +398,8 @@ class MaskEditor:
         """What a handler tells of the question in `value`.
 
         Args:
-            facts: while it works `fraction` (0 to 1) and `text`; at its end `scene`, what it made of the picture; or
+            facts: while it works `fraction` (0 to 1) and `text`; at its end `scene`, what it made of the picture; of `damage`,
+                `marks`, a mask; or
                 `problem`, a sentence, with `ask` where the visitor may mean it all the same; or nothing, if it failed. To
                 `resave`, `rewritten` with the new parts of that scene, or `unwritten` with the problem, None if it failed.
                 To `others`, all `offers` so far, and at last `complete`. To `take`, `taken` with the parts of a scene, or

@@ -88,7 +88,7 @@ const deeds = {
   redo,
   help: toggleHelp,
   suggest,
-  damage: findDamage,
+  damage: () => findDamage(),
   old: mendOld,
   clear: () => edit(words.cleared, () => mask.clear()),
   invert: () => edit(words.inverted, () => mask.invert()),
