@@ -61,7 +61,7 @@ W = words.Words(
         "tool": ("Tool", "工具"),
         "brush": ("Brush", "画笔"),
         "eraser": ("Eraser", "橡皮"),
-        "rectangle": ("Rectangle", "矩形"),
+        "rectangle": ("Box", "矩形"),
         "lasso": ("Lasso", "套索"),
         "object": ("Object", "对象"),
         "object_hint": (
@@ -89,7 +89,7 @@ W = words.Words(
         ),
         "undo": ("Undo", "撤销"),
         "redo": ("Redo", "重做"),
-        "help": ("Shortcuts", "快捷键"),
+        "help": ("Help", "帮助"),
         "close": ("Close", "关闭"),
         "other": ("Other photo", "换一张"),
         "repair": ("Repair", "修复"),
@@ -152,6 +152,7 @@ W = words.Words(
         "snap": ("Take the photo", "拍摄"),
         "leave": ("Cancel", "取消"),
         "change": ("Mask and view", "遮罩与视图"),
+        "rest": ("More", "更多"),
         "clear": ("Clear", "清除"),
         "invert": ("Invert", "反选"),
         "grow": ("Grow", "扩大"),
@@ -201,7 +202,7 @@ W = words.Words(
             "浏览器仅允许 https 或本机页面使用相机，请选择文件。",
         ),
         "help_tools": (
-            "Brush, eraser, rectangle, lasso, object, wand, do not copy, move",
+            "Brush, eraser, box, lasso, object, wand, do not copy, move",
             "画笔、橡皮、矩形、套索、对象、魔棒、禁止复制、移动",
         ),
         "help_size": ("Smaller or larger brush", "减小或增大画笔"),
@@ -219,6 +220,10 @@ W = words.Words(
         "help_wand": (
             "Wand: click a colour; pull to the right to take in more, to the left for less",
             "魔棒：点击一种颜色，向右拖动扩大，向左缩小",
+        ),
+        "help_forbid": (
+            "Do not copy: mark what must not appear in the repair, such as a second person",
+            "禁止复制：标出不应出现在修复处的内容，例如另一个人",
         ),
         "help_pressure": ("A pen that is pressed harder paints wider", "触控笔压得越重，笔画越宽"),
         "help_right": ("Right mouse button or Alt erases", "右键或按住 Alt 擦除"),

@@ -69,10 +69,16 @@ function fillHelp() {
     ["Esc", words.help_escape],
     ["Ctrl+V", words.help_paste],
   ];
-  const gestures = [words.help_object, words.help_wand, words.help_right, words.help_pressure, words.help_space, words.help_fingers];
   const term = (keys) => keys.split(" ").map((key) => `<kbd>${key}</kbd>`).join(" ");
-  const described = ([keys, text]) => `<dt>${term(keys)}</dt><dd>${text}</dd>`;
-  find(".help dl").innerHTML = rows.map(described).join("") + gestures.map((text) => `<dt>·</dt><dd>${text}</dd>`).join("");
+  find(".help .keys").innerHTML = rows.map(([keys, text]) => `<dt>${term(keys)}</dt><dd>${text}</dd>`).join("");
+  const item = (name, mouse = false) => `<li${mouse ? ' class="mouse"' : ""}>${words[`help_${name}`]}</li>`;
+  const gestures = [item("object"), item("wand"), item("forbid"), item("right", true), item("pressure"), item("space", true), item("fingers")];
+  find(".help ul").innerHTML = gestures.join("");
+}
+
+// On a phone, what is needed less often.
+function toggleMore() {
+  button("more").setAttribute("aria-expanded", root.classList.toggle("more"));
 }
 
 // ---- wiring ----
@@ -90,6 +96,7 @@ const deeds = {
   suggest,
   damage: () => findDamage(),
   old: mendOld,
+  more: toggleMore,
   clear: () => edit(words.cleared, () => mask.clear()),
   invert: () => edit(words.inverted, () => mask.invert()),
   shrink: () => spreadBy(false),
