@@ -688,7 +688,7 @@ def test_chinese_and_dark(visit: Callable[..., Any], tmp_path: Path) -> None:
     assert "尚未标记" in editor.root.locator(".note").inner_text()
     light = "getComputedStyle(document.querySelector('#inpaint-editor .stage')).backgroundColor"
     assert max(map(int, re.findall(r"\d+", page.evaluate(light))[:3])) < 80
-    assert editor.button("repair").inner_text() == "修复"
+    assert editor.button("repair").inner_text() == "开始修复"
     assert editor.root.locator(".hint:visible").last.inner_text().startswith("请涂抹要去除的部分。")
 
 

@@ -42,12 +42,12 @@ W = Words(
         "tiff": ("TIFF", "TIFF"),
         "no_mask": (
             "Nothing is marked yet: paint over what should go, then press Repair.",
-            "尚未标记任何区域：请先涂抹要去除的部分，再点“修复”。",
+            "尚未标记任何区域：请先涂抹要去除的部分，再点“开始修复”。",
         ),
         "much": (
             "{share} % of the picture is marked, and all of it would be made up. If that is meant, press Repair once more; "
             "if the rest should go, press Invert.",
-            "已标记图片的 {share}%，这些区域都会重新生成。若确实如此，请再点一次“修复”；若要去除的是其余部分，请点“反选”。",
+            "已标记图片的 {share}%，这些区域都会重新生成。若确实如此，请再点一次“开始修复”；若要去除的是其余部分，请点“反选”。",
         ),
         "only": ("Only the marked area was changed.", "只改变了标记的区域。"),
         "only_saved": (

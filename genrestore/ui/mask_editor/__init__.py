@@ -81,18 +81,18 @@ W = words.Words(
         "move": ("Move", "移动"),
         "size": ("Size", "大小"),
         "tolerance": ("Tolerance", "容差"),
-        "growth": ("Grow a little", "略微扩大"),
-        "growth_by": ("Pixels by which what you paint is grown", "涂抹区域扩大的像素数"),
+        "growth": ("Margin", "边缘余量"),
+        "growth_by": ("Pixels of the margin round what you paint", "涂抹区域边缘余量的像素数"),
         "growth_hint": (
-            "What you paint is grown by so many pixels, so that no rim of it stays; the paler edge shows it",
-            "涂抹区域会扩大若干像素，避免留下残边；浅色边缘即扩大的部分",
+            "What you paint gets a margin of so many pixels, so that nothing stays along its edge; it is shown paler",
+            "涂抹区域四周会多留若干像素，避免留下残边；余量以浅色显示",
         ),
         "undo": ("Undo", "撤销"),
         "redo": ("Redo", "重做"),
         "help": ("Help", "帮助"),
         "close": ("Close", "关闭"),
         "other": ("Other photo", "换一张"),
-        "repair": ("Repair", "修复"),
+        "repair": ("Repair", "开始修复"),
         "stop": ("Cancel", "取消"),
         "download": ("Download {name}", "下载 {name}"),
         "hint": (
@@ -107,7 +107,7 @@ W = words.Words(
         "divider": ("Border between before and after", "前后对比分界线"),
         "full": ("Full screen", "全屏"),
         "actual": ("Actual size", "实际大小"),
-        "onward": ("Continue in Upscale", "继续放大"),
+        "onward": ("Continue in Upscale", "在“放大”中打开"),
         "actions": ("What to do next", "下一步操作"),
         "details": ("Details", "详情"),
         "candidates": ("Other fills", "其他填补结果"),
@@ -155,15 +155,15 @@ W = words.Words(
         "rest": ("More", "更多"),
         "clear": ("Clear", "清除"),
         "invert": ("Invert", "反选"),
-        "grow": ("Grow", "扩大"),
-        "shrink": ("Shrink", "收缩"),
-        "by": ("Pixels to grow or shrink by", "扩大或收缩的像素数"),
+        "grow": ("Grow marks", "扩大标记"),
+        "shrink": ("Shrink marks", "收缩标记"),
+        "by": ("Pixels to grow or shrink the marks by", "标记扩大或收缩的像素数"),
         "load": ("Load mask", "载入遮罩"),
-        "load_hint": ("Load a mask; it is taken as it is, not grown", "载入遮罩，原样使用，不会扩大"),
+        "load_hint": ("Load a mask; it is taken as it is, without a margin", "载入遮罩，原样使用，不加余量"),
         "save": ("Save mask", "保存遮罩"),
         "save_hint": (
-            "Save the marks as a mask, the grown rim included",
-            "将标记保存为遮罩，包含扩大的边缘",
+            "Save the marks as a mask, their margin included",
+            "将标记保存为遮罩，包含边缘余量",
         ),
         "in": ("Zoom in", "放大"),
         "out": ("Zoom out", "缩小"),
@@ -188,7 +188,8 @@ W = words.Words(
         "selected": ("Object selected", "已选择对象"),
         "forbidden": ("Marked as not to be copied", "已标为禁止复制"),
         "grown": ("Grown", "已扩大"),
-        "ungrown": ("No longer grown", "已取消扩大"),
+        "margin": ("Margin set", "已设置余量"),
+        "no_margin": ("Margin taken off", "已取消余量"),
         "shrunk": ("Shrunk", "已收缩"),
         "mask_loaded": ("Mask loaded", "已载入遮罩"),
         "lost": ("The picture is no longer on the server; choose it again.", "图片已不在服务器上，请重新选择。"),
@@ -245,7 +246,7 @@ class MaskEditor:
     The value is {"file": a Gradio file, "mask": data URL, "forbid": data URL or None, "painted": data URL or None, "grow":
     pixels, "w": width, "h": height, "state": what repairs have made of it, "kind": one of the formats, "run" and "of": the
     names of this question and of what is shown, "sure": whether more than half is meant}, or None while there is no picture.
-    What is painted is grown a little unless the visitor wants none of it; the mask is what it grew to. `repair` is set off
+    What is painted is grown by a margin unless the visitor wants none; the mask is what it grew to. `repair` is set off
     when the picture is to be repaired, `damage` and `clean` when an `old` photo is to be looked at or its grain taken out,
     `resave` when what is repaired already is to be written in another format; the editor is their first input, and `asked` or
     `latest` give it; so do `others`, which asks for other fills of a repair, and `take`, which puts one into the picture.
