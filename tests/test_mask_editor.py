@@ -165,7 +165,7 @@ def test_a_mask_that_claims_to_be_huge_is_refused_unread(uploads: Path) -> None:
 def test_the_editor_asks_for_size_and_preview(uploads: Path) -> None:
     path = uploads / "hash" / "photo.png"
     assert mask_editor.inspect(payload(str(path))["file"]) == {"width": 40, "height": 30, "alike": True}
-    assert mask_editor.preview(payload(str(path))["file"])["url"].startswith("data:image/jpeg;base64,")
+    assert mask_editor.preview(payload(str(path))["file"])["url"].startswith("data:image/webp;base64,")
     for ask in (mask_editor.inspect, mask_editor.preview):
         assert "not uploaded here" in ask({"path": "/etc/passwd"})["problem"]
         assert "No picture" in ask(None)["problem"]

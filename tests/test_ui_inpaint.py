@@ -20,10 +20,10 @@ pytest.importorskip("gradio")
 
 from conftest import PHONE
 
-from genrestore import image
+from genrestore import image, samples
 from genrestore.errors import MaskError
 from genrestore.tasks import inpaint as task
-from genrestore.ui import inpaint
+from genrestore.ui import inpaint, mask_editor, upright
 from genrestore.ui import job as jobs
 from genrestore.ui.mask_editor import MaskEditor
 
@@ -841,6 +841,31 @@ def test_a_repair_starts_from_the_pixels_of_the_one_before(
     assert other["of"] == 5 and other["rewritten"]["kind"] == "png"
     assert np.array_equal(image.load(other["rewritten"]["file"]["path"]).pixels, expected)
     assert other["rewritten"]["counts"].startswith("0 of ")
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_the_stage_shows_the_pixels_that_the_file_decodes_to(
+    depth: Any, channels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where no browser draws the file: the photo before and the result after, or both would seem to differ all over."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(task, "repair", inverse)
+    noise = np.random.default_rng(4).integers(0, np.iinfo(depth).max, (40, 60, channels), depth, endpoint=True)
+    image.save(image.Picture(noise), tmp_path / "scan.tif")
+    mask = np.zeros((40, 60), bool)
+    mask[5:20, 5:30] = True
+    asked = {"file": {"path": str(tmp_path / "scan.tif")}, "mask": url(mask)}
+    scene = answers(asked)[-1]["scene"]
+    header, _, data = mask_editor.preview(asked["file"])["url"].partition(",")
+    assert header.split("/")[0] == "data:image"
+    for shown, file in (
+        (base64.b64decode(data), tmp_path / "scan.tif"),
+        (scene["shown"]["path"], scene["file"]["path"]),
+    ):
+        expected = samples.eight(image.load(file).pixels)
+        assert image.header(shown).format in upright.DRAWN
+        assert np.array_equal(np.broadcast_to(image.load(shown).pixels, expected.shape), expected)
 
 
 def test_what_was_repaired_must_fit_the_photo(value: dict[str, Any], tmp_path: Path) -> None:

@@ -180,6 +180,24 @@ def test_save_as_holds_for_the_result_that_is_there(page: Any, tmp_path: Path) -
     assert page.problems == []
 
 
+def test_a_scan_in_16_bits_is_shown_as_it_is_before_and_after(page: Any, tmp_path: Path) -> None:
+    """No browser draws a TIFF; what the server draws for it must not differ where nothing was marked."""
+    noise = np.random.default_rng(6).integers(0, 65536, (120, 160, 3), np.uint16, endpoint=False)
+    image.save(image.Picture(noise), tmp_path / "scan.tif")
+    stage = Stage(page)
+    stage.open(tmp_path / "scan.tif")
+    original = stage.shown()
+    assert np.array_equal(original, image.load(tmp_path / "scan.tif").rgb8())
+    stage.drag((0.3, 0.5), (0.5, 0.5))
+    mask = stage.mask()
+    stage.repaired()
+    shown = stage.shown()
+    (tmp_path / "result.tif").write_bytes(stage.download())
+    assert np.array_equal(shown, image.load(tmp_path / "result.tif").rgb8())
+    assert not (shown != original).any(axis=2)[~mask].any()
+    assert page.problems == []
+
+
 def stage_outside(stage: Stage) -> int:
     """Samples outside all marks, as the page says."""
     return int(re.findall(r"of ([\d,]+) samples", stage.details())[-1].replace(",", ""))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 
 import gradio as gr
 import numpy as np
+from gradio import processing_utils, utils
 from gradio.context import LocalContext
 
 import genrestore
@@ -135,8 +136,14 @@ def written(original: image.Picture, repaired: image.Picture, touched: np.ndarra
     by_repair, outside = changed_outside(original, repaired, touched)
     alike = decoded.pixels.shape == original.pixels.shape and decoded.pixels.dtype == original.pixels.dtype
     in_file = changed_outside(original, decoded, touched)[0] if alike else None
-    seen = str(file) if compare.drawn_alike(file) else compare.preview_of(decoded)
+    seen = str(file) if compare.drawn_alike(file) else _drawable(decoded)
     return Written(file, seen, in_file, by_repair, outside)
+
+
+def _drawable(picture: image.Picture) -> str:
+    """The path of a copy in Gradio's cache that every browser draws."""
+    data, kind = mask_editor.drawable(picture)
+    return processing_utils.save_bytes_to_cache(data, f"view.{kind}", utils.get_upload_folder())
 
 
 class Job(jobs.Job):

@@ -28,7 +28,7 @@ from genrestore.ui import frames, shown, uploads, upright, words
 from genrestore.ui import job as jobs
 from genrestore.ui.said import said
 
-PREVIEW = 1600  # pixels a side of what the browser gets of a picture that it cannot draw itself
+PREVIEW = 2048  # pixels a side of what the browser gets of a picture that it cannot draw itself
 MASK_BYTES = 24 * 2**20  # of the PNG; one bit a pixel, as the editor writes it, needs 12 MB for 100 megapixels of noise
 MOST_POINTS = 2000  # of a line that is drawn round an object; the page sends fewer
 FARTHEST = 2**20  # pixels that such a point may lie from the corner
@@ -453,11 +453,27 @@ def preview(file: object) -> dict[str, Any]:
         picture = image.load(_uploaded(file))
     except GenrestoreError as problem:
         return {"problem": said(problem)}
-    small = Image.fromarray(picture.rgb8())
+    data, kind = drawable(picture)
+    return {"url": f"data:image/{kind};base64," + base64.b64encode(data).decode("ascii")}
+
+
+def drawable(picture: image.Picture) -> tuple[bytes, str]:
+    """A copy that every browser draws: 8 bits, PREVIEW pixels a side at most, and no other loss. The file, "png" or "webp".
+
+    Of 3 megapixels in colour, WebP took half the time of PNG's lowest level and four fifths of its bytes; but it holds no grey,
+    whose colour profile would not fit.
+    """
+    small = picture.pil()
+    profile = small.info.get("icc_profile")
+    if small.mode == "I;16":
+        small = Image.fromarray(picture.rgb8()[..., 0])
     small.thumbnail((PREVIEW, PREVIEW), Image.Resampling.LANCZOS, reducing_gap=2.0)
     data = io.BytesIO()
-    small.save(data, "JPEG", quality=92)
-    return {"url": "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode("ascii")}
+    if small.mode in ("L", "LA"):
+        small.save(data, "PNG", compress_level=1, icc_profile=profile)
+        return data.getvalue(), "png"
+    small.save(data, "WEBP", lossless=True, method=0, exact=True, icc_profile=profile)
+    return data.getvalue(), "webp"
 
 
 def mask(files: object) -> dict[str, Any]:

@@ -71,9 +71,9 @@ function fillHelp() {
   ];
   const term = (keys) => keys.split(" ").map((key) => `<kbd>${key}</kbd>`).join(" ");
   find(".help .keys").innerHTML = rows.map(([keys, text]) => `<dt>${term(keys)}</dt><dd>${text}</dd>`).join("");
-  const item = (name, mouse = false) => `<li${mouse ? ' class="mouse"' : ""}>${words[`help_${name}`]}</li>`;
-  const gestures = [item("object"), item("wand"), item("forbid"), item("right", true), item("pressure"), item("space", true), item("fingers")];
-  find(".help ul").innerHTML = gestures.join("");
+  const mouse = [words.help_right, words.help_space].map((text) => `<li class="mouse">${text}</li>`);
+  const any = [words.help_object, words.help_wand, words.help_forbid, words.help_pressure, words.help_fingers].map((text) => `<li>${text}</li>`);
+  find(".help ul").innerHTML = [...mouse, ...any].join("");
 }
 
 // On a phone, what is needed less often.
