@@ -232,6 +232,26 @@ def test_the_wand_takes_what_is_connected_and_alike(editor: Tools, tmp_path: Pat
     assert int(editor.root.locator(".tolerance output").inner_text()) == 9
 
 
+def test_the_wand_closes_small_holes_and_keeps_large_ones(editor: Tools, tmp_path: Path) -> None:
+    """Specks of noise, also at the picture's edge; a thing that lies in the colour is none."""
+    editor.switch.uncheck()
+    sky = np.full((200, 300, 3), (90, 140, 220), np.uint8)
+    rng = np.random.default_rng(7)
+    for y, x, side in zip(rng.integers(8, 90, 60), rng.integers(8, 280, 60), rng.integers(1, 6, 60), strict=True):
+        sky[y : y + side, x : x + side] = 0
+    sky[0:3, 50:53] = sky[30:32, 297:] = 0
+    sky[110:130, 100:140] = (200, 180, 90)  # of 800 pixels
+    sky[150:, 150:] = (40, 90, 30)  # the ground: beyond it is no hole
+    sky[196:, :4] = (40, 90, 30)  # and a corner of 16
+    Image.fromarray(sky).save(tmp_path / "sky.png")
+    editor.open(tmp_path / "sky.png")
+    editor.stage.press("w")
+    editor.click(0.5, 0.52)
+    expected = np.ones((200, 300), bool)
+    expected[110:130, 100:140] = expected[150:, 150:] = False
+    assert np.array_equal(editor.mask(), expected)
+
+
 def overlap(a: np.ndarray, b: np.ndarray) -> float:
     return (a & b).sum() / (a | b).sum()
 
