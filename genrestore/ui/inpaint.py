@@ -207,7 +207,7 @@ class Finding(jobs.Job):
 
     def __init__(self, value: dict[str, Any]) -> None:
         super().__init__(stops.of(value.get("run")))
-        self.now, _ = MaskEditor.reached(value, image.load(MaskEditor.file(value)))
+        self.now, _ = MaskEditor.reached(value, MaskEditor.photo(value))
         self.marks = ""  # a mask for the stage
 
     def work(self) -> None:
@@ -249,7 +249,7 @@ def damage(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[s
 
 
 def _cleaning(value: dict[str, Any]) -> Job:
-    picture = image.load(MaskEditor.file(value))
+    picture = MaskEditor.photo(value)
     return Cleaning(value, _kind(value), picture, np.zeros((picture.height, picture.width), bool), model="")
 
 
@@ -314,7 +314,7 @@ def resaved(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[
     if not isinstance(value, dict) or not value.get("state"):
         return
     try:
-        original = image.load(MaskEditor.file(value))
+        original = MaskEditor.photo(value)
         now, touched = MaskEditor.reached(value, original)
         name, kind = MaskEditor.file(value).name, _kind(value)
         done = written(original, now, touched, name, kind)
@@ -358,7 +358,7 @@ def take(value: dict[str, Any] | None, request: gr.Request) -> Any:
     if not isinstance(value, dict) or not value.get("fill"):
         return gr.skip()
     try:
-        original = image.load(MaskEditor.file(value))
+        original = MaskEditor.photo(value)
         now, touched = MaskEditor.reached(value, original)
         repaired = MaskEditor.refilled(value, now, touched)
         kind = _kind(value)

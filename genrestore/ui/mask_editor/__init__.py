@@ -26,6 +26,7 @@ from genrestore.errors import GenrestoreError, ImageError, MaskError
 from genrestore.tasks.growth import EDGE, HAND, LARGEST_GROWTH
 from genrestore.ui import frames, shown, uploads, upright, words
 from genrestore.ui import job as jobs
+from genrestore.ui.mask_editor import recent
 from genrestore.ui.said import said
 
 PREVIEW = 2048  # pixels a side of what the browser gets of a picture that it cannot draw itself
@@ -325,6 +326,15 @@ class MaskEditor:
         return _uploaded(_entries(value).get("file"))
 
     @staticmethod
+    def photo(value: object) -> image.Picture:
+        """The picture as it was opened; its pixels are not to be written to.
+
+        Raises:
+            ImageError: as `file`, or it cannot be read.
+        """
+        return recent.load(MaskEditor.file(value))
+
+    @staticmethod
     def read(value: object) -> tuple[image.Picture, np.ndarray, dict[str, Any]]:
         """The picture; what is to be filled, (H, W) bool of its size, which may be nothing; and how that is said to
         `tasks.inpaint.repair`: `mask`, what the visitor marked, `grow`, `hole`, what that grew to, and `forbidden`.
@@ -333,7 +343,7 @@ class MaskEditor:
             ImageError: no uploaded picture, or one that cannot be read.
             MaskError: no mask, or one that is no PNG, too large, of another size, or not grown from what was marked.
         """
-        picture = image.load(MaskEditor.file(value))
+        picture = MaskEditor.photo(value)
         entries = _entries(value)
         hole = _mask(entries.get("mask"), picture)
         forbidden = None if (url := entries.get("forbid")) is None else _mask(url, picture)
@@ -423,7 +433,7 @@ def inspect(file: object) -> dict[str, Any]:
         path = _uploaded(file)
         if frames.count(path) > 1:
             return frame({"file": file, "frame": 1})
-        picture = image.load(path)
+        picture = recent.load(path)
     except GenrestoreError as problem:
         return {"problem": said(problem)}
     return {"width": picture.width, "height": picture.height, "alike": upright.alike(path)}
@@ -450,7 +460,7 @@ def frame(asked: object) -> dict[str, Any]:
 def preview(file: object) -> dict[str, Any]:
     """For the editor: a small copy of a picture that the browser cannot draw, such as a TIFF, or may not turn."""
     try:
-        picture = image.load(_uploaded(file))
+        picture = recent.load(_uploaded(file))
     except GenrestoreError as problem:
         return {"problem": said(problem)}
     data, kind = drawable(picture)
@@ -480,7 +490,7 @@ def mask(files: object) -> dict[str, Any]:
     """For the editor: a mask's file as `image.load_mask` reads it, a PNG of one bit a pixel; or why it cannot be used."""
     entries = _entries(files)
     try:
-        picture = image.load(_uploaded(entries.get("picture")))
+        picture = recent.load(_uploaded(entries.get("picture")))
         marked = image.load_mask(_uploaded(entries.get("mask")), (picture.width, picture.height))
     except GenrestoreError as problem:
         return {"problem": said(problem)}
@@ -493,7 +503,7 @@ def select(asked: object) -> dict[str, Any]:
     """
     entries = _entries(asked)
     try:
-        picture = image.load(_uploaded(entries.get("file")))
+        picture = recent.load(_uploaded(entries.get("file")))
         found, (top, left, bottom, right) = selection.select(picture.rgb8(), _outline(entries.get("outline")))
     except GenrestoreError as problem:
         return {"problem": said(problem)}
