@@ -189,6 +189,29 @@ def test_what_is_forbidden_reaches_the_task(value: dict[str, Any], monkeypatch: 
     assert seen[1].sum() == 1600
 
 
+def test_a_reload_keeps_margin_and_forbidden_parts_and_the_way_back(editor: Tools) -> None:
+    """Of three steps, each can be undone as if nothing had been; what was painted is not taken for its margin."""
+    states = []
+    for tool, height in (("brush", 0.3), ("forbid", 0.5), ("brush", 0.7)):
+        editor.tool(tool)
+        editor.drag((0.2, height), (0.5, height))
+        states.append((editor.mask(), editor.forbidden()))
+    editor.page.wait_for_timeout(1000)  # it is kept when painting rests
+    editor.page.reload()
+    editor.root.locator(".note", has_text="% marked").wait_for(timeout=20_000)
+    assert editor.growth() == (True, GROWN)
+    for mask, forbidden in reversed(states):
+        assert np.array_equal(editor.mask(), mask)
+        assert np.array_equal(editor.forbidden(), forbidden)
+        editor.do("undo")
+    assert not editor.mask().any() and editor.button("undo").is_disabled()
+    for _ in states:
+        editor.do("redo")
+    editor.switch.uncheck()
+    assert np.array_equal(spread(editor.mask(), GROWN), states[-1][0])
+    assert editor.page.problems == []
+
+
 # ---- wand and object ----
 
 

@@ -89,7 +89,7 @@ const deeds = {
   snap,
   leave: () => (closeCamera(), setState("start")),
   start: () => (forget(), setState("start")),
-  back: () => (setState("ready"), draw(), keepPhoto().then(keepScene).then(publish)),
+  back: () => (setState("ready"), draw(), keepPhoto(), publish()),
   undo,
   redo,
   help: toggleHelp,

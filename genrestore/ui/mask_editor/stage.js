@@ -124,7 +124,7 @@ async function rewrite(of, made = null, problem = null) {
   if (mine !== picture) return;
   refresh();
   settle();
-  keepScene();
+  keepAnew(scene);
   draw();
 }
 
