@@ -110,7 +110,6 @@ const deeds = {
   repair,
   stop: cancel,
   wipe: toggleWipe,
-  full: toggleFull,
   onward: () => genrestore.hand("upscale", picture.scene.file),
 };
 

@@ -200,6 +200,8 @@ function progress(fraction, text) {
   find(".progress span").textContent = pending?.step ? say(words.step, { step: pending.step, text }) : text;
 }
 
+const isFull = fullScreen(root, button("full"), draw);
+
 // ---- before and after ----
 
 function hold(on) {
@@ -241,32 +243,6 @@ function onDivider(event) {
   event.stopPropagation();
 }
 
-// ---- full screen ----
-
-// Where the browser gives only videos the whole screen, the stage takes the whole window.
-async function toggleFull() {
-  if (document.fullscreenElement) return document.exitFullscreen();
-  if (root.classList.contains("full")) return setFull(false);
-  try {
-    await root.requestFullscreen();
-  } catch {
-    setFull(true);
-  }
-}
-
-function setFull(on) {
-  root.classList.toggle("full", on);
-  document.documentElement.classList.toggle("still", on);
-  onFull();
-}
-
-const isFull = () => document.fullscreenElement === root || root.classList.contains("full");
-
-function onFull() {
-  button("full").setAttribute("aria-pressed", isFull());
-  draw();
-}
-
 function wireStage() {
   for (const name of formats) chooser.append(new Option(words[name], name));
   chooser.addEventListener("change", settle);
@@ -288,7 +264,5 @@ function wireStage() {
     if (divider.hasPointerCapture(event.pointerId)) setWipe(place(event).x / stage.clientWidth);
   });
   divider.addEventListener("keydown", onDivider);
-  root.addEventListener("fullscreenchange", onFull);
-  root.addEventListener("keydown", (event) => event.key === "Escape" && root.classList.contains("full") && setFull(false));
   find(".candidates").setAttribute("aria-label", words.candidates);
 }
