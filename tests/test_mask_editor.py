@@ -16,7 +16,7 @@ pytest.importorskip("gradio")
 from genrestore import image
 from genrestore.errors import GenrestoreError, ImageError, MaskError
 from genrestore.ui import job, mask_editor, shown
-from genrestore.ui.mask_editor import MaskEditor
+from genrestore.ui.mask_editor import MaskEditor, checks
 
 HERE = Path(mask_editor.__file__).parent
 
@@ -137,7 +137,7 @@ def test_an_upload_that_is_gone_is_named(uploads: Path) -> None:
         (data_url(Image.new("1", (40, 30), 1)).replace("image/png", "image/jpeg"), "must be a PNG"),
         (data_url(Image.new("1", (30, 40), 1)), "30×40"),
         (data_url(Image.new("1", (400, 300), 1)), "400×300"),
-        ("data:image/png;base64," + "A" * (mask_editor.MASK_BYTES * 2), "larger than"),
+        ("data:image/png;base64," + "A" * (checks.MASK_BYTES * 2), "larger than"),
     ],
 )
 def test_a_bad_mask_is_refused(uploads: Path, mask: object, reason: str) -> None:
@@ -165,7 +165,7 @@ def test_a_mask_that_claims_to_be_huge_is_refused_unread(uploads: Path) -> None:
 def test_the_editor_asks_for_size_and_preview(uploads: Path) -> None:
     path = uploads / "hash" / "photo.png"
     assert mask_editor.inspect(payload(str(path))["file"]) == {"width": 40, "height": 30, "alike": True}
-    assert mask_editor.preview(payload(str(path))["file"])["url"].startswith("data:image/jpeg;base64,")
+    assert mask_editor.preview(payload(str(path))["file"])["url"].startswith("data:image/webp;base64,")
     for ask in (mask_editor.inspect, mask_editor.preview):
         assert "not uploaded here" in ask({"path": "/etc/passwd"})["problem"]
         assert "No picture" in ask(None)["problem"]
@@ -218,7 +218,7 @@ def test_an_object_is_found_for_the_editor(uploads: Path) -> None:
         [[1, None]],
         [[float("nan"), 1]],
     ]
-    wrong += [[[10**400, 1]], [[1, float("inf")]], [[1, 1]] * (mask_editor.MOST_POINTS + 1)]
+    wrong += [[[10**400, 1]], [[1, float("inf")]], [[1, 1]] * (checks.MOST_POINTS + 1)]
     for outline in wrong:
         assert "list of 1 to" in mask_editor.select({"file": file, "outline": outline})["problem"]
     assert "not uploaded here" in mask_editor.select({"file": {"path": "/etc/passwd"}, "outline": [[1, 1]]})["problem"]

@@ -243,6 +243,22 @@ def test_the_handle_follows_the_mouse(slider: Callable[..., Any]) -> None:
     assert clip(page) == pytest.approx(70, abs=0.5), "a click on the picture brings it there"
 
 
+@pytest.mark.parametrize("can", [True, False])
+def test_the_slider_fills_the_screen_or_else_the_window(slider: Callable[..., Any], can: bool) -> None:
+    """Some browsers give the whole screen to videos alone."""
+    page = slider("enlarged")
+    if not can:
+        page.evaluate("document.querySelector('#slider .compare').requestFullscreen = undefined")
+    button = page.locator("#slider [data-do=fullscreen]")
+    for full in (True, False):
+        button.click() if full or can else page.keyboard.press("Escape")
+        page.wait_for_function(
+            f"() => (document.querySelector('#slider .compare').clientWidth === 1280) === {str(full).lower()}"
+        )
+        assert button.get_attribute("aria-pressed") == str(full).lower()
+    assert page.problems == []
+
+
 def test_both_pictures_fill_one_box(slider: Callable[..., Any]) -> None:
     """Before has a quarter of after's width; it is drawn at after's size."""
     page = slider("enlarged")

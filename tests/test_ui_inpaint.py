@@ -1,6 +1,7 @@
 """The Inpaint tab in a browser, by mouse, keys and touch, and its handler without one."""
 
 import base64
+import concurrent.futures
 import hashlib
 import io
 import json
@@ -20,12 +21,12 @@ pytest.importorskip("gradio")
 
 from conftest import PHONE
 
-from genrestore import image
-from genrestore.errors import MaskError
+from genrestore import image, samples
+from genrestore.errors import ImageError, MaskError
 from genrestore.tasks import inpaint as task
-from genrestore.ui import inpaint
+from genrestore.ui import inpaint, mask_editor, upright
 from genrestore.ui import job as jobs
-from genrestore.ui.mask_editor import MaskEditor
+from genrestore.ui.mask_editor import MaskEditor, recent
 
 REPRO = Path(__file__).with_name("repro")
 EXAMPLES = Path(inpaint.__file__).with_name("examples")
@@ -688,7 +689,7 @@ def test_chinese_and_dark(visit: Callable[..., Any], tmp_path: Path) -> None:
     assert "尚未标记" in editor.root.locator(".note").inner_text()
     light = "getComputedStyle(document.querySelector('#inpaint-editor .stage')).backgroundColor"
     assert max(map(int, re.findall(r"\d+", page.evaluate(light))[:3])) < 80
-    assert editor.button("repair").inner_text() == "修复"
+    assert editor.button("repair").inner_text() == "开始修复"
     assert editor.root.locator(".hint:visible").last.inner_text().startswith("请涂抹要去除的部分。")
 
 
@@ -843,6 +844,31 @@ def test_a_repair_starts_from_the_pixels_of_the_one_before(
     assert other["rewritten"]["counts"].startswith("0 of ")
 
 
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_the_stage_shows_the_pixels_that_the_file_decodes_to(
+    depth: Any, channels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where no browser draws the file: the photo before and the result after, or both would seem to differ all over."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(task, "repair", inverse)
+    noise = np.random.default_rng(4).integers(0, np.iinfo(depth).max, (40, 60, channels), depth, endpoint=True)
+    image.save(image.Picture(noise), tmp_path / "scan.tif")
+    mask = np.zeros((40, 60), bool)
+    mask[5:20, 5:30] = True
+    asked = {"file": {"path": str(tmp_path / "scan.tif")}, "mask": url(mask)}
+    scene = answers(asked)[-1]["scene"]
+    header, _, data = mask_editor.preview(asked["file"])["url"].partition(",")
+    assert header.split("/")[0] == "data:image"
+    for shown, file in (
+        (base64.b64decode(data), tmp_path / "scan.tif"),
+        (scene["shown"]["path"], scene["file"]["path"]),
+    ):
+        expected = samples.eight(image.load(file).pixels)
+        assert image.header(shown).format in upright.DRAWN
+        assert np.array_equal(np.broadcast_to(image.load(shown).pixels, expected.shape), expected)
+
+
 def test_what_was_repaired_must_fit_the_photo(value: dict[str, Any], tmp_path: Path) -> None:
     touched = np.zeros((120, 160), bool)
     touched[10:30, 10:40] = True
@@ -948,6 +974,49 @@ def test_a_mistake_or_a_fault_ends_the_question(value: dict[str, Any], monkeypat
     state = answers(value)[-1]["scene"]["state"]
     monkeypatch.setattr(inpaint, "written", fail)
     assert next(inpaint.resaved({**value, "state": state}, None))["answer"]["unwritten"] is None
+
+
+def test_the_picture_is_decoded_once_however_often_painting_pauses(
+    value: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And anew when another file lies there."""
+    loaded: list[Path] = []
+    load = image.load
+    monkeypatch.setattr(image, "load", lambda source, **how: (loaded.append(source), load(source, **how))[1])
+    path = Path(value["file"]["path"])
+    for _ in range(3):
+        inpaint.outlook(value)
+    assert mask_editor.select({"file": value["file"], "outline": [[80, 60]]}) is not None
+    assert loaded.count(path) == 1
+    photo(path, 200, 150, compress_level=1)
+    assert mask_editor.inspect(value["file"])["width"] == 200
+    assert loaded.count(path) == 2
+
+
+def test_what_is_kept_of_many_visitors_is_bounded(tmp_path: Path) -> None:
+    """The least recently used goes first; what nobody may write to is right for each; too large a picture is not kept."""
+    kept = recent.Recent(3 * 40 * 30 * 3)
+    paths = [photo(tmp_path / f"{k}.png", 40, 30 + k) for k in range(5)] + [photo(tmp_path / "large.png", 200, 200)]
+
+    def ask(path: Path) -> bool:
+        picture = kept.load(path)
+        with pytest.raises(ValueError, match="read-only"):
+            picture.pixels[0, 0] = 0
+        return np.array_equal(picture.pixels, image.load(path).pixels)
+
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(ask, paths * 8))
+    first = kept.load(paths[0])
+    kept.load(paths[1])
+    assert kept.load(paths[0]) is first
+    kept.load(paths[2])
+    assert sum(picture.pixels.nbytes for picture in kept.kept.values()) <= kept.most
+    assert kept.load(paths[0]) is first, "it was used last but one"
+    large = kept.load(paths[-1])
+    assert kept.load(paths[-1]) is not large
+    assert kept.load(paths[0]) is first, "a large one drove all others out"
+    with pytest.raises(ImageError):
+        kept.load(tmp_path / "gone.png")
 
 
 def test_only_listed_models_are_used(value: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 pytest.importorskip("gradio")
 
+from conftest import PHONE
 from test_ui_inpaint import Editor, photo, read_png, spread, value
 
 from genrestore.tasks import inpaint as task
@@ -188,6 +189,29 @@ def test_what_is_forbidden_reaches_the_task(value: dict[str, Any], monkeypatch: 
     assert seen[1].sum() == 1600
 
 
+def test_a_reload_keeps_margin_and_forbidden_parts_and_the_way_back(editor: Tools) -> None:
+    """Of three steps, each can be undone as if nothing had been; what was painted is not taken for its margin."""
+    states = []
+    for tool, height in (("brush", 0.3), ("forbid", 0.5), ("brush", 0.7)):
+        editor.tool(tool)
+        editor.drag((0.2, height), (0.5, height))
+        states.append((editor.mask(), editor.forbidden()))
+    editor.page.wait_for_timeout(1000)  # it is kept when painting rests
+    editor.page.reload()
+    editor.root.locator(".note", has_text="% marked").wait_for(timeout=20_000)
+    assert editor.growth() == (True, GROWN)
+    for mask, forbidden in reversed(states):
+        assert np.array_equal(editor.mask(), mask)
+        assert np.array_equal(editor.forbidden(), forbidden)
+        editor.do("undo")
+    assert not editor.mask().any() and editor.button("undo").is_disabled()
+    for _ in states:
+        editor.do("redo")
+    editor.switch.uncheck()
+    assert np.array_equal(spread(editor.mask(), GROWN), states[-1][0])
+    assert editor.page.problems == []
+
+
 # ---- wand and object ----
 
 
@@ -229,6 +253,26 @@ def test_the_wand_takes_what_is_connected_and_alike(editor: Tools, tmp_path: Pat
     assert np.array_equal(editor.mask(), box(40, 60, 120, 160))
     editor.stage.press("[")
     assert int(editor.root.locator(".tolerance output").inner_text()) == 9
+
+
+def test_the_wand_closes_small_holes_and_keeps_large_ones(editor: Tools, tmp_path: Path) -> None:
+    """Specks of noise, also at the picture's edge; a thing that lies in the colour is none."""
+    editor.switch.uncheck()
+    sky = np.full((200, 300, 3), (90, 140, 220), np.uint8)
+    rng = np.random.default_rng(7)
+    for y, x, side in zip(rng.integers(8, 90, 60), rng.integers(8, 280, 60), rng.integers(1, 6, 60), strict=True):
+        sky[y : y + side, x : x + side] = 0
+    sky[0:3, 50:53] = sky[30:32, 297:] = 0
+    sky[110:130, 100:140] = (200, 180, 90)  # of 800 pixels
+    sky[150:, 150:] = (40, 90, 30)  # the ground: beyond it is no hole
+    sky[196:, :4] = (40, 90, 30)  # and a corner of 16
+    Image.fromarray(sky).save(tmp_path / "sky.png")
+    editor.open(tmp_path / "sky.png")
+    editor.stage.press("w")
+    editor.click(0.5, 0.52)
+    expected = np.ones((200, 300), bool)
+    expected[110:130, 100:140] = expected[150:, 150:] = False
+    assert np.array_equal(editor.mask(), expected)
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:
@@ -324,18 +368,64 @@ def test_the_pixel_under_the_pointer_is_painted_on_any_screen(editor: Tools, tmp
     screen.detach()
 
 
-def test_every_tool_has_a_name_and_a_place_on_a_phone(phone: Any, tmp_path: Path) -> None:
+NAMES = {
+    "en-GB": ["Brush", "Eraser", "Box", "Lasso", "Object", "Wand", "Do not copy", "Move"],
+    "zh-CN": ["画笔", "橡皮", "矩形", "套索", "对象", "魔棒", "禁止复制", "移动"],
+}
+
+
+@pytest.mark.parametrize("language", NAMES)
+def test_on_a_phone_all_has_words_and_fits_one_screen(visit: Callable[..., Any], tmp_path: Path, language: str) -> None:
+    """All that can be touched is 44 pixels wide and high, and nothing lies outside, below or under what sticks to the edge."""
+    page = visit(**PHONE, locale=language)
+    editor = Tools(page)
+    editor.open(photo(tmp_path / "photo.png", 600, 600))
+    tools = editor.root.locator("[data-tool]")
+    assert [" ".join(text.split()) for text in tools.all_inner_texts()] == NAMES[language]
+    assert editor.root.locator("[data-tool] span:visible").count() == len(NAMES[language])
+    page.evaluate("scrollTo(0, 0)")
+    foot = editor.root.locator(".foot").bounding_box()
+    assert foot["y"] + foot["height"] <= 844
+
+    def fits(further: bool) -> None:
+        for part in editor.root.locator(":is(.bar, .actions) :is(button, input, a):visible").all():
+            place = part.bounding_box()
+            name = part.evaluate("(node) => node.outerHTML.slice(0, 80)")
+            box = part.evaluate("(node) => node.type !== 'checkbox'")  # which is pressed by its words too
+            assert place["x"] >= 0 and place["x"] + place["width"] <= 390, name
+            assert place["height"] >= 44 or not box, name
+            assert place["width"] >= 43.9 or not box, name
+            assert further or place["y"] + place["height"] <= 844, name
+
+    fits(further=False)
+    under = editor.root.locator(".bar.under").bounding_box()
+    assert under["y"] + under["height"] <= foot["y"]
+    for part in editor.root.locator("[data-tool] span").all():
+        assert part.evaluate("(node) => node.scrollWidth <= node.parentElement.clientWidth"), "a word is cut off"
+    assert not editor.button("grow").is_visible()
+    editor.do("more")
+    assert editor.button("more").get_attribute("aria-expanded") == "true"
+    for name in ("shrink", "grow", "damage", "load", "save"):
+        assert editor.button(name).is_visible()
+    fits(further=True)
+    assert page.problems == []
+
+
+def test_a_phone_is_told_of_gestures_and_not_of_keys(phone: Any, tmp_path: Path) -> None:
     editor = Tools(phone)
     editor.open(photo(tmp_path / "photo.png"))
-    tools = editor.root.locator("[data-tool]")
-    names = [tools.nth(k).get_attribute("aria-label") for k in range(tools.count())]
-    assert names == ["Brush", "Eraser", "Rectangle", "Lasso", "Object", "Wand", "Do not copy", "Move"]
-    for part in editor.root.locator(".bar button, .bar input, .growth span").all():
-        place = part.bounding_box()
-        assert place is None or (place["x"] >= 0 and place["x"] + place["width"] <= 390)
     editor.do("help")
     told = editor.root.locator(".help").inner_text()
+    assert all(word in told for word in ("Object", "Wand", "Do not copy", "pressed harder", "two move and zoom"))
+    assert not re.search(r"Ctrl|Shift|\bEsc\b|mouse", told)
+    assert editor.root.locator(".help kbd:visible").count() == 0
+
+
+def test_the_help_tells_every_key(editor: Tools) -> None:
+    editor.do("help")
+    told = editor.root.locator(".help").inner_text()
+    tools = editor.root.locator("[data-tool]")
     keys = [str(tools.nth(k).get_attribute("title"))[-2] for k in range(tools.count())]  # such as "Move (H)"
     assert all(re.search(rf"\b{key}\b", told) for key in keys), keys
-    assert all(word in told for word in ("Wand", "Object", "pressed harder", "Grow a little"))
-    assert phone.problems == []
+    assert all(word in told for word in ("Wand", "Object", "pressed harder", "Ctrl+Enter"))
+    assert editor.page.problems == []

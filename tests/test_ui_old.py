@@ -1,5 +1,7 @@
 """Old photographs on the stage: damage is found, filled, the grain taken out, and each step can be undone."""
 
+import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ from test_ui_inpaint import photo
 from test_ui_stage import Stage
 
 from genrestore import image
+from genrestore.errors import Cancelled
+from genrestore.tasks import damage as task
+from genrestore.ui import inpaint
 
 
 @pytest.fixture
@@ -64,3 +69,44 @@ def test_a_clean_photo_has_nothing_to_mend(page: Any, tmp_path: Path) -> None:
     stage.root.locator(".outcome .line", has_text="whole picture").wait_for(timeout=60_000)  # its grain is taken out
     stage.do("undo")
     assert stage.button("undo").is_disabled() and page.problems == []
+
+
+def test_looking_for_damage_says_how_far_it_is_and_can_be_cancelled(page: Any, tmp_path: Path) -> None:
+    """Alone, and as the first step of mending, which ends with it."""
+    stage = Stage(page)
+    stage.open(photo(tmp_path / "large.png", 2400, 1800))
+    for button in ("damage", "old"):
+        stage.button(button).focus()
+        page.keyboard.press("Enter")
+        told = stage.root.locator(".progress", has_text=re.compile(r"Looking for damage: \d+ %, about \d+ s left"))
+        told.wait_for(timeout=60_000)
+        assert 0 < told.locator("progress").evaluate("(node) => node.value") < 1
+        assert stage.button("damage").is_disabled() and not stage.button("old").is_visible()
+        assert stage.button("stop").evaluate("(node) => node === document.activeElement")
+        page.keyboard.press("Enter")
+        stage.button("old").wait_for()
+        page.wait_for_timeout(1500)
+        assert not stage.button("stop").is_visible(), "the next step was begun"
+        assert not stage.mask().any() and stage.button("undo").is_disabled()
+    assert page.problems == []
+
+
+def test_cancel_reaches_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    asked = {"file": {"path": str(photo(tmp_path / "photo.png"))}, "run": "its name", "of": 3}
+    stopped = threading.Event()
+
+    def slow(picture: Any, *, progress: Any, cancel: threading.Event) -> Any:
+        progress(0.25, "")
+        progress(0.5, "")
+        if cancel.wait(20):
+            stopped.set()
+        raise Cancelled("stopped")
+
+    monkeypatch.setattr(task, "find_damage", slow)
+    request: Any = None
+    steps = (step["answer"] for step in inpaint.damage(asked, request) if isinstance(step, dict))
+    assert next(step for step in steps if step["fraction"])["text"].startswith("50 %")
+    inpaint.stop("its name")
+    assert list(steps)[-1] == {"run": "its name", "of": 3, "problem": "stopped"}
+    assert stopped.is_set()

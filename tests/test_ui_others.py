@@ -12,10 +12,13 @@ from test_ui_inpaint import photo, pixels, url
 from test_ui_stage import Stage
 
 from genrestore import image
+from genrestore import ui as page_words
 from genrestore.errors import ImageError, MaskError
 from genrestore.tasks import candidates
 from genrestore.ui import job as jobs
+from genrestore.ui import mask_editor
 from genrestore.ui.mask_editor import MaskEditor
+from genrestore.ui.others import W as WAYS
 
 FILLS = ".candidates .fills button"
 
@@ -120,6 +123,18 @@ def test_a_fill_from_elsewhere_is_refused(repaired: dict[str, Any], wrong: dict[
     """It could change what was not marked, or show a file that is not the visitor's."""
     with pytest.raises((ImageError, MaskError)):
         refilled({**repaired, "fill": {**repaired["fill"], **wrong}})
+
+
+def test_every_fill_and_step_has_words_of_its_own() -> None:
+    """And what is done by a press is not called as the tab that it stands in, nor as another press."""
+    for language in range(2):
+        fills = [WAYS.pairs[f"fill_{kind}"][language] for kind in candidates.KINDS]
+        assert len(set(fills)) == len(fills)
+        tools = [mask_editor.W.pairs[key][language] for key in ("repair", "old", "growth", "grow", "shrink", "onward")]
+        tabs = [page_words.W.pairs[key][language] for key in ("inpaint", "upscale")]
+        assert len({*tools, *tabs}) == len(tools) + len(tabs)
+        assert tabs[1] in tools[-1], "what it goes on in is a tab, called by its name"
+    assert mask_editor.W.pairs["growth"][0].split()[0] not in mask_editor.W.pairs["grow"][0]
 
 
 def test_an_example_says_what_may_go_from_it(page: Any) -> None:

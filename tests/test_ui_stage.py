@@ -3,6 +3,7 @@
 import base64
 import concurrent.futures
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,24 @@ def test_save_as_holds_for_the_result_that_is_there(page: Any, tmp_path: Path) -
     assert page.problems == []
 
 
+def test_a_scan_in_16_bits_is_shown_as_it_is_before_and_after(page: Any, tmp_path: Path) -> None:
+    """No browser draws a TIFF; what the server draws for it must not differ where nothing was marked."""
+    noise = np.random.default_rng(6).integers(0, 65536, (120, 160, 3), np.uint16, endpoint=False)
+    image.save(image.Picture(noise), tmp_path / "scan.tif")
+    stage = Stage(page)
+    stage.open(tmp_path / "scan.tif")
+    original = stage.shown()
+    assert np.array_equal(original, image.load(tmp_path / "scan.tif").rgb8())
+    stage.drag((0.3, 0.5), (0.5, 0.5))
+    mask = stage.mask()
+    stage.repaired()
+    shown = stage.shown()
+    (tmp_path / "result.tif").write_bytes(stage.download())
+    assert np.array_equal(shown, image.load(tmp_path / "result.tif").rgb8())
+    assert not (shown != original).any(axis=2)[~mask].any()
+    assert page.problems == []
+
+
 def stage_outside(stage: Stage) -> int:
     """Samples outside all marks, as the page says."""
     return int(re.findall(r"of ([\d,]+) samples", stage.details())[-1].replace(",", ""))
@@ -228,14 +247,7 @@ def test_a_reload_finds_photo_marks_and_result_again(stage: Stage) -> None:
     data = stage.repair()
     stage.drag((0.2, 0.7), (0.4, 0.7))
     shown, mask, before = stage.shown(), stage.mask(), stage.value()
-    kept = """async () => {
-        const opening = indexedDB.open("genrestore-stage", 1);
-        const base = await new Promise((done) => (opening.onsuccess = () => done(opening.result)));
-        const ask = base.transaction("parts").objectStore("parts").getAllKeys();
-        return new Promise((done) => (ask.onsuccess = () => (base.close(), done(ask.result.length))));
-    }"""
-    page.wait_for_function(f"async () => await ({kept})() === 3")
-    page.wait_for_timeout(500)  # the mask is told, and kept, when painting rests
+    kept_parts(page, 6)  # photo, scene, three steps, and how they belong together
     for lost in (False, True):
         if lost:
             page.route("**/gradio_api/file=**", gone)
@@ -260,11 +272,103 @@ def test_a_reload_finds_photo_marks_and_result_again(stage: Stage) -> None:
     different = (second != shown).any(axis=2)
     assert different[mask].mean() > 0.5 and not (different & ~mask).any(), "it did not go on from the result"
     stage.do("start")
-    page.wait_for_function(f"async () => await ({kept})() === 0")
+    kept_parts(page, 0)
     page.reload()
     stage.root.locator(".panel.start").wait_for()
     page.wait_for_timeout(300)
     assert stage.root.get_attribute("data-state") == "start"
+
+
+def still(stage: Stage) -> None:
+    """Wait until a step that was kept has been read."""
+    stage.root.locator(".veil:empty").wait_for(state="attached")
+
+
+def kept_parts(page: Any, count: int) -> None:
+    """Wait until so many records lie in the browser's store, and what was painted last is among them."""
+    kept = """async () => {
+        const opening = indexedDB.open("genrestore-stage", 1);
+        const base = await new Promise((done) => (opening.onsuccess = () => done(opening.result)));
+        const ask = base.transaction("parts").objectStore("parts").getAllKeys();
+        return new Promise((done) => (ask.onsuccess = () => (base.close(), done(ask.result.length))));
+    }"""
+    deadline = time.monotonic() + 20
+    while (found := page.evaluate(kept)) != count:
+        assert time.monotonic() < deadline, f"{found} records, not {count}"
+        page.wait_for_timeout(50)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_after_a_reload_undo_goes_back_to_the_first_photo(stage: Stage, tmp_path: Path, lost: bool) -> None:
+    """Through strokes and repairs, and forth again, whether or not the server still has the files."""
+    page = stage.page
+    states = [(stage.shown(), stage.mask())]
+    for height in (0.3, 0.7):
+        stage.drag((0.1, height), (0.35, height))
+        states.append((stage.shown(), stage.mask()))
+        stage.repaired()
+        states.append((stage.shown(), stage.mask()))
+    stage.do("undo")
+    kept_parts(page, 8)  # the photo, four steps, two scenes, and how they belong together
+    page.wait_for_timeout(500)
+    if lost:
+        page.route("**/gradio_api/file=**", gone)
+    for reload in range(2):
+        page.reload()
+        stage.root.locator(".note", has_text="% marked").wait_for(timeout=20_000)
+        for shown, mask in states[3::-1]:
+            assert np.array_equal(stage.shown(), shown) and np.array_equal(stage.mask(), mask)
+            if stage.button("undo").is_enabled():
+                stage.do("undo")
+                still(stage)
+        assert stage.button("undo").is_disabled() and not stage.button("download").is_visible()
+        for shown, mask in states[1 : 4 if reload == 0 else 5]:
+            stage.do("redo")
+            still(stage)
+            assert np.array_equal(stage.shown(), shown) and np.array_equal(stage.mask(), mask)
+        page.wait_for_timeout(800)  # the last step is kept when all rests
+    assert np.array_equal(pixels(stage.download()), states[-1][0])
+    stage.do("undo")
+    stage.drag((0.6, 0.2), (0.8, 0.2))
+    mask, before = stage.mask(), stage.shown()
+    stage.repaired()
+    different = (stage.shown() != before).any(axis=2)
+    assert different[mask].mean() > 0.5 and not different[~mask].any(), "it did not go on from what is shown"
+    assert [problem for problem in page.problems if "404" not in problem] == []
+
+
+def test_a_store_that_is_full_harms_nothing(page: Any, tmp_path: Path) -> None:
+    """What it held before stays as it was: a reload finds an earlier state, and all of it."""
+    page.add_init_script("""
+        const put = IDBObjectStore.prototype.put;
+        IDBObjectStore.prototype.put = function (content, key) {
+            if (window.full && key.includes("stage")) throw new DOMException("full", "QuotaExceededError");
+            return put.call(this, content, key);
+        };
+    """)
+    page.reload()
+    stage = Stage(page)
+    stage.open(photo(tmp_path / "photo.png"))
+    stage.drag((0.1, 0.3), (0.35, 0.3))
+    stage.repaired()
+    kept_parts(page, 5)
+    page.wait_for_timeout(500)
+    first = stage.shown()
+    page.evaluate("window.full = true")
+    stage.drag((0.1, 0.7), (0.35, 0.7))
+    stage.repaired()
+    assert not np.array_equal(stage.shown(), first)
+    page.wait_for_timeout(1000)
+    kept_parts(page, 5)
+    stage.do("undo")
+    stage.do("redo")
+    page.reload()
+    stage.root.locator("a[data-do=download].primary").wait_for(timeout=20_000)
+    assert np.array_equal(stage.shown(), first)
+    stage.do("undo")
+    stage.do("undo")
+    assert stage.button("undo").is_disabled() and not stage.mask().any()
+    assert page.problems == []
 
 
 def gone(route: Any) -> None:

@@ -1,4 +1,4 @@
-// Before/after slider. Gradio runs this once for each slider, with `element`, `props` and `watch` in scope.
+// Before/after slider. Gradio runs this once for each slider, with full.js before it and `element`, `props` and `watch` in scope.
 //
 // Lengths are CSS pixels measured from the stage's top left corner. The frame is the box that both pictures fill,
 // whatever their own sizes are; `view` says where it lies, `split` where the handle stands in its visible part.
@@ -356,10 +356,9 @@ const deeds = {
   out: () => zoomTo(view.zoom / NOTCH),
   fit: () => zoomTo(1),
   actual: () => zoomTo(actual()),
-  fullscreen: () => (document.fullscreenElement ? document.exitFullscreen() : root.requestFullscreen()),
 };
 for (const [name, deed] of Object.entries(deeds)) button(name).addEventListener("click", deed);
-button("fullscreen").hidden = !document.fullscreenEnabled;
+fullScreen(root, button("fullscreen"), draw);
 
 const holder = find(".hold");
 holder.title = `${words.hold} (B)`;

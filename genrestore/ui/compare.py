@@ -55,7 +55,7 @@ class Compare:
             elem_id=elem_id,
             html_template=_beside("html"),
             css_template=_beside("css"),
-            js_on_load=_beside("js"),
+            js_on_load=Path(__file__).with_name("full.js").read_text("utf-8") + _beside("js"),
             apply_default_css=False,
             words=W.both(),
         )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 
 import gradio as gr
 import numpy as np
+from gradio import processing_utils, utils
 from gradio.context import LocalContext
 
 import genrestore
@@ -42,12 +43,12 @@ W = Words(
         "tiff": ("TIFF", "TIFF"),
         "no_mask": (
             "Nothing is marked yet: paint over what should go, then press Repair.",
-            "尚未标记任何区域：请先涂抹要去除的部分，再点“修复”。",
+            "尚未标记任何区域：请先涂抹要去除的部分，再点“开始修复”。",
         ),
         "much": (
             "{share} % of the picture is marked, and all of it would be made up. If that is meant, press Repair once more; "
             "if the rest should go, press Invert.",
-            "已标记图片的 {share}%，这些区域都会重新生成。若确实如此，请再点一次“修复”；若要去除的是其余部分，请点“反选”。",
+            "已标记图片的 {share}%，这些区域都会重新生成。若确实如此，请再点一次“开始修复”；若要去除的是其余部分，请点“反选”。",
         ),
         "only": ("Only the marked area was changed.", "只改变了标记的区域。"),
         "only_saved": (
@@ -135,8 +136,14 @@ def written(original: image.Picture, repaired: image.Picture, touched: np.ndarra
     by_repair, outside = changed_outside(original, repaired, touched)
     alike = decoded.pixels.shape == original.pixels.shape and decoded.pixels.dtype == original.pixels.dtype
     in_file = changed_outside(original, decoded, touched)[0] if alike else None
-    seen = str(file) if compare.drawn_alike(file) else compare.preview_of(decoded)
+    seen = str(file) if compare.drawn_alike(file) else _drawable(decoded)
     return Written(file, seen, in_file, by_repair, outside)
+
+
+def _drawable(picture: image.Picture) -> str:
+    """The path of a copy in Gradio's cache that every browser draws."""
+    data, kind = mask_editor.drawable(picture)
+    return processing_utils.save_bytes_to_cache(data, f"view.{kind}", utils.get_upload_folder())
 
 
 class Job(jobs.Job):
@@ -156,12 +163,20 @@ class Job(jobs.Job):
         self.pieces = 0  # how many parts were made of pieces: there are other fills of those
         self.state: dict[str, Any] = {}  # from which the next one starts
         self.written: Written | None = None
+        self.began = time.monotonic()
 
     def work(self) -> None:
         repaired, touched = self.made()
         self.fraction = 1.0
         self.written = written(self.original, repaired, touched, self.name, self.kind)
         self.state = MaskEditor.state(repaired, touched)
+
+    def outcome(self, request: gr.Request) -> dict[str, Any]:
+        """What the stage is told at the end."""
+        assert self.written is not None
+        how = _how(self, time.monotonic() - self.began, request)
+        scene = {"state": self.state, "parts": self.pieces, "how": how}
+        return {"scene": scene | _scene(self.written, self.original, self.kind, request)}
 
     def made(self) -> tuple[image.Picture, np.ndarray]:
         """What comes out, and what of the photo was changed so far, (H, W) bool."""
@@ -185,6 +200,27 @@ class Cleaning(Job):
         return clean, np.ones_like(self.before)
 
 
+class Finding(jobs.Job):
+    """The damage of what the visitor sees, as marks."""
+
+    ending = "marking"
+
+    def __init__(self, value: dict[str, Any]) -> None:
+        super().__init__(stops.of(value.get("run")))
+        self.now, _ = MaskEditor.reached(value, MaskEditor.photo(value))
+        self.marks = ""  # a mask for the stage
+
+    def work(self) -> None:
+        from genrestore.tasks.damage import GROW, find_damage
+        from genrestore.tasks.inpaint import widened
+
+        found = find_damage(self.now, progress=self.report, cancel=self.cancel)
+        self.marks = mask_editor.url(widened(found, GROW))
+
+    def outcome(self, request: gr.Request) -> dict[str, Any]:
+        return {"marks": self.marks}
+
+
 # ---- handlers: each returns or yields what the stage is told ----
 
 
@@ -205,8 +241,15 @@ def clean(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[st
         yield from _followed(value, lambda: _cleaning(value), request)
 
 
+@shown
+def damage(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[str, Any]]:
+    """Look for damage in what is shown, and tell how far it is and at last where it is."""
+    if value is not None:
+        yield from _followed(value, lambda: Finding(value), request)
+
+
 def _cleaning(value: dict[str, Any]) -> Job:
-    picture = image.load(MaskEditor.file(value))
+    picture = MaskEditor.photo(value)
     return Cleaning(value, _kind(value), picture, np.zeros((picture.height, picture.width), bool), model="")
 
 
@@ -220,46 +263,31 @@ def _repair(value: dict[str, Any], model: str, strategy: str, request: gr.Reques
 
 
 def _followed(
-    value: dict[str, Any], begin: Callable[[], Job | dict[str, Any]], request: gr.Request
+    value: dict[str, Any], begin: Callable[[], Job | Finding | dict[str, Any]], request: gr.Request
 ) -> Iterator[dict[str, Any]]:
     """A job from its beginning to its end, as answers for the stage."""
-    job: Job | dict[str, Any] | None = None
+    job: Job | Finding | dict[str, Any] | None = None
     try:
         job = begin()
         if isinstance(job, dict):
             yield MaskEditor.answer(value, **job)
             return
-        started = time.monotonic()
         for _ in job.follow():
             yield MaskEditor.answer(value, fraction=job.fraction, text=job.stage(request))
-        assert job.written is not None
-        scene = {"state": job.state, "parts": job.pieces, "how": _how(job, time.monotonic() - started, request)}
-        yield MaskEditor.answer(value, scene=scene | _scene(job.written, job.original, job.kind, request))
+        yield MaskEditor.answer(value, **job.outcome(request))
     except GenrestoreError as problem:
         yield MaskEditor.answer(value, problem=said(problem, request))
     except Exception:  # `shown` tells it
         yield MaskEditor.answer(value)
         raise
     finally:
-        if isinstance(job, Job):
+        if isinstance(job, jobs.Job):
             job.cancel.set()
 
 
 def stop(name: object) -> None:
-    """For the stage: the repair of that name, or the search for other fills, is no longer wanted."""
+    """For the stage: the repair of that name, or the search for damage or other fills, is no longer wanted."""
     stops.of(name).set()
-
-
-def damage(asked: object) -> dict[str, Any]:
-    """For the stage: where the picture, as repairs have made it so far, is damaged, as a mask; or why that is not known."""
-    from genrestore.tasks.damage import GROW, find_damage
-    from genrestore.tasks.inpaint import widened
-
-    try:
-        now, _ = MaskEditor.reached(asked, image.load(MaskEditor.file(asked)))
-        return {"url": mask_editor.url(widened(find_damage(now), GROW))}
-    except GenrestoreError as problem:
-        return {"problem": said(problem, LocalContext.request.get(None))}
 
 
 def outlook(value: object) -> list[str]:
@@ -287,7 +315,7 @@ def resaved(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[
     if not isinstance(value, dict) or not value.get("state"):
         return
     try:
-        original = image.load(MaskEditor.file(value))
+        original = MaskEditor.photo(value)
         now, touched = MaskEditor.reached(value, original)
         name, kind = MaskEditor.file(value).name, _kind(value)
         done = written(original, now, touched, name, kind)
@@ -331,7 +359,7 @@ def take(value: dict[str, Any] | None, request: gr.Request) -> Any:
     if not isinstance(value, dict) or not value.get("fill"):
         return gr.skip()
     try:
-        original = image.load(MaskEditor.file(value))
+        original = MaskEditor.photo(value)
         now, touched = MaskEditor.reached(value, original)
         repaired = MaskEditor.refilled(value, now, touched)
         kind = _kind(value)
@@ -415,7 +443,7 @@ def build() -> gr.Dropdown:
         examples=jobs.EXAMPLES,
         formats=list(FORMATS),
         names=[jobs.NAMES, jobs.MARKS, W, WAYS],
-        functions=[stop, outlook, damage],
+        functions=[stop, outlook],
         old=bool(genrestore.models("damage")),
     )
     with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings"), gr.Row():
@@ -425,11 +453,13 @@ def build() -> gr.Dropdown:
         )
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     repaired, saved = MaskEditor.ear(EDITOR), MaskEditor.ear(EDITOR)
-    running = editor.repair(
-        run, [editor, model, strategy], repaired, js=MaskEditor.asked(EDITOR), trigger_mode="multiple", **quiet
-    )
-    running.failure(None, None, None, js=MaskEditor.failed(EDITOR), **quiet)
-    editor.clean(clean, editor, repaired, js=MaskEditor.asked(EDITOR), trigger_mode="multiple", **quiet)
+    working: dict[str, Any] = {"js": MaskEditor.asked(EDITOR), "trigger_mode": "multiple", **quiet}
+    for running in (
+        editor.repair(run, [editor, model, strategy], repaired, **working),
+        editor.clean(clean, editor, repaired, **working),
+        editor.damage(damage, editor, repaired, **working),
+    ):
+        running.failure(None, None, None, js=MaskEditor.failed(EDITOR), **quiet)
     editor.others(
         others, [editor, model, strategy], MaskEditor.ear(EDITOR), js=MaskEditor.asked(EDITOR, "others"),
         trigger_mode="multiple", **quiet,

@@ -44,6 +44,7 @@ W = Words(
         "running": ("{percent} %", "{percent}%"),
         "left": ("{percent} %, {time} left", "{percent}%，还需{time}"),
         "writing": ("Writing the file …", "正在写入文件…"),
+        "marking": ("Marking it …", "正在标记…"),
         "seconds": ("about {n} s", "约 {n} 秒"),
         "minutes": ("about {n} min", "约 {n} 分钟"),
     },
@@ -55,6 +56,8 @@ BEAT = 0.2  # seconds between two looks at a running job; a cancelled one is tol
 
 class Job(threading.Thread):
     """One call of a task. A tab says in `work` what is done, and yields to the page while it follows."""
+
+    ending = "writing"  # of W: what is told once the task is done
 
     def __init__(self, cancel: threading.Event) -> None:
         super().__init__(daemon=True)
@@ -91,7 +94,7 @@ class Job(threading.Thread):
     def stage(self, request: gr.Request | None) -> str:
         """How far it is, for the visitor."""
         if self.fraction >= 1:
-            return W.text("writing", request)
+            return W.text(self.ending, request)
         if self.fraction == 0:
             return W.text("starting", request)
         percent, left = round(100 * self.fraction), self.left()

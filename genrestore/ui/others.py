@@ -25,8 +25,8 @@ W = Words(
     {
         "fill_pieces": ("As repaired", "本次结果"),
         "fill_other": ("Another try", "另一种结果"),
-        "fill_free": ("Freer", "更自由"),
-        "fill_polished": ("Polished", "精细"),
+        "fill_free": ("Other content", "换种内容"),
+        "fill_polished": ("Finer texture", "纹理更细"),
         "fill_smooth": ("Smooth", "平滑"),
     },
 )

@@ -31,7 +31,7 @@ function setGrowth(pixels) {
   } catch {
     // then it holds for this picture alone
   }
-  edit(wanted ? words.grown : words.ungrown, () => mask.regrow(wanted));
+  edit(wanted ? words.margin : words.no_margin, () => mask.regrow(wanted));
   showGrowth();
 }
 

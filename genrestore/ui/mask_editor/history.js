@@ -3,7 +3,7 @@
 // A scene is what the stage shows of the picture: the photo as it was opened, or what a repair made of it. It holds bitmaps,
 // `large` and `small`, null where they were let go and must be fetched again. One that a repair made also holds what the
 // server told of it, see MaskEditor.answer: `state`, from which the next repair starts, `file` to download, `shown`, which
-// browsers draw as that file decodes, `kind`, and what is said under the stage.
+// browsers draw as that file decodes, `kind`, and what is said under the stage; after a reload `kept`, these files from the browser's store.
 //
 // The steps are those of the mask. One that a repair made holds the scenes before and after it, so that both go back together.
 
@@ -33,9 +33,8 @@ function release(scene) {
 // Fetches the bitmaps of a scene that has none.
 async function load(scene) {
   if (scene.large) return;
-  const answer = await fetch(scene.shown.url);
-  if (!answer.ok) throw new Error(words.expired);
-  scene.blob = await answer.blob();
+  if (scene.kept) await renew(scene);
+  scene.blob = scene.kept?.shown ?? (await blobOf(scene.shown.url));
   const { large } = await decode(scene.blob);
   Object.assign(scene, { large, small: large });
   addSmall(scene);
@@ -47,7 +46,6 @@ function arrive(scene, used) {
   mask.commit({ before: picture.scene, after: scene });
   setScene(scene);
   changed(words.repaired);
-  keepScene();
   draw();
 }
 
@@ -61,7 +59,6 @@ async function travel(way) {
     const scene = step.repair[way === "undo" ? "before" : "after"];
     if (!scene.large && !(await fetched(scene, steps, step))) return;
     setScene(scene);
-    keepScene();
   }
   mask[way]();
   showGrowth();

@@ -1,18 +1,31 @@
-// ---- keeping: a reload, or a way back to the page, finds photo, marks and result again ----
+// ---- keeping: a reload, or a way back to the page, finds photo, marks and results again, and the way back through them ----
 //
 // They lie in the browser's own store and nowhere else, each browser tab's apart, until another photo is chosen or they are
-// old. Files that the server has lost by then are sent to it anew.
+// old: the photo, each step and each scene as a record of its own, and "stage", which says how they belong together. What
+// changes is written in one transaction, so that they always fit each other. Files that the server has lost by then are sent
+// to it anew.
 
-const STORED = { bytes: 256 * 2 ** 20, hours: 12 };
-const PARTS = ["photo", "mask", "scene"];
+const STORED = { bytes: 256 * 2 ** 20, hours: 12 }; // of one browser tab; the newest scenes and steps are kept
 let restoring = false;
+let stored = new Map(); // bytes of what lies in the store of this picture, by the names of the records
+let turn = Promise.resolve(); // what is written is written one after the other
+let newest = null; // the moment that was to be kept last
 
-// Calls act(store) with the browser's store. Where there is none, or no room, nothing is kept.
+// Calls act(store) in one transaction and gives what it returns, or true; null where there is no store, or no room: then
+// nothing of it was done.
 async function withStore(mode, act) {
   try {
     const base = await settled(Object.assign(indexedDB.open("genrestore-stage", 1), { onupgradeneeded: ({ target }) => target.result.createObjectStore("parts") }));
+    const change = base.transaction("parts", mode);
+    const complete = new Promise((resolve, reject) => Object.assign(change, { oncomplete: resolve, onabort: () => reject(change.error) }));
+    complete.catch(() => {});
     try {
-      return await act(base.transaction("parts", mode).objectStore("parts"));
+      const found = (await act(change.objectStore("parts"))) ?? true;
+      await complete;
+      return found;
+    } catch (problem) {
+      change.abort(); // throws where it has ended by itself
+      throw problem;
     } finally {
       base.close();
     }
@@ -27,6 +40,8 @@ const settled = (request) =>
     request.onerror = () => reject(request.error);
   });
 
+const inTurn = (act) => (turn = turn.then(act).catch(() => {}));
+
 // The name of this browser tab, by which it finds its own again.
 function owner() {
   try {
@@ -36,20 +51,24 @@ function owner() {
   }
 }
 
-const keep = (part, content) =>
-  owner() && withStore("readwrite", (store) => settled(content ? store.put({ ...content, time: Date.now() }, `${owner()} ${part}`) : store.delete(`${owner()} ${part}`)));
+const key = (name) => `${owner()} ${name}`;
+const all = (whose) => IDBKeyRange.bound(`${whose} `, `${whose}!`, false, true); // "!" follows the blank
 
-async function forget() {
-  for (const part of PARTS) await keep(part, null);
-}
+const forget = () =>
+  inTurn(async () => {
+    stored = new Map();
+    if (owner()) await withStore("readwrite", (store) => settled(store.delete(all(owner()))));
+  });
 
-async function keepPhoto() {
+function keepPhoto() {
   const { blob, name, file, pages } = picture;
-  await forget();
-  if (blob && blob.size <= STORED.bytes) await keep("photo", { blob, name, file: pages?.whole ?? file, frame: pages?.frame });
+  forget();
+  return inTurn(async () => {
+    if (!owner() || !blob || blob.size > STORED.bytes) return;
+    const content = { blob, name, file: pages?.whole ?? file, frame: pages?.frame, time: Date.now() };
+    if (await withStore("readwrite", (store) => settled(store.put(content, key("photo"))))) stored.set("photo", blob.size);
+  });
 }
-
-const keepMask = async (url) => !restoring && keep("mask", { blob: await blobOf(url) });
 
 const blobOf = async (url) => {
   const answer = await fetch(url);
@@ -57,29 +76,102 @@ const blobOf = async (url) => {
   return answer.blob();
 };
 
-// The result that is shown, with its files.
-async function keepScene() {
-  const scene = picture.scene;
-  if (restoring) return;
-  if (!scene.state) return keep("scene", null);
-  try {
-    const base = await blobOf(scene.state.base.url);
-    const shown = scene.blob;
-    const file = scene.shown.path === scene.file.path ? shown : await blobOf(scene.file.url);
-    if (scene !== picture.scene || base.size + shown.size + file.size > STORED.bytes) return;
-    const { state, kind, line, counts, how, notes } = scene;
-    await keep("scene", { state, kind, line, counts, how, notes, name: scene.file.orig_name, files: { file: scene.file, shown: scene.shown }, blobs: { base, shown, file } });
-  } catch {
-    await keep("scene", null); // not another one's
-  }
+// What a reload is to find, as it is now; null while a stroke is drawn.
+function moment() {
+  if (shape) return null;
+  return { of: picture, scene: picture.scene, growth: mask.growth, done: [...mask.done], undone: [...mask.undone] };
 }
 
-// What this browser tab kept; what is old, of any, goes.
+// Keeps a moment; `urls` are its marks, see `value`. Where the store has too little room, less of the way back.
+function keepMoment(now, urls) {
+  if (!now || restoring) return;
+  newest = now;
+  const blobs = new Map(); // of scenes, once they are fetched
+  inTurn(async () => {
+    if (now !== newest || now.of !== picture || !stored.has("photo")) return;
+    const marks = await Promise.all(urls.map((url) => url && blobOf(url)));
+    for (const bytes of [STORED.bytes, STORED.bytes / 4]) if (await written(now, marks, bytes - stored.get("photo"), blobs)) return;
+  });
+}
+
+let steps = 0; // the number of the newest step that was kept
+const bytesOf = ({ flips }) => flips.reduce((sum, { pixels }) => sum + pixels.length, 0);
+
+// Writes as much of a moment as `room` holds, the newest first. Whether it could.
+async function written(now, marks, room, blobs) {
+  const records = new Map([["photo", stored.get("photo")]]); // bytes of what is to lie there in the end
+  const contents = new Map(); // of those that do not yet
+  const nameOf = (scene) => (scene === now.of.original ? null : scene.id);
+  const take = (name, bytes, content) => {
+    if (records.has(name)) return true;
+    if (bytes > room) return false;
+    room -= bytes;
+    records.set(name, bytes);
+    if (!stored.has(name)) contents.set(name, content);
+    return true;
+  };
+  const takeScene = async (scene) => {
+    if (scene === now.of.original) return true;
+    const name = `scene ${scene.id}`;
+    if (stored.has(name)) return take(name, stored.get(name));
+    if (scene.bytes > room) return false; // which it was fetched for once
+    if (!blobs.has(scene)) blobs.set(scene, await filesOf(scene).catch(() => null));
+    const kept = blobs.get(scene);
+    if (!kept) return false;
+    const { id, state, kind, line, counts, how, notes, file, shown } = scene;
+    scene.bytes = kept.base.size + kept.shown.size + kept.file.size;
+    return take(name, scene.bytes, { id, state, kind, line, counts, how, notes, file, shown, kept });
+  };
+  const takeSteps = async (from) => {
+    const names = [];
+    for (const step of from.toReversed()) {
+      const { repair } = step;
+      if (repair && !((await takeScene(repair.after)) && (await takeScene(repair.before)))) break;
+      const name = `step ${(step.number ??= ++steps)}`;
+      if (!take(name, bytesOf(step), { ...step, repair: repair && { before: nameOf(repair.before), after: nameOf(repair.after) } })) break;
+      names.unshift(name);
+    }
+    return names;
+  };
+  if (!(await takeScene(now.scene))) return false;
+  const { growth } = now;
+  const stage = { marks, growth, scene: nameOf(now.scene), done: await takeSteps(now.done), undone: await takeSteps(now.undone), time: Date.now() };
+  records.set("stage", 0);
+  contents.set("stage", stage);
+  const done = await withStore("readwrite", (store) => {
+    for (const [name, content] of contents) store.put(content, key(name));
+    for (const name of stored.keys()) if (!records.has(name)) store.delete(key(name));
+  });
+  if (done) stored = records;
+  return done;
+}
+
+// The files of a scene as the server has them.
+async function filesOf(scene) {
+  if (scene.kept) return scene.kept;
+  const base = await blobOf(scene.state.base.url);
+  const shown = scene.blob ?? (await blobOf(scene.shown.url));
+  return { base, shown, file: scene.shown.path === scene.file.path ? shown : await blobOf(scene.file.url) };
+}
+
+// A scene has other files now.
+function keepAnew(scene) {
+  Object.assign(scene, { kept: null, bytes: 0 });
+  inTurn(() => stored.delete(`scene ${scene.id}`));
+  publish();
+}
+
+// What this browser tab kept, by name; what is old, of any, goes.
 const recall = () =>
   withStore("readwrite", async (store) => {
-    const [keys, all] = await Promise.all([settled(store.getAllKeys()), settled(store.getAll())]);
-    keys.forEach((key, place) => Date.now() - all[place].time > STORED.hours * 3.6e6 && store.delete(key));
-    return Object.fromEntries(PARTS.map((part) => [part, all[keys.indexOf(`${owner()} ${part}`)]]));
+    for (const name of await settled(store.getAllKeys())) {
+      const [whose, part] = name.split(" ");
+      if (part !== "photo") continue;
+      const times = await Promise.all([settled(store.get(name)), settled(store.get(`${whose} stage`))]);
+      if (Date.now() - Math.max(...times.map((kept) => kept?.time ?? 0)) > STORED.hours * 3.6e6) store.delete(all(whose));
+    }
+    const [names, found] = await Promise.all([settled(store.getAllKeys(all(owner()))), settled(store.getAll(all(owner())))]);
+    return Object.fromEntries(names.map((name, place) => [name.slice(key("").length), found[place]]));
   });
 
 // The file on the server, or null where it is lost.
@@ -89,7 +181,8 @@ async function still(file) {
 }
 
 async function restore() {
-  const { photo, mask: marks, scene } = (await recall()) ?? {};
+  const found = (await recall()) ?? {};
+  const { photo } = found;
   const file = photo && (await still(photo.file));
   if (!photo || opened) return; // or another one is there by now
   restoring = true;
@@ -97,33 +190,51 @@ async function restore() {
   try {
     const { blob, name, frame } = photo;
     await (frame ? openFrame(file ?? (await send(blob, name)), name, frame, blob) : open(blob, name, file));
-    const mine = picture;
-    if (opened > 1 || !mine?.file) return;
-    const before = scene && (await restored(scene));
-    const bits = marks && (await readBits(await dataUrl(marks.blob)));
-    if (mine !== picture) return;
-    if (before) {
-      edit(words.mask_loaded, () => mask.replace(before.touched));
-      chooser.value = before.made.kind;
-      arrive(before.made, before.touched);
-      addSmall(before.made);
-    }
-    if (bits) edit(words.mask_loaded, () => mask.replace(bits));
+    if (opened > 1 || !picture?.file) return;
+    stored = new Map([["photo", blob.size]]);
+    if (found.stage) await restoreStage(found);
   } catch {
     // what could be had is there
   } finally {
     restoring = false;
     root.classList.remove("restoring");
+    if (picture) publish();
   }
 }
 
-// The scene that was kept, and what repairs had filled in it: one step back from it lies the photo.
-async function restored({ files, blobs, name, state, ...said }) {
-  const again = async (file, blob, name) => (await still(file)) ?? send(blob, name);
-  const base = await again(state.base, blobs.base, "base.png");
-  const file = await again(files.file, blobs.file, name);
-  const shown = files.shown.path === files.file.path ? file : await again(files.shown, blobs.shown, "shown");
-  const { large } = await decode(blobs.shown);
-  const made = { ...said, id: ++scenes, state: { ...state, base }, file, shown, blob: blobs.shown, large, small: large };
-  return { made, touched: await readBits(state.touched) };
+async function restoreStage({ stage: kept, ...found }) {
+  const mine = picture;
+  const made = new Map([[null, mine.original]]);
+  for (const [name, content] of Object.entries(found)) if (name.startsWith("scene ")) made.set(content.id, { ...content, large: null, small: null });
+  const shown = made.get(kept.scene);
+  await load(shown);
+  const [marked, painted, forbidden] = await Promise.all(kept.marks.map(async (blob) => blob && readBits(await dataUrl(blob))));
+  if (mine !== picture || mask.done.length) return; // something else is done by now
+  const step = (name) => {
+    const { repair, ...rest } = found[name];
+    return { ...rest, repair: repair && { before: made.get(repair.before), after: made.get(repair.after) } };
+  };
+  const flags = { [MARKED]: marked, [PAINTED]: painted ?? marked, [FORBIDDEN]: forbidden };
+  mask.restore(flags, kept.growth, kept.done.map(step), kept.undone.map(step));
+  scenes = Math.max(scenes, ...[...made.keys()].filter((id) => id !== null));
+  steps = Math.max(steps, ...[...mask.done, ...mask.undone].map(({ number }) => number));
+  for (const [name, content] of Object.entries(found)) {
+    if (content.kept) stored.set(name, content.kept.base.size + content.kept.shown.size + content.kept.file.size);
+    if (content.flips) stored.set(name, bytesOf(content));
+  }
+  if (shown.kind) chooser.value = shown.kind;
+  setScene(shown);
+  showGrowth();
+  told();
+  draw();
+}
+
+// Has the files of a scene that was kept on the server, as it may have lost them.
+async function renew(scene) {
+  const { base, shown, file } = scene.kept;
+  const again = async (known, blob, name) => (await still(known)) ?? send(blob, name);
+  const same = scene.shown.path === scene.file.path;
+  scene.state = { ...scene.state, base: await again(scene.state.base, base, "base.png") };
+  scene.file = await again(scene.file, file, scene.file.orig_name);
+  scene.shown = same ? scene.file : await again(scene.shown, shown, "shown");
 }

@@ -375,6 +375,17 @@ class Mask {
     }
   }
 
+  // Takes over what was kept of another one of this size: the pixels of each flag that are not 0, null where none is.
+  restore(flags, growth, done, undone) {
+    for (const [flag, pixels] of Object.entries(flags)) {
+      if (!pixels) continue;
+      this.each(this.all(), (bits, at) => (pixels[at] ? bits | flag : bits));
+      this.counts[flag] = pixels.reduce((sum, pixel) => sum + pixel, 0);
+    }
+    this.kept.set(this.bits);
+    Object.assign(this, { growth, grown: growth, done, undone });
+  }
+
   undo() {
     const step = this.done.pop();
     if (!step) return false;

@@ -189,17 +189,17 @@ async function snap() {
 
 // ---- the value ----
 
-let encoded = null; // a promise of the data URLs of mask and forbid; null when they must be made again
+let encoded = null; // {now, urls}: a moment and a promise of its marks as data URLs; null when they must be made again
 let timer = 0;
 
 async function value() {
   if (shape) finish(); // which may have to wait for the server
   await opening;
   if (!picture?.file) return null;
-  const written = (flag) => png(mask, flag).then(dataUrl);
-  encoded ??= Promise.all([written(MARKED), mask.growth ? written(PAINTED) : null, mask.forbidden ? written(FORBIDDEN) : null]);
+  const url = (flag) => png(mask, flag).then(dataUrl);
+  encoded ??= { now: moment(), urls: Promise.all([url(MARKED), mask.growth ? url(PAINTED) : null, mask.forbidden ? url(FORBIDDEN) : null]) };
   const grow = mask.growth;
-  const [marked, painted, forbid] = await encoded;
+  const [marked, painted, forbid] = await encoded.urls;
   const { file, scene, width, height } = picture;
   return { file, mask: marked, painted, grow, forbid, w: width, h: height, state: scene.state, of: scene.id, kind: chooser.value };
 }
@@ -212,7 +212,7 @@ function publish() {
     if (shape) return publish(); // the next stroke has begun; asking for the value would end it
     props.value = await value();
     trigger("change");
-    if (props.value) keepMask(props.value.mask);
+    if (props.value && encoded) keepMoment(encoded.now, await encoded.urls);
     lookOut(props.value);
   }, WAIT);
 }

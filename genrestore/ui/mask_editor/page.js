@@ -69,10 +69,16 @@ function fillHelp() {
     ["Esc", words.help_escape],
     ["Ctrl+V", words.help_paste],
   ];
-  const gestures = [words.help_object, words.help_wand, words.help_right, words.help_pressure, words.help_space, words.help_fingers];
   const term = (keys) => keys.split(" ").map((key) => `<kbd>${key}</kbd>`).join(" ");
-  const described = ([keys, text]) => `<dt>${term(keys)}</dt><dd>${text}</dd>`;
-  find(".help dl").innerHTML = rows.map(described).join("") + gestures.map((text) => `<dt>·</dt><dd>${text}</dd>`).join("");
+  find(".help .keys").innerHTML = rows.map(([keys, text]) => `<dt>${term(keys)}</dt><dd>${text}</dd>`).join("");
+  const mouse = [words.help_right, words.help_space].map((text) => `<li class="mouse">${text}</li>`);
+  const any = [words.help_object, words.help_wand, words.help_forbid, words.help_pressure, words.help_fingers].map((text) => `<li>${text}</li>`);
+  find(".help ul").innerHTML = [...mouse, ...any].join("");
+}
+
+// On a phone, what is needed less often.
+function toggleMore() {
+  button("more").setAttribute("aria-expanded", root.classList.toggle("more"));
 }
 
 // ---- wiring ----
@@ -83,13 +89,14 @@ const deeds = {
   snap,
   leave: () => (closeCamera(), setState("start")),
   start: () => (forget(), setState("start")),
-  back: () => (setState("ready"), draw(), keepPhoto().then(keepScene).then(publish)),
+  back: () => (setState("ready"), draw(), keepPhoto(), publish()),
   undo,
   redo,
   help: toggleHelp,
   suggest,
-  damage: findDamage,
+  damage: () => findDamage(),
   old: mendOld,
+  more: toggleMore,
   clear: () => edit(words.cleared, () => mask.clear()),
   invert: () => edit(words.inverted, () => mask.invert()),
   shrink: () => spreadBy(false),
@@ -103,7 +110,6 @@ const deeds = {
   repair,
   stop: cancel,
   wipe: toggleWipe,
-  full: toggleFull,
   onward: () => genrestore.hand("upscale", picture.scene.file),
 };
 

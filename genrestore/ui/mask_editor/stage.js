@@ -6,7 +6,7 @@ const divider = find(".divider");
 const holder = button("hold");
 const WIPE = 0.02; // of the stage's width, one press of an arrow key
 
-let pending = null; // the repair that is under way: {run, used: what was marked as it began, question: what is yet to be sent}
+let pending = null; // the work that is under way: {run, used: what was marked as it began, step, question: what is yet to be sent}
 let sure = false; // the visitor was asked whether so much is meant
 let holding = false; // the photo is shown as it was
 let wipe = null; // where the divider is, as a part of the stage's width; left of it lies the photo as it was
@@ -18,13 +18,13 @@ const repair = () => mask?.count && ask("repair");
 
 // Has the picture repaired, or another event make something of it. The event takes its value from `asked()`, and its answers
 // come to `answered`. `used` are the marks that go with it, all that there are unless said; later strokes stay when the result
-// comes. `then` is called when it has come.
-async function ask(event, used = null, then = null) {
+// comes. `step` names the work where it is one of several. `then` is called when it has come.
+async function ask(event, { used = null, step = null, then = null } = {}) {
   if (pending) return;
   complain("");
   warn([]);
   leave();
-  const mine = { run: named(), used, question: null, then };
+  const mine = { run: named(), used, step, question: null, then };
   pending = mine;
   progress(0, words.waiting);
   refresh();
@@ -53,7 +53,7 @@ function cancel() {
 const failed = () => pending && answered({ run: pending.run });
 
 // What a handler tells; of a repair that is no longer wanted, because there is another picture or it was cancelled, nothing.
-async function answered({ run, of, text, fraction, scene, problem, ask, rewritten, unwritten, ...other }) {
+async function answered({ run, of, text, fraction, scene, marks, problem, ask, rewritten, unwritten, ...other }) {
   if (rewritten || unwritten !== undefined) return rewrite(of, rewritten, unwritten);
   if (other.taken || other.untaken) return took({ of, ...other });
   if (other.offers) return found({ of, ...other });
@@ -64,6 +64,7 @@ async function answered({ run, of, text, fraction, scene, problem, ask, rewritte
   mine.ended = true;
   try {
     if (scene) await replace(scene, mine.used, () => mine === pending);
+    else if (marks) await markDamage(marks, () => mine === pending);
     else complain(problem ?? words.failed);
   } catch {
     complain(words.failed);
@@ -72,9 +73,14 @@ async function answered({ run, of, text, fraction, scene, problem, ask, rewritte
   pending = null;
   sure = Boolean(ask);
   refresh();
-  if (scene && mine.then) return mine.then();
+  if ((scene || marks) && mine.then) return mine.then();
   if (scene) seek(before, mine.used, mine.marks);
   if (scene) settle();
+}
+
+// Settles when no stroke is being drawn.
+async function lifted() {
+  while (shape) await new Promise(requestAnimationFrame);
 }
 
 // Puts what a handler made of the picture on the stage, as one step. `used` is what was marked for it, `wanted()` whether it
@@ -83,7 +89,7 @@ async function replace(scene, used = new Uint8Array(mask.bits.length), wanted = 
   const mine = picture;
   const made = { ...scene, id: ++scenes };
   await load(made);
-  while (shape) await new Promise(requestAnimationFrame); // a stroke ends first
+  await lifted();
   if (mine === picture && wanted()) arrive(made, used);
 }
 
@@ -118,7 +124,7 @@ async function rewrite(of, made = null, problem = null) {
   if (mine !== picture) return;
   refresh();
   settle();
-  keepScene();
+  keepAnew(scene);
   draw();
 }
 
@@ -135,6 +141,7 @@ function refresh() {
   offer("stop", pending);
   offer("old", old && picture && !pending && !done && !mask.count);
   offer("damage", old && picture);
+  button("damage").disabled = Boolean(pending);
   offer("suggest", picture?.suggested && !pending && !done && !mask.count);
   button("suggest").textContent = picture?.suggested?.says ?? "";
   offer("download", !pending && done);
@@ -154,7 +161,8 @@ function refresh() {
   showFills();
   if (!done) setWipe(null);
   tell(done && !mask.count ? scene : null);
-  if (last?.hidden && find(".actions").contains(last)) find(".actions :is(button, a):not([hidden], :disabled)")?.focus({ preventScroll: true });
+  const gone = last?.hidden ? find(".actions").contains(last) : last === button("damage") && last.disabled;
+  if (gone) find(".actions :is(button, a):not([hidden], :disabled)")?.focus({ preventScroll: true });
 }
 
 // What is said of a result: first what matters, the rest for those who ask.
@@ -189,8 +197,10 @@ function progress(fraction, text) {
   const bar = find(".progress progress");
   if (fraction) bar.value = fraction;
   else bar.removeAttribute("value"); // nobody knows yet
-  find(".progress span").textContent = text;
+  find(".progress span").textContent = pending?.step ? say(words.step, { step: pending.step, text }) : text;
 }
+
+const isFull = fullScreen(root, button("full"), draw);
 
 // ---- before and after ----
 
@@ -233,32 +243,6 @@ function onDivider(event) {
   event.stopPropagation();
 }
 
-// ---- full screen ----
-
-// Where the browser gives only videos the whole screen, the stage takes the whole window.
-async function toggleFull() {
-  if (document.fullscreenElement) return document.exitFullscreen();
-  if (root.classList.contains("full")) return setFull(false);
-  try {
-    await root.requestFullscreen();
-  } catch {
-    setFull(true);
-  }
-}
-
-function setFull(on) {
-  root.classList.toggle("full", on);
-  document.documentElement.classList.toggle("still", on);
-  onFull();
-}
-
-const isFull = () => document.fullscreenElement === root || root.classList.contains("full");
-
-function onFull() {
-  button("full").setAttribute("aria-pressed", isFull());
-  draw();
-}
-
 function wireStage() {
   for (const name of formats) chooser.append(new Option(words[name], name));
   chooser.addEventListener("change", settle);
@@ -280,7 +264,5 @@ function wireStage() {
     if (divider.hasPointerCapture(event.pointerId)) setWipe(place(event).x / stage.clientWidth);
   });
   divider.addEventListener("keydown", onDivider);
-  root.addEventListener("fullscreenchange", onFull);
-  root.addEventListener("keydown", (event) => event.key === "Escape" && root.classList.contains("full") && setFull(false));
   find(".candidates").setAttribute("aria-label", words.candidates);
 }

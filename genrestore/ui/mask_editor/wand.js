@@ -2,6 +2,9 @@
 
 const REACH = 2; // CSS pixels that the wand is pulled for one more of the tolerance
 const LARGEST_TOLERANCE = 128;
+// The largest hole that is closed, such as a speck of noise: so much of what is selected, and a square of so much of the
+// picture's longer side, as one dab of a small brush covers; what is larger may be a thing of its own.
+const HOLE = { share: 1 / 200, side: 1 / 50, least: 4 };
 
 const tolerating = find(".tolerance input");
 let tolerance = 24; // by which a channel of 0 to 255 may differ from the colour that was touched
@@ -51,7 +54,7 @@ function alike(point) {
   const [across, down] = [picture.width / width, picture.height / height];
   const x = clamp(Math.floor(point.x / across), 0, width - 1);
   const y = clamp(Math.floor(point.y / down), 0, height - 1);
-  const box = flooded(width, height, x, y, like(data, width, height, x, y));
+  const box = closed(flooded(width, height, x, y, like(data, width, height, x, y)), width, height);
   if (across === 1 && down === 1) return box;
   const region = { left: Math.floor(box.left * across), top: Math.floor(box.top * down) };
   region.width = Math.min(picture.width, Math.ceil((box.left + box.width) * across)) - region.left;
@@ -116,6 +119,45 @@ function flooded(width, height, x, y, fits) {
     const from = (top + row) * width + left;
     box.bits.set(inside.subarray(from, from + box.width), row * box.width);
   }
+  return box;
+}
+
+// The same region without its small holes: what is not inside, and reaches no further than to it and to the picture's edge.
+function closed(box, width, height) {
+  const { left, top, width: across, height: down, bits } = box;
+  let count = 0;
+  for (let at = 0; at < bits.length; at++) count += bits[at];
+  const largest = Math.max(HOLE.least, Math.min(HOLE.share * count, (HOLE.side * Math.max(width, height)) ** 2));
+  const ways = { left: left > 0, top: top > 0, right: left + across < width, bottom: top + down < height }; // that lead out
+  const found = new Int32Array(bits.length - count); // the pixels of each hole, one hole after the other
+  const SEEN = 2;
+  let end = 0;
+  const see = (at) => {
+    if (bits[at]) return;
+    bits[at] = SEEN;
+    found[end++] = at;
+  };
+  for (let at = 0; at < bits.length; at++) {
+    if (bits[at]) continue;
+    const start = end;
+    let enclosed = true;
+    see(at);
+    for (let next = start; next < end; next++) {
+      const place = found[next];
+      const row = Math.floor(place / across);
+      const column = place - row * across;
+      if (column) see(place - 1);
+      else if (ways.left) enclosed = false;
+      if (column < across - 1) see(place + 1);
+      else if (ways.right) enclosed = false;
+      if (row) see(place - across);
+      else if (ways.top) enclosed = false;
+      if (row < down - 1) see(place + across);
+      else if (ways.bottom) enclosed = false;
+    }
+    if (enclosed && end - start <= largest) for (let next = start; next < end; next++) bits[found[next]] = 1;
+  }
+  for (let next = 0; next < end; next++) if (bits[found[next]] === SEEN) bits[found[next]] = 0;
   return box;
 }
 
