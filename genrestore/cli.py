@@ -17,6 +17,8 @@ from genrestore import console
 from genrestore.card import TASKS, expanded
 from genrestore.console import BAD_INPUT, FAILED
 from genrestore.errors import SettingError
+from genrestore.recipe import TrainRecipe
+from genrestore.setting import settings as declared
 
 if TYPE_CHECKING:
     from genrestore.batch import Item
@@ -376,6 +378,11 @@ def old_photo(
     job.say(", ".join(step.name for step in result.steps[1:]) or "Nothing was found to mend.")
 
 
+def _field(name: str, usual: str = "the recipe's") -> Any:
+    """The option of a field of the recipe."""
+    return typer.Option(help=declared(TrainRecipe)[name].told, show_default=usual)
+
+
 @app.command()
 def train(
     preset: Annotated[
@@ -396,24 +403,17 @@ def train(
             "--out", "-o", help="Folder of the run; its name becomes the model's.", show_default="among your runs"
         ),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="End after so many steps.", show_default="the recipe's")] = None,
-    minutes: Annotated[float | None, typer.Option(help="End after so many minutes.", show_default="no limit")] = None,
-    batch: Annotated[int | None, typer.Option(help="Pictures a step.", show_default="the recipe's")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate.", show_default="the recipe's")] = None,
-    seed: Annotated[int | None, typer.Option(help="Where the randomness starts.", show_default="the recipe's")] = None,
-    holdout: Annotated[
-        float | None, typer.Option(help="Share of the pictures to keep aside and measure on.", show_default="none")
-    ] = None,
+    steps: Annotated[int | None, _field("steps")] = None,
+    minutes: Annotated[float | None, _field("minutes", "no limit")] = None,
+    batch: Annotated[int | None, _field("batch")] = None,
+    lr: Annotated[float | None, _field("lr")] = None,
+    seed: Annotated[int | None, _field("seed")] = None,
+    holdout: Annotated[float | None, _field("holdout", "none")] = None,
     folds: Annotated[
         int | None, typer.Option(help="Train so many times, each with another part kept aside.", show_default="none")
     ] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="fp32, bf16, fp16, or auto.", show_default="the recipe's")
-    ] = None,
-    leave_out: Annotated[
-        str | None,
-        typer.Option(help="Kinds of flawed pictures to pass over: broken,tiny,duplicate,grey.", show_default="none"),
-    ] = None,
+    precision: Annotated[str | None, _field("precision")] = None,
+    leave_out: Annotated[str | None, _field("leave_out", "none")] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of the recipe.")
     ] = None,
