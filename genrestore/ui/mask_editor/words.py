@@ -95,6 +95,7 @@ W = Words(
         "camera": ("Camera", "拍照"),
         "back": ("Back to the picture", "返回图片"),
         "drop": ("or drop it here, or paste it with Ctrl+V", "也可拖放到这里，或按 Ctrl+V 粘贴"),
+        "try": ("No photo at hand? Try one of these:", "手边没有照片？试试这些示例："),
         "examples": ("Examples", "示例"),
         "example": ("Example: {name}", "示例：{name}"),
         "snap": ("Take the photo", "拍摄"),
