@@ -37,6 +37,11 @@ W = Words(
         "strategy": ("What the model looks at", "模型参考的范围"),
         "crop": ("The surroundings of each mark", "每处标记的周围"),
         "whole": ("The whole picture", "整张图片"),
+        "feather": ("Soft edge, in pixels", "柔化边缘（像素）"),
+        "feather_hint": (
+            "Over how many pixels inside the mark the repair fades into the photo; empty: as many as suit, 0: none.",
+            "在标记内侧用多少像素使修复结果逐渐融入照片；留空则自动决定，0 为不柔化。",
+        ),
         "input": ("Same as original", "与原图相同"),
         "png": ("PNG", "PNG"),
         "webp": ("WebP, lossless", "WebP（无损）"),
@@ -225,13 +230,15 @@ class Finding(jobs.Job):
 
 
 @shown
-def run(value: dict[str, Any] | None, model: str, strategy: str, request: gr.Request) -> Iterator[dict[str, Any]]:
+def run(
+    value: dict[str, Any] | None, model: str, strategy: str, request: gr.Request, feather: float | None = None
+) -> Iterator[dict[str, Any]]:
     """Repair what is painted, and tell how far it is; a mistake is told on the stage, which may fill the screen.
 
     Gradio closes this generator when the visitor leaves; the job is stopped then.
     """
     if value is not None:  # else it was cancelled before it began
-        yield from _followed(value, lambda: _repair(value, model, strategy, request), request)
+        yield from _followed(value, lambda: _repair(value, _settings(model, strategy, feather), request), request)
 
 
 @shown
@@ -253,10 +260,18 @@ def _cleaning(value: dict[str, Any]) -> Job:
     return Cleaning(value, _kind(value), picture, np.zeros((picture.height, picture.width), bool), model="")
 
 
-def _repair(value: dict[str, Any], model: str, strategy: str, request: gr.Request) -> Job | dict[str, Any]:
+def _settings(model: str, strategy: str, feather: float | None) -> dict[str, Any]:
+    """What the fields beside the stage say, as `tasks.inpaint.repair` takes it."""
+    from genrestore.tasks import whole
+    from genrestore.tasks.growth import LARGEST_FEATHER
+
+    faded = None if feather is None else whole("feather", feather, 0, LARGEST_FEATHER)
+    return {"model": _model(model), "strategy": strategy, "feather": faded}
+
+
+def _repair(value: dict[str, Any], settings: dict[str, Any], request: gr.Request) -> Job | dict[str, Any]:
     """The job that the stage asks for, or what speaks against it."""
     kind = _kind(value)
-    settings: dict[str, Any] = {"model": _model(model), "strategy": strategy}
     picture, mask, marks = MaskEditor.read(value)
     image.output(picture, format=FORMATS[kind])  # says what the format cannot hold, before the work
     return _doubt(value, mask, request) or Job(value, kind, picture, mask, **settings, **marks)
@@ -328,7 +343,9 @@ def resaved(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[
 
 
 @shown
-def others(value: dict[str, Any] | None, model: str, strategy: str, request: gr.Request) -> Iterator[dict[str, Any]]:
+def others(
+    value: dict[str, Any] | None, model: str, strategy: str, request: gr.Request, feather: float | None = None
+) -> Iterator[dict[str, Any]]:
     """Look for other fills of a repair's wide parts, and tell each as it is found.
 
     Gradio closes this generator when something else is begun and when the visitor leaves; the work is stopped then.
@@ -340,7 +357,7 @@ def others(value: dict[str, Any] | None, model: str, strategy: str, request: gr.
         picture, _, marks = MaskEditor.read(value)
         now, _ = MaskEditor.reached(value, picture)
         repaired, _ = MaskEditor.reached({**value, "state": value["after"]}, picture)
-        job = Others(stopped, now, repaired, model=_model(model), strategy=strategy, **marks)
+        job = Others(stopped, now, repaired, **_settings(model, strategy, feather), **marks)
         told = 0
         for _ in job.follow():
             if len(job.found) > told:
@@ -451,17 +468,22 @@ def build() -> gr.Dropdown:
         strategy = gr.Radio(
             [(W(name), name) for name in STRATEGIES], value="crop", label=W("strategy"), elem_id="inpaint-strategy"
         )
+        # No bounds: Gradio would refuse in English; the stage says what is wrong.
+        feather = gr.Number(
+            None, label=W("feather"), info=W("feather_hint"), precision=0, min_width=160, elem_id="inpaint-feather"
+        )
+    settings = [editor, model, strategy, feather]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     repaired, saved = MaskEditor.ear(EDITOR), MaskEditor.ear(EDITOR)
     working: dict[str, Any] = {"js": MaskEditor.asked(EDITOR), "trigger_mode": "multiple", **quiet}
     for running in (
-        editor.repair(run, [editor, model, strategy], repaired, **working),
+        editor.repair(run, settings, repaired, **working),
         editor.clean(clean, editor, repaired, **working),
         editor.damage(damage, editor, repaired, **working),
     ):
         running.failure(None, None, None, js=MaskEditor.failed(EDITOR), **quiet)
     editor.others(
-        others, [editor, model, strategy], MaskEditor.ear(EDITOR), js=MaskEditor.asked(EDITOR, "others"),
+        others, settings, MaskEditor.ear(EDITOR), js=MaskEditor.asked(EDITOR, "others"),
         trigger_mode="multiple", **quiet,
     )  # fmt: skip
     taking = editor.take(take, editor, MaskEditor.ear(EDITOR), js=MaskEditor.asked(EDITOR, "take"), **quiet)
