@@ -24,6 +24,7 @@ from genrestore.ui.shown import shown
 from genrestore.ui.words import Words
 
 STRATEGIES = ("crop", "whole")  # of tasks.inpaint, which a page that is being built cannot ask: it loads torch
+AUTO, FEATHERS = "auto", (2, 4, 8, 16, 32)  # pixels over which a repair can be made to fade into the photo
 FORMATS = {"input": None, "png": "PNG", "webp": "WEBP", "tiff": "TIFF"}  # the last three lose nothing
 EDITOR = "inpaint-editor"
 LONG = 10  # seconds from which a repair says before it begins how long it takes
@@ -37,11 +38,9 @@ W = Words(
         "strategy": ("What the model looks at", "模型参考的范围"),
         "crop": ("The surroundings of each mark", "每处标记的周围"),
         "whole": ("The whole picture", "整张图片"),
-        "feather": ("Soft edge, in pixels", "柔化边缘（像素）"),
-        "feather_hint": (
-            "Over how many pixels inside the mark the repair fades into the photo; empty: as many as suit, 0: none.",
-            "在标记内侧用多少像素使修复结果逐渐融入照片；留空则自动决定，0 为不柔化。",
-        ),
+        "feather": ("Soft edge inside the mark", "标记内侧的柔化边缘"),
+        "auto": ("As suits", "自动"),
+        "hard": ("None", "不柔化"),
         "input": ("Same as original", "与原图相同"),
         "png": ("PNG", "PNG"),
         "webp": ("WebP, lossless", "WebP（无损）"),
@@ -231,7 +230,7 @@ class Finding(jobs.Job):
 
 @shown
 def run(
-    value: dict[str, Any] | None, model: str, strategy: str, request: gr.Request, feather: float | None = None
+    value: dict[str, Any] | None, model: str, strategy: str, request: gr.Request, feather: str = AUTO
 ) -> Iterator[dict[str, Any]]:
     """Repair what is painted, and tell how far it is; a mistake is told on the stage, which may fill the screen.
 
@@ -260,13 +259,9 @@ def _cleaning(value: dict[str, Any]) -> Job:
     return Cleaning(value, _kind(value), picture, np.zeros((picture.height, picture.width), bool), model="")
 
 
-def _settings(model: str, strategy: str, feather: float | None) -> dict[str, Any]:
+def _settings(model: str, strategy: str, feather: str) -> dict[str, Any]:
     """What the fields beside the stage say, as `tasks.inpaint.repair` takes it."""
-    from genrestore.tasks import whole
-    from genrestore.tasks.growth import LARGEST_FEATHER
-
-    faded = None if feather is None else whole("feather", feather, 0, LARGEST_FEATHER)
-    return {"model": _model(model), "strategy": strategy, "feather": faded}
+    return {"model": _model(model), "strategy": strategy, "feather": None if feather == AUTO else int(feather)}
 
 
 def _repair(value: dict[str, Any], settings: dict[str, Any], request: gr.Request) -> Job | dict[str, Any]:
@@ -344,7 +339,7 @@ def resaved(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[
 
 @shown
 def others(
-    value: dict[str, Any] | None, model: str, strategy: str, request: gr.Request, feather: float | None = None
+    value: dict[str, Any] | None, model: str, strategy: str, request: gr.Request, feather: str = AUTO
 ) -> Iterator[dict[str, Any]]:
     """Look for other fills of a repair's wide parts, and tell each as it is found.
 
@@ -468,10 +463,8 @@ def build() -> gr.Dropdown:
         strategy = gr.Radio(
             [(W(name), name) for name in STRATEGIES], value="crop", label=W("strategy"), elem_id="inpaint-strategy"
         )
-        # No bounds: Gradio would refuse in English; the stage says what is wrong.
-        feather = gr.Number(
-            None, label=W("feather"), info=W("feather_hint"), precision=0, min_width=160, elem_id="inpaint-feather"
-        )
+        widths = [(W("auto"), AUTO), (W("hard"), "0"), *((f"{width} px", str(width)) for width in FEATHERS)]
+        feather = gr.Dropdown(widths, value=AUTO, label=W("feather"), min_width=160, elem_id="inpaint-feather")
     settings = [editor, model, strategy, feather]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     repaired, saved = MaskEditor.ear(EDITOR), MaskEditor.ear(EDITOR)
