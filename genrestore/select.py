@@ -33,6 +33,12 @@ BAND = 6  # pixels of the coarse picture near whose outline the fine one is cut
 SLIGHTEST = 0.04  # part of a first guess below which what was found is no object
 REACHES = (0.05, 0.08, 0.13, 0.2, 0.3)  # radii that are tried round a point, as parts of the picture's shorter side
 LIMIT = 1.6  # times such a radius: how far what it finds may reach
+AGAIN = 8  # times that it is looked for from each of them, at most: as long as the outline gets sharper
+LARGER, CLEARLY = (
+    1.5,
+    0.85,
+)  # what is so many times as large must have an outline so much sharper: a ball, not who holds it
+ALIKE = 0.05  # part of a radius by which a circle must differ from the one before
 WIDER = 1.15  # times the radius of what was found: where it is looked for again
 DEAREST = 0.9  # price of an outline, as a part of the highest, above which there are no edges
 
@@ -82,23 +88,39 @@ class _Probe(NamedTuple):
     allowed: Bools
     box: Box
 
+    @property
+    def shrunk(self) -> float:
+        """Pixels of the picture to one of the mask."""
+        return (self.box[3] - self.box[1]) / self.mask.shape[1]
+
+    @property
+    def area(self) -> float:
+        """Of the object, in pixels of the picture."""
+        return float(self.mask.sum()) * self.shrunk**2
+
 
 def _touched(pixels: Colours, x: float, y: float) -> Selected:
-    """The object at a point: of all that is found within several distances of it, and then again round the middle of what was
-    found, what has the sharpest outline."""
+    """The object at a point: of all that is found within several distances of it, and then again and again round the middle of
+    what was found, which is how it gets from the object's rim to all of it, what has the sharpest outline."""
     height, width = pixels.shape[:2]
     least = _contrast(*_steps(_seen(_shrunk(pixels, 2 * PROBE))))  # noise is no edge where the picture has sharper ones
     best: _Probe | None = None
     for part in REACHES:
         centre, radius = (x, y), max(2.0, part * min(height, width))
-        for _ in range(2):
-            probe = _probe(pixels, (x, y), centre, radius, least)
-            if probe is None:
+        price, before = np.inf, np.full(3, np.inf)
+        for again in range(AGAIN):
+            circle = np.array([*centre, radius])
+            if np.abs(circle - before).max() < ALIKE * radius:
                 break
-            if best is None or probe.price < best.price:
+            before = circle
+            probe = _probe(pixels, (x, y), centre, radius, least)
+            if probe is None or (again > 1 and probe.price >= price):
+                break
+            price = probe.price
+            if best is None or price < best.price * (1 if probe.area < LARGER * best.area else CLEARLY):
                 best = probe
             rows, columns = np.nonzero(probe.mask)
-            shrunk = (probe.box[3] - probe.box[1]) / probe.mask.shape[1]
+            shrunk = probe.shrunk
             centre = probe.box[1] + float(columns.mean()) * shrunk, probe.box[0] + float(rows.mean()) * shrunk
             radius = WIDER * shrunk * float(len(rows) / np.pi) ** 0.5
     if best is None or best.price > DEAREST:
