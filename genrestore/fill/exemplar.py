@@ -1,9 +1,9 @@
 """Fill a hole with pieces of the same picture.
 
 1. Halve the picture until the hole has some thousand pixels. 2. Find the moves by which the picture repeats itself
-(`offsets`). 3. Give each pixel of the hole one of them, so that few seams are seen and the whole looks like a smooth fill from
-far (`labels`). 4. Take the labels down to the full size, level by level. 5. Copy single pixels, so that texture stays sharp,
-and join them (`blend`).
+(`offsets`). 3. Give each pixel of the hole one of them, so that few seams are seen and the whole looks from far like a smooth
+fill (`labels`) in which lines go on (`lines`). 4. Take the labels down to the full size, level by level. 5. Copy single pixels,
+so that texture stays sharp, and join them (`blend`).
 """
 
 import threading
@@ -16,7 +16,7 @@ from torch import Tensor
 from genrestore import layers
 from genrestore.errors import Cancelled, MaskError
 from genrestore.fill import labels as labelling
-from genrestore.fill import offsets
+from genrestore.fill import lines, offsets
 from genrestore.fill.blend import blended
 from genrestore.fill.labels import Labels
 from genrestore.fill.polish import polished
@@ -35,7 +35,7 @@ class Settings:
     """
     Attributes:
         seed: of the random choices; another one gives another fill. Only 0 may use every move.
-        guide: how much a piece is to look like a smooth fill from far; 0 lets structure go where it likes.
+        guide: how much a piece is to look like a smooth fill with its lines from far; 0 lets structure go where it likes.
         turns: of `offsets.TURNS` that may be used: 1 shifts only, 2 mirrors left to right too, 8 turns as well.
         polish: rounds in which the patches of the fill look for their like, see `polish`.
     """
@@ -150,7 +150,8 @@ def _messages(level: Level, settings: Settings) -> tuple[labelling.Messages, Ten
 
 def _guide(level: Level) -> tuple[Tensor, Tensor]:
     """What a piece shows from far, and what it should."""
-    wanted = layers.biharmonic(level.image[None], (~level.known)[None, None].float())[0]
+    smooth = layers.biharmonic(level.image[None], (~level.known)[None, None].float())[0]
+    wanted = lines.drawn(level, smooth)
     weight = box(level.known[None].float(), AROUND)
     seen = box(level.image, AROUND) / weight.clamp(min=1e-3)
     return seen, box(wanted, AROUND)

@@ -12,7 +12,7 @@ from torch import Tensor
 from genrestore.fill import offsets
 from genrestore.fill.labels import Labels
 from genrestore.fill.offsets import ALONG
-from genrestore.fill.pyramid import PATCH, RADIUS, Level, grown
+from genrestore.fill.pyramid import PATCH, RADIUS, Level, depth, grown
 
 AT_ONCE = 5e5  # distances that are computed at once
 FADING = 1.3  # by which a patch's vote falls a pixel into the hole
@@ -28,7 +28,7 @@ def polished(level: Level, labels: Labels, rounds: int, generator: torch.Generat
     over = _over(level, targets)
     covered, over = over >= 0, over.clamp(min=0)
     step = ALONG @ torch.tensor([level.width, 1])
-    confidence = FADING ** -_depth(level.known).flatten()[targets]
+    confidence = FADING ** -depth(level.known).flatten()[targets]
     basis = offsets.basis(level, generator)
     table = _described(level, level.rows, basis, sources)
     rows = level.rows.clone()
@@ -81,12 +81,3 @@ def _described(level: Level, rows: Tensor, basis: Tensor, centres: Tensor) -> Te
     features = offsets.features(image, basis)[centres] / PATCH
     where = torch.stack(level.yx(centres), 1) * (FAR**0.5 / max(level.height, level.width))
     return torch.cat([features, where], 1)
-
-
-def _depth(known: Tensor) -> Tensor:
-    """(H, W): how many pixels each lies inside the hole, 0 where it is known."""
-    depth = torch.zeros(known.shape)
-    while not known.all():
-        depth += ~known
-        known = grown(known, 1)
-    return depth

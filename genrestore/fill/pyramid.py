@@ -35,6 +35,15 @@ def box(planes: Tensor, radius: int) -> Tensor:
     return F.avg_pool2d(F.avg_pool2d(padded, (1, 2 * radius + 1), 1), (2 * radius + 1, 1), 1)[0]
 
 
+def depth(known: Tensor) -> Tensor:
+    """(H, W): how many pixels each lies inside the hole, 0 where it is known."""
+    found = torch.zeros(known.shape)
+    while not known.all():
+        found += ~known
+        known = grown(known, 1)
+    return found
+
+
 @dataclass(frozen=True)
 class Level:
     """One size of a picture.
