@@ -52,7 +52,7 @@ class Block(nn.Module):
     config=Config(),
     recipe=TrainRecipe(
         data="photos/train",
-        steps=10_000,
+        steps=11_600,
         batch=8,
         size=112,
         augment=("mirror", "turn"),

@@ -33,7 +33,7 @@ class Config:
     config=Config(),
     recipe=TrainRecipe(
         data="small/mnist.npz",
-        steps=40_000, batch=64, size=28, augment=(), lr=1e-3, schedule="trapezoid", warmup=200, ema=0.999, precision="fp32",
+        steps=20_000, batch=64, size=28, augment=(), lr=1e-3, schedule="trapezoid", warmup=200, ema=0.999, precision="fp32",
     ),
     title="Dense VAE, digits 28×28",
     intended="Understanding a latent space: from digit to digit on a smooth way, in the smallest net that does it.",
