@@ -295,7 +295,7 @@ def damage(model: str) -> dict[str, Row]:
     return table
 
 
-SETS = {"cifar10": "small/cifar10.npz", "clothing": "small/clothing.npz"}
+SETS = {"cifar10": "small/cifar10.npz", "clothing": "small/clothing.npz", "mnist": "small/mnist.npz"}
 SAMPLES = 1024  # pictures compared
 PATCHES = "×1000, 7×7 patches of a Laplacian pyramid, against training pictures"
 
