@@ -20,7 +20,8 @@ SHARP = 300.0  # concentration of one of them, in doubled angles: 3 degrees
 APART = 0.94  # cosine of the doubled angle between two directions: 10 degrees
 ALIKE = 0.1  # distance of two colours that may belong to one line
 SMOOTH = 0.05  # weight of the smooth fill, beside the share of all edges that run in a direction
-DEEP = 8  # pixels from the rim; nearer to it the smooth fill is the surer one, most of all in strokes
+DEEP = 8  # pixels from the rim; nearer to it the smooth fill is the surer one
+COMPACT = 0.3  # half a hole's width beside the root of its area; of a rectangle that is 3 times as long as wide
 LONGEST = 128  # pixels to the end of a line
 
 
@@ -54,11 +55,14 @@ def directions(level: Level) -> list[Direction]:
 
 
 def drawn(level: Level, smooth: Tensor) -> Tensor:
-    """(C, H, W): a smooth fill of the level with lines drawn across its hole."""
+    """(C, H, W): a smooth fill of the level with lines drawn across its hole; in a stroke the smooth fill is the surer one."""
+    inner = depth(level.known).flatten()[level.hole]
+    if inner.max() < COMPACT * math.sqrt(len(inner)):
+        return smooth
     y, x = level.yx(level.hole)
     colours = (box(level.image, BLUR) / box(level.known[None].float(), BLUR).clamp(min=1e-3)).flatten(1)
     sure = (level.known & ~grown(~level.known, BLUR)).flatten()
-    deep = (depth(level.known).flatten()[level.hole] / DEEP).square().clamp(max=1)
+    deep = (inner / DEEP).square().clamp(max=1)
     steps = torch.arange(1, LONGEST + 1)
 
     def end(dy: float, dx: float) -> tuple[Tensor, Tensor, Tensor]:
