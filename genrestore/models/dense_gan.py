@@ -36,7 +36,7 @@ class Config:
     config=Config(),
     recipe=TrainRecipe(
         data="small/mnist.npz",
-        steps=30_000, batch=64, size=28, augment=(), lr=2e-4, ema=0.999, precision="fp32",
+        steps=100_000, batch=64, size=28, augment=(), lr=2e-4, ema=0.999, precision="fp32",
     ),
     title="Dense GAN, digits 28×28",
     intended="Seeing what the first GAN could do, and how a latent space of full layers behaves.",
