@@ -380,7 +380,9 @@ def write_found(card: Card, table: dict[str, Row]) -> None:
         for name, key in (("F1", "f1"), ("precision", "precision"), ("recall", "recall"))
     ]
     metrics.append(
-        Metric("clean", "photos/val as they are", "photos with a mark", float(clean["marked"]), int(clean["n"]), command)
+        Metric(
+            "clean", "photos/val as they are", "photos with a mark", float(clean["marked"]), int(clean["n"]), command
+        )
     )
     dataclasses.replace(card, metrics=tuple(metrics)).write(card.folder)
 

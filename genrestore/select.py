@@ -34,10 +34,8 @@ SLIGHTEST = 0.04  # part of a first guess below which what was found is no objec
 REACHES = (0.05, 0.08, 0.13, 0.2, 0.3)  # radii that are tried round a point, as parts of the picture's shorter side
 LIMIT = 1.6  # times such a radius: how far what it finds may reach
 AGAIN = 8  # times that it is looked for from each of them, at most: as long as the outline gets sharper
-LARGER, CLEARLY = (
-    1.5,
-    0.85,
-)  # what is so many times as large must have an outline so much sharper: a ball, not who holds it
+# What is so many times as large must have an outline so much sharper: a ball, not who holds it.
+LARGER, CLEARLY = 1.5, 0.85
 ALIKE = 0.05  # part of a radius by which a circle must differ from the one before
 WIDER = 1.15  # times the radius of what was found: where it is looked for again
 DEAREST = 0.9  # price of an outline, as a part of the highest, above which there are no edges

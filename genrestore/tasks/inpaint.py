@@ -218,9 +218,8 @@ def _repair(
     boxes: list[Box] = []
     if rest.any():
         boxes = [(0, 0, source.height, source.width)] if strategy == "whole" else regions(rest)
-    small = (
-        sum(map(_area, boxes)) < runtime.MEASURED_FROM
-    )  # the same for one part and for all, to which bits they agree
+    # The same for one part and for all, to which bits they agree.
+    small = sum(map(_area, boxes)) < runtime.MEASURED_FROM
     if only is not None:
         copied = [k for k in copied if _same(parts[k], only)]
         near = wide.surroundings(only.box, source.height, source.width) if copied else only.box
