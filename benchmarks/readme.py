@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from genrestore import setting
-from genrestore.card import Card, shelves
+from genrestore.card import Card
+from genrestore.paths import shelves
 from genrestore.recipe import TrainRecipe
 
 ROOT = Path(__file__).parent.parent

@@ -11,25 +11,8 @@ from typing import Any
 
 from genrestore.errors import ModelError
 
-PACKAGE = Path(__file__).parent
 SCHEMA = 1  # version of card.json
 TASKS = ("sample", "inpaint", "upscale", "restore", "damage", "compress")
-
-
-def home() -> Path:
-    """Where this user's trained weights and decoded pictures are kept: $GENRESTORE_HOME or ~/.genrestore."""
-    return Path(os.environ.get("GENRESTORE_HOME") or expanded("~/.genrestore"))
-
-
-def expanded(path: str | Path) -> Path:
-    """A path whose ~ or ~user is put in full; where there is no such user it stays as it is, as in a shell."""
-    return Path(os.path.expanduser(path))
-
-
-def shelves() -> list[Path]:
-    """The folders that hold weights, each in a folder of its name: shipped ones, the user's own, and those in training."""
-    shipped = PACKAGE / "shipped" if (PACKAGE / "shipped").is_dir() else PACKAGE.parent / "weights"  # wheel or checkout
-    return [shipped, home() / "weights", home() / "runs"]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from genrestore.errors import TrainingError, nearest, unknown
+from genrestore.errors import TrainingError, unknown
 from genrestore.setting import setting, settings
 
 if TYPE_CHECKING:
@@ -17,13 +17,7 @@ SCHEDULES = ("constant", "step", "cosine", "trapezoid")
 OPTIMIZERS = ("gd", "sgd", "adam", "adamw", "rmsprop", "muon")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
 FLAWS = ("broken", "tiny", "duplicate", "grey")  # what the data doctor finds and a run can leave out
-# Licences that can be named in one word: SPDX identifiers, and three for pictures that have none of these.
-LICENCES = (
-    "CC0-1.0", "CC-BY-4.0", "CC-BY-3.0", "CC-BY-SA-4.0", "CC-BY-SA-3.0", "CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", "CC-BY-ND-4.0",
-    "MIT", "Apache-2.0", "GPL-2.0-or-later", "GPL-3.0-or-later", "OFL-1.1", "Unlicense", "own", "public-domain", "unknown",
-)  # fmt: skip
 SEEDS = range(-(1 << 31), 1 << 32)  # from which the seed of every step still fits the 64 bits that torch takes
-OTHER = "other: "  # leads a licence in words
 
 
 @dataclass(frozen=True)
@@ -31,13 +25,13 @@ class TrainRecipe:
     """Everything that decides a training run, so that the same recipe and data give the same weight.
 
     Each field is declared once, with what it takes and what it does; see `genrestore.setting`. `augment` names steps of
-    `genrestore.augment`, `degrade` what spoils the picture before the net sees it (`genrestore.degrade`): "none", "shrink:4",
-    "holes:scratch,text".
+    `genrestore.data.augment`, `degrade` what spoils the picture before the net sees it (`genrestore.data.degrade`): "none",
+    "shrink:4", "holes:scratch,text".
     """
 
     model: str = setting("", "The preset in the registry; filled in by it.")
     data: str = setting("", "Name of the pictures' set.")
-    licence: str = setting("", "Of the pictures, as their owner states it; see `licence_named`.")
+    licence: str = setting("", "Of the pictures, as their owner states it; see `genrestore.licences.licence_named`.")
     # when it ends: whichever comes first
     steps: int = setting(
         10_000, "Batches to learn from; more is better, and longer.", "Steps", "course", within="[1, ∞)"
@@ -67,8 +61,8 @@ class TrainRecipe:
         "Made at random in this order, so that few pictures teach more; a colon gives the strength, as in rotate:10.",
         "Changes to each picture",
         "pictures",
-    )  # steps of genrestore.augment
-    degrade: str = setting("none", "What spoils a picture before the net sees it.")  # see genrestore.degrade
+    )  # steps of genrestore.data.augment
+    degrade: str = setting("none", "What spoils a picture before the net sees it.")  # see genrestore.data.degrade
     leave_out: tuple[str, ...] = setting((), "Kinds of flawed pictures to pass over.", choices=FLAWS)
     holdout: float = setting(
         0.0,
@@ -255,31 +249,6 @@ def _typed(name: str, text: str, usual: Any) -> Any:
     except (ValueError, KeyError):
         raise TrainingError(f"{name} takes {type(usual).__name__} values such as {usual}, not {text!r}.") from None
     return text
-
-
-def licence_told(named: str) -> str:
-    """A licence as people read it: what `licence_named` gave, without the word that leads a licence in words."""
-    return named.removeprefix(OTHER)
-
-
-def licence_named(text: str) -> str:
-    """The licence as it is written: one of LICENCES whatever its case, or "other: " and words.
-
-    Raises:
-        TrainingError: nothing was named, or it is neither.
-    """
-    text = text.strip()
-    for known in LICENCES:
-        if text.lower() == known.lower():
-            return known
-    if text.lower().startswith(OTHER.strip()) and text[len(OTHER.strip()) :].strip():
-        return OTHER + text[len(OTHER.strip()) :].strip()
-    if not text:
-        raise TrainingError(
-            "Name the licence of the pictures, for the model's card: own if they are yours, else for example CC-BY-4.0."
-        )
-    hint = nearest(text, LICENCES, f"Known are {', '.join(LICENCES)}.")
-    raise TrainingError(f"There is no licence named {text!r}. {hint} Any other is written 'other: its words'.")
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from genrestore import errors
-from genrestore.card import TASKS, Card, shelves
+from genrestore.card import TASKS, Card
 from genrestore.errors import ModelError
+from genrestore.paths import shelves
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ MOST_FOUND = 1000  # references that are remembered
 HEADER = "genrestore"  # key of the JSON in the safetensors metadata
 
 
-def models(task: str | None = None) -> list[Card]:
+def list_models(task: str | None = None) -> list[Card]:
     """The cards of all weights that lie here, of one task or all: shipped ones first, then by name. Loads no torch.
 
     A weight of the user's own that has a shipped one's name hides behind it. A damaged card is passed over; the log says
@@ -104,7 +105,7 @@ def resolve(reference: str, task: str | None = None) -> Card:
     else:
         card = _named(reference, task)
     if task not in (None, card.task):
-        others = ", ".join(other.name for other in models(task)) or "none yet"
+        others = ", ".join(other.name for other in list_models(task)) or "none yet"
         raise ModelError(f"{card.name} is a model to {card.task}, not to {task}; models to {task}: {others}.")
     return card
 

@@ -13,15 +13,14 @@ import numpy as np
 import pytest
 import torch
 
-from genrestore import runs
 from genrestore.errors import Cancelled, TrainingError
 from genrestore.models import find
 from genrestore.models.dcgan import Config
-from genrestore.runs import Estimate
-from genrestore.train import command
-from genrestore.train import estimate as estimating
-from genrestore.train.estimate import estimate
-from genrestore.train.players import Players
+from genrestore.training import command, runs
+from genrestore.training import estimate as estimating
+from genrestore.training.estimate import estimate
+from genrestore.training.players import Players
+from genrestore.training.runs import Estimate
 
 TINY = dataclasses.replace(find("dcgan-cifar10").recipe, steps=1000, batch=8, licence="own")
 CONFIG = Config(latent=8, width=8)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from genrestore import judge as judging
-from genrestore.judge import Score, judge
 from genrestore.recipe import TrainRecipe
+from genrestore.training import judge as judging
+from genrestore.training.judge import Score, judge
 
 
 def log(count: int, noise: float = 0.1, seed: int = 0, **curves: Callable[[float], float]) -> list[dict[str, Any]]:
@@ -128,5 +128,5 @@ def test_scores_know_what_is_better() -> None:
 
 
 def test_judging_loads_no_torch() -> None:
-    code = "import genrestore.judge, sys; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    code = "import genrestore.training.judge, sys; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 import genrestore
-from genrestore import cli, image
+from genrestore import cli
 from genrestore.errors import MaskError
-from genrestore.image import Picture
-from genrestore.tasks import inpaint, pace, rim
-from genrestore.tasks.prospects import REASONS, outlook
+from genrestore.pictures import image
+from genrestore.pictures.image import Picture
+from genrestore.pipelines import inpaint, pace, rim
+from genrestore.pipelines.prospects import REASONS, outlook
 
 EXAMPLES = Path(genrestore.__file__).parent / "ui" / "examples"
 ROWS, COLUMNS = np.ogrid[:400, :400]

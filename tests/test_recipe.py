@@ -8,7 +8,8 @@ import torch
 
 import genrestore
 from genrestore.errors import TrainingError
-from genrestore.recipe import LICENCES, RunRecipe, TrainRecipe, changed, licence_named, licence_told, settings_of
+from genrestore.licences import LICENCES, licence_named, licence_told
+from genrestore.recipe import RunRecipe, TrainRecipe, changed, settings_of
 
 
 def test_json_round_trip() -> None:
@@ -155,4 +156,4 @@ def test_a_licence_in_words_is_told_in_its_words() -> None:
     """`other:` is how one is written, and nothing that a card's reader should see."""
     assert licence_told(licence_named("Other:  my own terms")) == "my own terms"
     assert licence_told(licence_named("cc0-1.0")) == "CC0-1.0"
-    assert all("other:" not in card.license for card in genrestore.models())
+    assert all("other:" not in card.license for card in genrestore.list_models())

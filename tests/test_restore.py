@@ -11,7 +11,7 @@ from PIL import Image
 import genrestore
 from genrestore import backends, runtime
 from genrestore.errors import Cancelled, SettingError
-from genrestore.image import Picture
+from genrestore.pictures.image import Picture
 
 
 def scene(height: int = 120, width: int = 150) -> np.ndarray:

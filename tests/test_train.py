@@ -22,17 +22,18 @@ import numpy as np
 import pytest
 import torch
 
-from genrestore import losses as formulas
 from genrestore import runtime, weights
-from genrestore.card import Card, home
+from genrestore.card import Card
 from genrestore.errors import Cancelled, TrainingError
-from genrestore.judge import Score
 from genrestore.models import find
 from genrestore.models.dcgan import Config
+from genrestore.nets import losses as formulas
+from genrestore.paths import home
 from genrestore.recipe import TrainRecipe
-from genrestore.runs import Run
-from genrestore.train import checkpoint, command, loop, players
-from genrestore.train.players import Average
+from genrestore.training import checkpoint, command, loop, players
+from genrestore.training.judge import Score
+from genrestore.training.players import Average
+from genrestore.training.runs import Run
 
 train = loop.train
 
@@ -119,7 +120,7 @@ def test_no_weight_is_offered_before_its_pictures_mean_something(
     listed: list[int] = []
 
     def look(step: int, numbers: dict[str, float]) -> None:
-        if "mine" in [card.name for card in weights.models("sample")]:
+        if "mine" in [card.name for card in weights.list_models("sample")]:
             listed.append(step)
 
     run = train(TINY, pictures, home() / "runs" / "mine", config=CONFIG, on_step=look)
@@ -130,7 +131,7 @@ def test_no_weight_is_offered_before_its_pictures_mean_something(
 
 def test_a_trained_run_is_found_by_name(pictures: Path) -> None:
     train(TINY, pictures, home() / "runs" / "mine", config=CONFIG)
-    assert "mine" in [card.name for card in weights.models("sample")]
+    assert "mine" in [card.name for card in weights.list_models("sample")]
 
 
 def test_tensorboard(pictures: Path, tmp_path: Path) -> None:
@@ -779,7 +780,16 @@ def test_the_command_says_what_is_missing(given: dict[str, Any], sentence: str) 
 
 def test_a_signal_ends_the_command_with_a_checkpoint(pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "genrestore.train", "dcgan-cifar10", "--data", str(pictures), "--licence", "own"]
+    command = [
+        sys.executable,
+        "-m",
+        "genrestore.training",
+        "dcgan-cifar10",
+        "--data",
+        str(pictures),
+        "--licence",
+        "own",
+    ]
     process = subprocess.Popen([*command, "--out", str(out), "--steps", "100000", "--batch", "4"])
     try:
         waiting(Run(out), "training")
@@ -796,7 +806,7 @@ def test_bare_checkout_trains_without_the_application(tmp_path: Path, pictures: 
         "for name in ('gradio', 'typer', 'huggingface_hub', 'openvino', 'torchvision', 'cv2', 'skimage', 'accelerate',\n"
         "             'tensorboard'):\n"
         "    sys.modules[name] = None\n"
-        "from genrestore.train.command import main\n"
+        "from genrestore.training.command import main\n"
         f"data, out = {str(pictures)!r}, {str(tmp_path / 'run')!r}\n"
         "sys.argv = ['train', 'vae-clothing', '--data', data, '--licence', 'own', '--out', out, '--steps', '1', '--batch', '4']\n"
         "main()\n"

@@ -421,7 +421,7 @@ def test_every_tab_says_everything_in_both_languages() -> None:
 def test_about_shows_every_card(page: Any) -> None:
     open_tab(page, "About")
     text = page.locator("#about").inner_text()
-    for card in genrestore.models():
+    for card in genrestore.list_models():
         assert card.title in text
         assert card.limits in text
         assert card.license in text

@@ -17,8 +17,9 @@ from gradio import utils
 from PIL import Image, ImageCms
 
 import genrestore
-from genrestore import image, ui
+from genrestore import ui
 from genrestore.errors import Cancelled, SettingError
+from genrestore.pictures import image
 from genrestore.ui import job as jobs
 from genrestore.ui import upscale, words
 

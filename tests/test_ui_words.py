@@ -84,8 +84,10 @@ def test_chinese_forms_hold_the_same_values() -> None:
 
 
 def test_cards_and_presets_have_their_chinese() -> None:
-    texts = [text for card in genrestore.models() for text in (card.title, card.intended, card.limits, card.license)]
-    texts += [metric.protocol for card in genrestore.models() for metric in card.metrics]
+    texts = [
+        text for card in genrestore.list_models() for text in (card.title, card.intended, card.limits, card.license)
+    ]
+    texts += [metric.protocol for card in genrestore.list_models() for metric in card.metrics]
     texts += [
         text for one in map(find, names()) for text in (one.title, one.intended, one.limits, one.makes, one.advice)
     ]

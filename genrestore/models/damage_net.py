@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genrestore import layers, losses, optimizers
 from genrestore.card import SizeRule
+from genrestore.nets import layers, losses, optimizers
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import register
 

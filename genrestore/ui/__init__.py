@@ -199,7 +199,7 @@ def serving(access: Access, folder: Path, published: str = "") -> tuple[Guard, a
 def _warm() -> None:
     """Load torch and the nets that the tabs begin with, so that the first click is quick."""
     import genrestore
-    from genrestore.tasks import sample
+    from genrestore.pipelines import sample
 
     for task in ("sample", "inpaint", "upscale"):
         with suppress(GenrestoreError):  # the tab tells when it is used

@@ -12,7 +12,7 @@ from PIL import Image
 import genrestore
 from genrestore import machine
 from genrestore.card import TASKS, Card, DataSource, Metric
-from genrestore.recipe import licence_told
+from genrestore.licences import licence_told
 from genrestore.ui import job as jobs
 from genrestore.ui.said import in_both
 from genrestore.ui.words import Words
@@ -78,7 +78,7 @@ W = Words(
 
 def build() -> None:
     """Lay out the tab inside the gr.Tab that is open."""
-    cards = sorted(genrestore.models(), key=lambda card: TASKS.index(card.task))
+    cards = sorted(genrestore.list_models(), key=lambda card: TASKS.index(card.task))
     gr.set_static_paths([path for card in cards if (path := sample_picture(card))])
     gr.HTML(
         f"<p>{say('privacy')}</p>"

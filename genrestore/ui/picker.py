@@ -6,8 +6,9 @@ from typing import Any
 import gradio as gr
 
 import genrestore
-from genrestore.card import Card, home
-from genrestore.runs import Run
+from genrestore.card import Card
+from genrestore.paths import home
+from genrestore.training.runs import Run
 from genrestore.ui.said import label, said
 from genrestore.ui.words import Words
 
@@ -35,7 +36,7 @@ def ripe(card: Card) -> bool:
 
 def offered(task: str) -> list[Card]:
     """The models to `task` that the page offers; the others can still be named at the command line."""
-    return [card for card in genrestore.models(task) if ripe(card)]
+    return [card for card in genrestore.list_models(task) if ripe(card)]
 
 
 def titles(cards: Sequence[Card], say: Callable[[str], Any] = said) -> list[Any]:

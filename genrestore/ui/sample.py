@@ -157,7 +157,7 @@ class State:
         Raises:
             SettingError: `a` or `raw` has more numbers than the latent.
         """
-        from genrestore.tasks.sample import directions, latent
+        from genrestore.pipelines.sample import directions, latent
 
         z = np.float32(self.truncation) * latent(self.model, self.seed)
         if any(self.a):
@@ -171,7 +171,7 @@ class State:
 
 def _model(name: object) -> str:
     """`name`, if a weight has it. Paths and Hub references are refused: a visitor must not choose what is read."""
-    names = [card.name for card in genrestore.models("sample")]
+    names = [card.name for card in genrestore.list_models("sample")]
     if not isinstance(name, str) or name not in names:
         raise errors.unknown("model", _short(name), names, f"Models are {', '.join(names) or 'not trained yet'}.")
     return name
@@ -310,7 +310,7 @@ def _file(state: State, times: int, *, smooth: bool) -> dict[str, Any]:
         raise SettingError(f"{size[0]}×{size[1]} is too large; at most {LARGEST} pixels a side are made here.")
     if times > 1:
         image = image.resize(size, Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST)
-    card = next(card for card in genrestore.models("sample") if card.name == state.model)
+    card = next(card for card in genrestore.list_models("sample") if card.name == state.model)
     settings = {"truncation": state.truncation, "a": state.a, "raw": dict(state.raw), "latent": z.tolist()}
     recipe = RunRecipe("sample", state.model, card.sha256, settings, state.seed, "", genrestore.__version__)
     text = PngImagePlugin.PngInfo()

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from genrestore.augment import AUGMENT
+from genrestore.data.augment import AUGMENT
 from genrestore.errors import TrainingError
 from genrestore.recipe import TrainRecipe
 from genrestore.setting import settings

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 import genrestore
-from genrestore import image, runs
-from genrestore.card import TASKS, expanded
+from genrestore.card import TASKS
+from genrestore.data.sources import SUFFIXES
 from genrestore.errors import GenrestoreError, SettingError, TrainingError
-from genrestore.recipe import LICENCES, TrainRecipe, licence_named
-from genrestore.sources import SUFFIXES
+from genrestore.licences import LICENCES, licence_named
+from genrestore.paths import expanded
+from genrestore.pictures import image
+from genrestore.recipe import TrainRecipe
+from genrestore.training import runs
 from genrestore.ui import begin, findings, focus, picker, settings, watch
 from genrestore.ui import job as jobs
 from genrestore.ui.access import Access
@@ -320,13 +323,13 @@ class Page:
     ) -> Any:
         """A few of the pictures as the net will see them."""
         self.access.check(profile, request)
-        from genrestore import data
+        from genrestore.data import dataset
         from genrestore.models import find
         from genrestore.registry import channels
 
         recipe = begin.recipe(wanted, leave_out, fields, request)
-        pictures = data.read(wanted[0], recipe).of(channels(find(recipe.model).config))
-        return gr.Markdown(visible=True), gr.Image(data.preview(pictures, recipe), visible=True)
+        pictures = dataset.read(wanted[0], recipe).of(channels(find(recipe.model).config))
+        return gr.Markdown(visible=True), gr.Image(dataset.preview(pictures, recipe), visible=True)
 
     @shown
     def begun(
@@ -370,7 +373,7 @@ class Page:
         """A model was asked for in its own tab: that tab, and for each of `pickers` what it shows."""
         self.access.check(profile, request)
         name = watch.find(value).name
-        card = next((card for card in genrestore.models() if card.name == name), None)
+        card = next((card for card in genrestore.list_models() if card.name == name), None)
         if card and not picker.ripe(card):
             raise TrainingError(
                 f"{name} has only begun to learn; its pictures mean something from step {picker.RIPE:,} on."

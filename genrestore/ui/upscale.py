@@ -13,8 +13,8 @@ import gradio as gr
 import numpy as np
 
 import genrestore
-from genrestore import image
 from genrestore.errors import GenrestoreError, SettingError
+from genrestore.pictures import image
 from genrestore.ui import compare, picker
 from genrestore.ui import job as jobs
 from genrestore.ui.compare import Compare
@@ -219,7 +219,7 @@ def _cost(seen: Seen, scale: int, width: float | None, height: float | None, kin
     Raises:
         GenrestoreError: what is asked for cannot be, or its format cannot hold it.
     """
-    from genrestore.tasks import upscale
+    from genrestore.pipelines import upscale
 
     if kind not in FORMATS:
         raise SettingError(f"Save as one of {', '.join(FORMATS)}, not {str(kind)[:40]!r}.")

@@ -17,11 +17,13 @@ from typing import Any, cast
 import gradio as gr
 
 import genrestore
-from genrestore import errors, judge, runs
-from genrestore.card import Card, home
+from genrestore import errors
+from genrestore.card import Card
 from genrestore.errors import GenrestoreError, ModelError, TrainingError
+from genrestore.paths import home
 from genrestore.recipe import TrainRecipe
-from genrestore.runs import Run, Status
+from genrestore.training import judge, runs
+from genrestore.training.runs import Run, Status
 from genrestore.ui import about, picker
 from genrestore.ui.access import Access
 from genrestore.ui.said import said
@@ -338,7 +340,7 @@ def _model(run: Run) -> dict[str, Any]:
     """What the run's model is for, once it has a weight, else nothing; and the step from which the page offers it, if later."""
     with suppress(ModelError):
         card = Card.read(run.folder)
-        if card.weights.is_file() and card.name in [other.name for other in genrestore.models(card.task)]:
+        if card.weights.is_file() and card.name in [other.name for other in genrestore.list_models(card.task)]:
             return {"task": card.task, "unripe": 0 if picker.ripe(card) else picker.RIPE}
     return {"task": "", "unripe": 0}
 
