@@ -96,14 +96,15 @@ def test_one_that_fails_stops_no_other_and_ctrl_c_stops_all(folder: Path, tmp_pa
 KILLED = """
 import os, sys
 from pathlib import Path
-from genrestore import batch, image
+from genrestore.cli import folders
+from genrestore.pictures import image
 
 if sys.argv[3] == "write":
     image._write = lambda *_: os._exit(9)
 else:
     rename = Path.replace
     Path.replace = lambda path, to: rename(path, to) if to.name.startswith(".") else os._exit(9)
-batch.run(batch.items(Path(sys.argv[1])), Path(sys.argv[2]), lambda item: image.load(item.source), {})
+folders.run(folders.items(Path(sys.argv[1])), Path(sys.argv[2]), lambda item: image.load(item.source), {})
 """
 
 

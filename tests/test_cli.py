@@ -21,10 +21,10 @@ from PIL import Image
 
 import genrestore
 from genrestore import __main__ as command  # which adds the command that opens the page
-from genrestore import cli
+from genrestore.cli import inpaint as repair
 from genrestore.errors import Cancelled
 
-COMMANDS = ("sample", "inpaint", "upscale", "restore", "find-damage", "old-photo", "train", "models", "cache", "app")
+COMMANDS = ("inpaint", "upscale", "sample", "find-damage", "old-photo", "restore", "train", "models", "cache", "app")
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_the_cache_is_told_and_emptied(
     monkeypatch.setenv("GENRESTORE_HOME", str(tmp_path))
     monkeypatch.setenv("GENRESTORE_CACHE_GB", "3")
     np.save(tmp_path / "set.npy", np.zeros((40, 200, 300, 3), np.uint8))
-    dataset.read(tmp_path / "set.npy", TrainRecipe(size=200, degrade="holes:box"))
+    dataset.read(tmp_path / "set.npy", TrainRecipe(frame="crop", size=200, degrade="holes:box"))
     assert run("cache")[1] == f"{tmp_path / 'decoded'}: 0.01 GB are taken, 3 GB at most (GENRESTORE_CACHE_GB).\n"
     assert "0.01 GB were removed; 0.00 GB are taken" in run("cache", "--empty")[1]
     assert not list((tmp_path / "decoded").glob("set-*"))
@@ -116,9 +116,9 @@ def test_version_is_the_package_s(run: Callable[..., tuple[int, str, str]]) -> N
 def test_options_have_the_names_and_defaults_of_the_python_functions(command: str) -> None:
     """The page, the command line and Python must give the same picture when nobody asks for anything."""
     function = inspect.signature(getattr(genrestore, command)).parameters
-    here = inspect.signature(getattr(cli, command)).parameters
+    here = inspect.signature(getattr(importlib.import_module(f"genrestore.cli.{command}"), command)).parameters
     shared = set(function) & set(here)
-    assert set(function) - shared <= {"image", "prompt", "progress", "cancel"}  # no net reads a prompt yet
+    assert set(function) - shared <= {"image", "conditions", "progress", "cancel"}
     for name in shared - {"mask"}:
         assert here[name].default == function[name].default, name
 
@@ -230,7 +230,7 @@ def test_a_mask_is_widened_and_copies_are_forbidden(
         ("train span-x4 --data gone --licence own --out run", "gone"),
         ("train span-x4 --data . --out run", "licence"),
         ("train span-x4 --data . --licence CC-BY-5.0 --out run", "Did you mean"),
-        ("train span-x4 --data . --licence own --set lr", "FIELD=VALUE"),
+        ("train span-x4 --data . --licence own --set lr", "NAME=VALUE"),
         ("train", "Name what to train"),
     ],
 )
@@ -359,7 +359,7 @@ def test_what_the_system_refuses_is_said_in_one_line(
 def test_any_terminal_can_be_written_to(module: str, encoding: str) -> None:
     """An arrow printed on a terminal of code page 1252 was a traceback; so was a file name that is no text."""
     replaced = {
-        "genrestore": "from genrestore import cli; cli.app = App()",
+        "genrestore": "from genrestore.cli import main; main.app = App()",
         "genrestore.training": "from genrestore.training import command; command.main = said",
     }[module]
     call = (
@@ -391,9 +391,7 @@ def test_any_terminal_can_be_written_to(module: str, encoding: str) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no `head`")
 def test_a_pipe_that_closes_early_is_no_traceback() -> None:
-    call = (
-        "import genrestore.cli\ngenrestore.cli.app = lambda *_, **__: print('x' * 1_000_000)\ngenrestore.cli.main([])"
-    )
+    call = "from genrestore.cli import main\nmain.app = lambda *_, **__: print('x' * 1_000_000)\nmain.main([])"
     with subprocess.Popen([sys.executable, "-c", call], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as job:
         assert job.stdout is not None and job.stderr is not None
         job.stdout.read(1)
@@ -556,7 +554,7 @@ def test_a_mask_that_marks_more_than_half_is_mentioned(
     assert code == 0 and "79 % of the picture filled" in out
     told = problem.splitlines()
     assert told[0] == "The mask marks 79 % of the picture; if it should be the other way round, invert it."
-    assert cli.PROSPECTS["large"] not in told, "which says the same"
+    assert repair.PROSPECTS["large"] not in told, "which says the same"
 
 
 @needs("inpaint")

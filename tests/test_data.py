@@ -238,7 +238,7 @@ def test_pictures_in_use_stay(tmp_path: Path, own_home: Path, monkeypatch: pytes
     """Here or in another process; a copy that is sent to a process which prepares batches holds nothing."""
     monkeypatch.setattr(dataset, "MEMORY", 100)
     pictures = dataset.read(sets(tmp_path, 1)[0], RECIPE)
-    code = "import pickle, sys; from genrestore import decoded; copy = pickle.load(sys.stdin.buffer); decoded.empty()"
+    code = "import pickle, sys; from genrestore.data import cache; copy = pickle.load(sys.stdin.buffer); cache.empty()"
     subprocess.run([sys.executable, "-c", code], input=pickle.dumps(pictures.pixels), check=True, timeout=60)
     assert cache.empty() == 0 and len(left(own_home)) == 1
     copy = pickle.loads(pickle.dumps(pictures.pixels))

@@ -67,7 +67,7 @@ def test_all_steps_at_the_measured_pace(pictures: Path, monkeypatch: pytest.Monk
 
 def test_turns_that_are_rare_count_as_often_as_they_are_taken(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Clock(monkeypatch, usual=0.5, rare=2.1)
-    found = estimate(dataclasses.replace(TINY, r1=1.0), pictures, config=CONFIG)
+    found = estimate(dataclasses.replace(TINY, own={"r1": 1.0}), pictures, config=CONFIG)
     assert found.step == pytest.approx(0.6)
 
 

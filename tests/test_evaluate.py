@@ -16,8 +16,8 @@ from genrestore.models import find
 from genrestore.models.dcgan import DCGAN, Config
 from genrestore.nets import optimizers
 from genrestore.recipe import Phase, TrainRecipe
-from genrestore.training import evaluate
-from genrestore.training.evaluate import Watcher
+from genrestore.tasks.task import BEST_PSNR
+from genrestore.training.evaluate import Evaluator
 
 RNG = np.random.default_rng(0)
 
@@ -53,18 +53,18 @@ def test_memorised_tells_copies_from_new_and_from_blurred_pictures(tmp_path: Pat
     recipe = dataclasses.replace(find("dcgan-cifar10").recipe, licence="own", holdout=0.1)
     whole = dataset.read(path, recipe)
     learnt, kept = dataset.split(whole, recipe)
-    watcher = Watcher("sample", learnt, kept, recipe)
+    evaluator = Evaluator("sample", learnt, kept, recipe)
     noise = RNG.integers(-8, 9, images.shape)
     known = np.stack([learnt[k] for k in range(len(learnt))])
     copies = np.clip(known + noise[: len(known)], 0, 255).astype(np.uint8)
-    score, pairs = watcher.memorised(Drawer(copies))
+    score, pairs = evaluator.memorised(Drawer(copies))
     assert score == 1.0
     strange = RNG.integers(0, 256, images.shape, dtype=np.uint8)
-    assert watcher.memorised(Drawer(strange))[0] == 0.0
+    assert evaluator.memorised(Drawer(strange))[0] == 0.0
     mean = np.repeat(known.mean(0, keepdims=True), 8, 0).astype(np.uint8)
-    assert watcher.memorised(Drawer(mean))[0] == 0.0
+    assert evaluator.memorised(Drawer(mean))[0] == 0.0
     half = np.concatenate([copies[:32], strange[:32]])
-    assert watcher.memorised(Drawer(half))[0] == pytest.approx(0.5)
+    assert evaluator.memorised(Drawer(half))[0] == pytest.approx(0.5)
     sheet = np.asarray(pairs).astype(int)  # two rows: each drawn picture stands above the one it copies
     above, below = sheet[:64, :64], sheet[64 + dataset.GAP : 128 + dataset.GAP, :64]
     assert np.abs(above - below).max() <= 9
@@ -73,12 +73,12 @@ def test_memorised_tells_copies_from_new_and_from_blurred_pictures(tmp_path: Pat
 def test_the_picture_of_a_generator_is_the_same_each_time(tmp_path: Path) -> None:
     path, _ = pictures(tmp_path, 32)
     recipe = dataclasses.replace(find("dcgan-cifar10").recipe, licence="own")
-    watcher = Watcher("sample", dataset.read(path, recipe), None, recipe)
+    evaluator = Evaluator("sample", dataset.read(path, recipe), None, recipe)
     net = DCGAN(Config(latent=4, width=8)).eval()
-    first = watcher.picture(net)
+    first = evaluator.picture(net)
     torch.rand(5)
-    assert first.tobytes() == watcher.picture(net).tobytes()
-    rows, columns = evaluate.DRAWN
+    assert first.tobytes() == evaluator.picture(net).tobytes()
+    rows, columns = 4, 8
     assert first.size == (columns * 66 - 2, rows * 66 - 2)
 
 
@@ -88,11 +88,11 @@ def test_other_nets_show_given_result_and_wanted(tmp_path: Path, name: str) -> N
     path, _ = pictures(tmp_path, 160, 6)
     preset = find(name)
     recipe = dataclasses.replace(preset.recipe, licence="own")
-    watcher = Watcher(preset.task, dataset.read(path, recipe), None, recipe)
+    evaluator = Evaluator(preset.task, dataset.read(path, recipe), None, recipe)
     net = preset.net(preset.config).eval()
-    sheet = watcher.picture(net)
-    assert sheet.tobytes() == watcher.picture(net).tobytes()
-    side = (sheet.width + dataset.GAP) // evaluate.SHOWN - dataset.GAP
+    sheet = evaluator.picture(net)
+    assert sheet.tobytes() == evaluator.picture(net).tobytes()
+    side = (sheet.width + dataset.GAP) // evaluator.task.shown - dataset.GAP
     assert recipe.size <= side <= 160 and sheet.height == 3 * (side + dataset.GAP) - dataset.GAP
     rows = [np.asarray(sheet)[k * (side + dataset.GAP) :][:side].astype(float) for k in range(3)]
     assert np.abs(rows[1] - rows[2]).mean() < np.abs(rows[0] - rows[2]).mean() + 5  # the net does not lose the picture
@@ -105,7 +105,7 @@ def test_scores_are_those_of_the_metrics(tmp_path: Path) -> None:
     recipe = dataclasses.replace(preset.recipe, licence="own", holdout=0.5)
     learnt, kept = dataset.split(dataset.read(path, recipe), recipe)
     net = preset.net(preset.config).eval()
-    scores = Watcher("upscale", learnt, kept, recipe).scores(net, recipe)
+    scores = Evaluator("upscale", learnt, kept, recipe).scores(net, recipe)
     assert [(score.name, score.better) for score in scores] == [
         ("loss", "lower"),
         ("psnr", "higher"),
@@ -126,14 +126,14 @@ def test_measuring_leaves_the_random_numbers_as_they_were(tmp_path: Path) -> Non
     path, _ = pictures(tmp_path, 64)
     preset = find("vae-clothing")
     recipe = dataclasses.replace(preset.recipe, licence="own", holdout=0.5)
-    watcher = Watcher("sample", *dataset.split(dataset.read(path, recipe), recipe), recipe)
+    evaluator = Evaluator("sample", *dataset.split(dataset.read(path, recipe), recipe), recipe)
     net = preset.net(preset.config).eval()
     torch.manual_seed(3)
     expected = torch.rand(4)
     torch.manual_seed(3)
-    first = watcher.scores(net, recipe)
+    first = evaluator.scores(net, recipe)
     assert torch.equal(torch.rand(4), expected) and [score.name for score in first] == ["loss", "swd"]
-    assert watcher.scores(net, recipe) == first
+    assert evaluator.scores(net, recipe) == first
 
 
 class Mender(torch.nn.Module):
@@ -159,27 +159,27 @@ def test_a_net_is_shown_what_its_recipe_gives_it(tmp_path: Path, degradation: st
     """The picture itself where nothing is spoilt, and a spoilt one that is as large as the wanted one or smaller."""
     path, _ = pictures(tmp_path, 160, 20)
     recipe = TrainRecipe(batch=4, size=30, degrade=degradation, licence="own", holdout=0.5)
-    watcher = Watcher("restore", *dataset.split(dataset.read(path, recipe), recipe), recipe)
+    evaluator = Evaluator("restore", *dataset.split(dataset.read(path, recipe), recipe), recipe)
     net = Mender() if degradation != "shrink:3" else torch.nn.Sequential(Mender(), torch.nn.Upsample(scale_factor=3))
-    sheet = np.asarray(watcher.picture(net))
-    side = (sheet.shape[1] + dataset.GAP * 1) // evaluate.SHOWN - dataset.GAP
+    sheet = np.asarray(evaluator.picture(net))
+    side = (sheet.shape[1] + dataset.GAP * 1) // evaluator.task.shown - dataset.GAP
     given, made, wanted = (sheet[k * (side + dataset.GAP) :][:side, :side].astype(float) for k in range(3))
     assert np.abs(made - 0.9 * given).max() <= 1
     if degradation == "none":
         assert np.array_equal(given, wanted)
-        assert {score.name for score in watcher.scores(net, recipe)} == {"loss", "psnr", "ssim"}
+        assert {score.name for score in evaluator.scores(net, recipe)} == {"loss", "psnr", "ssim"}
 
 
 def test_pictures_nets_of_several_players_are_judged_by_psnr_which_is_to_rise(tmp_path: Path) -> None:
     path, _ = pictures(tmp_path, 32, 20)
     recipe = TrainRecipe(batch=4, size=32, licence="own", holdout=0.5)
-    watcher = Watcher("restore", *dataset.split(dataset.read(path, recipe), recipe), recipe)
+    evaluator = Evaluator("restore", *dataset.split(dataset.read(path, recipe), recipe), recipe)
     good, bad = Mender(2), Mender(2)
     bad.weight.data.fill_(0.2)
-    first, worse = watcher.scores(good, recipe)[0], watcher.scores(bad, recipe)[0]
+    first, worse = evaluator.scores(good, recipe)[0], evaluator.scores(bad, recipe)[0]
     assert first.name == "psnr" and first.beats(worse.value) and not worse.beats(first.value)
     good.weight.data.fill_(1.0)
-    assert watcher.scores(good, recipe)[0].value == evaluate.BEST_PSNR, "a number, though equal pictures have no error"
+    assert evaluator.scores(good, recipe)[0].value == BEST_PSNR, "a number, though equal pictures have no error"
 
 
 @pytest.mark.parametrize("side", [4, 8, 12, 20])
@@ -188,11 +188,11 @@ def test_what_small_pictures_do_not_allow_is_not_measured(tmp_path: Path, side: 
     path, _ = pictures(tmp_path, side, 40)
     recipe = TrainRecipe(batch=4, size=side, licence="own", holdout=0.5)
     kept = dataset.split(dataset.read(path, recipe), recipe)
-    scores = Watcher("restore", *kept, recipe).scores(Mender(), recipe)
+    scores = Evaluator("restore", *kept, recipe).scores(Mender(), recipe)
     assert [score.name for score in scores] == ["loss", "psnr", *(["ssim"] if side > 10 else [])]
     drawer = Drawer(RNG.integers(0, 256, (8, side, side, 3), dtype=np.uint8))
     drawer.phases = Mender(2).phases  # type: ignore[assignment]
-    scores += Watcher("sample", *kept, recipe).scores(drawer, recipe)
+    scores += Evaluator("sample", *kept, recipe).scores(drawer, recipe)
     assert ("swd" in [score.name for score in scores]) == (side > 15)
     assert all(np.isfinite(score.value) for score in scores)
     patient = dataclasses.replace(recipe, patience=3)
@@ -200,8 +200,8 @@ def test_what_small_pictures_do_not_allow_is_not_measured(tmp_path: Path, side: 
         with pytest.raises(
             TrainingError, match=rf"drawn in {side} pixels is too small to be measured; leave patience out"
         ):
-            Watcher("sample", *kept, patient).check(drawer.phases(recipe))
-    Watcher("restore", *kept, patient).check(drawer.phases(recipe))
+            Evaluator("sample", *kept, patient).check(drawer.phases(recipe))
+    Evaluator("restore", *kept, patient).check(drawer.phases(recipe))
 
 
 def test_what_a_generator_draws_means_something_or_not(tmp_path: Path) -> None:
@@ -219,23 +219,23 @@ def test_what_a_generator_draws_means_something_or_not(tmp_path: Path) -> None:
     )
     np.savez(tmp_path / "made.npz", images=soft[:60])
     recipe = dataclasses.replace(find("dcgan-cifar10").recipe, licence="own")
-    watcher = Watcher("sample", dataset.read(tmp_path / "made.npz", recipe), None, recipe)
+    evaluator = Evaluator("sample", dataset.read(tmp_path / "made.npz", recipe), None, recipe)
     noise = rng.integers(0, 256, soft.shape, dtype=np.uint8)
     grey = (noise // 64 + 126).astype(np.uint8)
-    untrained = watcher.distance(Drawer(grey))
+    untrained = evaluator.distance(Drawer(grey))
     for drawn, meaning in ((soft[60:], True), (noise, False), (np.full_like(soft, soft.mean()) + grey // 64, False)):
-        assert watcher.means(watcher.distance(Drawer(drawn)), untrained) == meaning
+        assert evaluator.means(evaluator.distance(Drawer(drawn)), untrained) == meaning
     small = dataclasses.replace(recipe, size=8)
-    assert Watcher("sample", dataset.read(tmp_path / "made.npz", small), None, small).distance(Drawer(grey)) == 0.0
+    assert Evaluator("sample", dataset.read(tmp_path / "made.npz", small), None, small).distance(Drawer(grey)) == 0.0
 
 
 def test_what_other_nets_make_means_something_once_it_is_nearer_than_what_they_were_given(tmp_path: Path) -> None:
     """Where they are given the picture itself, nearer than a flat one; and inside the holes, where there are any."""
     path, _ = pictures(tmp_path, 32, 20)
     recipe = TrainRecipe(batch=4, size=32, degrade="noise:40-40", licence="own")
-    noisy = Watcher("restore", dataset.read(path, recipe), None, recipe)
+    noisy = Evaluator("restore", dataset.read(path, recipe), None, recipe)
     recipe = dataclasses.replace(recipe, degrade="none")
-    clean = Watcher("restore", dataset.read(path, recipe), None, recipe)
+    clean = Evaluator("restore", dataset.read(path, recipe), None, recipe)
     net = Mender()
     net.weight.data.fill_(1.0)
     assert noisy.distance(net) == pytest.approx(1) and not noisy.means(noisy.distance(net), 1.0)
@@ -244,7 +244,7 @@ def test_what_other_nets_make_means_something_once_it_is_nearer_than_what_they_w
     assert not noisy.means(noisy.distance(net), 1.0) and not clean.means(clean.distance(net), 1.0)
     preset = find("residual-fill")
     recipe = dataclasses.replace(preset.recipe, size=32, licence="own")
-    holes = Watcher("inpaint", dataset.read(path, recipe), None, recipe)
+    holes = Evaluator("inpaint", dataset.read(path, recipe), None, recipe)
     assert holes.distance(preset.net(preset.config).eval()) > 0
     assert holes.distance(lambda_net(lambda image, mask: image)) == 0
 

@@ -162,7 +162,7 @@ def test_of_many_starts_at_once_one_begins() -> None:
     """Eight processes, as the page's visitors and command lines are, each of which wants another run."""
     code = (
         "import sys, subprocess\n"
-        "from genrestore import runs\n"
+        "from genrestore.training import runs\n"
         "from genrestore.errors import TrainingError\n"
         "from genrestore.recipe import TrainRecipe\n"
         "real = subprocess.Popen\n"

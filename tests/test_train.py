@@ -30,8 +30,8 @@ from genrestore.models.dcgan import Config
 from genrestore.nets import losses as formulas
 from genrestore.paths import home
 from genrestore.recipe import TrainRecipe
+from genrestore.tasks.task import Score
 from genrestore.training import checkpoint, command, loop, players
-from genrestore.training.judge import Score
 from genrestore.training.players import Average
 from genrestore.training.runs import Run
 
@@ -116,7 +116,7 @@ def test_no_weight_is_offered_before_its_pictures_mean_something(
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 1e9)
     distances = itertools.chain([100.0, 95.0, 86.0, 110.0, 79.0], itertools.repeat(100.0))
-    monkeypatch.setattr(loop.Watcher, "distance", lambda self, net: next(distances))
+    monkeypatch.setattr(loop.Evaluator, "distance", lambda self, net: next(distances))
     listed: list[int] = []
 
     def look(step: int, numbers: dict[str, float]) -> None:
@@ -428,7 +428,7 @@ def test_patience_leaves_the_best_weight_not_the_last(
 ) -> None:
     """PSNR is better the higher it is."""
     scores = iter(values)
-    monkeypatch.setattr(loop.Watcher, "scores", lambda self, net, recipe: [Score(name, next(scores), better)])
+    monkeypatch.setattr(loop.Evaluator, "scores", lambda self, net, recipe: [Score(name, next(scores), better)])
     recipe = dataclasses.replace(TINY, steps=100, holdout=0.5, check=2, patience=2)
     run = train(recipe, pictures, tmp_path / "run", config=CONFIG)
     card = Card.read(run)
@@ -443,7 +443,7 @@ def test_scores_that_are_no_numbers_are_not_written(
     """Nor do they count as better than anything; the log stays JSON as every reader takes it."""
     scores = iter([5.0, float("nan"), float("-inf"), 4.0])
     monkeypatch.setattr(
-        loop.Watcher,
+        loop.Evaluator,
         "scores",
         lambda self, net, recipe: [Score("loss", next(scores), "lower"), Score("psnr", 9.0, "higher")],
     )
@@ -511,7 +511,8 @@ def distance(a: Path, b: Path) -> float:
 @pytest.mark.parametrize(
     "change",
     [
-        {"dropout": 0.3}, {"l1": 1e-3}, {"weight_decay": 0.1}, {"clip": 1e-3, "optimizer": "gd"}, {"r1": 10.0}, {"loss": "hinge"},
+        {"dropout": 0.3}, {"l1": 1e-3}, {"weight_decay": 0.1}, {"clip": 1e-3, "optimizer": "gd"}, {"own": {"r1": 10.0}},
+        {"loss": "hinge"},
         {"optimizer": "sgd"}, {"optimizer": "rmsprop"}, {"schedule": "cosine"}, {"schedule": "step"}, {"warmup": 5},
         {"augment": ("rotate:20",)}, {"seed": 1},
     ],
@@ -548,7 +549,7 @@ def test_a_turn_moves_its_own_player_only(pictures: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("r1", [0.0, 1.0])
 def test_a_step_is_the_textbooks_turns(rows: int, r1: float) -> None:
     """The critic judges the drawn pictures once for both players: the same gradients."""
-    recipe = dataclasses.replace(TINY, batch=rows, optimizer="gd", lr=1e-2, r1=r1)
+    recipe = dataclasses.replace(TINY, batch=rows, optimizer="gd", lr=1e-2, own={"r1": r1})
     config = Config(latent=8, width=32)
     players = loop.Players(find("dcgan-cifar10"), config, recipe, loop.World(), "fp32")
     torch.manual_seed(0)

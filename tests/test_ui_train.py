@@ -28,9 +28,10 @@ from genrestore.data.augment import AUGMENT
 from genrestore.errors import GenrestoreError, SettingError, TrainingError
 from genrestore.models import find, names
 from genrestore.recipe import TrainRecipe
+from genrestore.setting import options
 from genrestore.training import judge, runs
 from genrestore.training.runs import Run, Status
-from genrestore.ui import begin, findings, picker, said, sample, settings, train, watch
+from genrestore.ui import begin, findings, picker, said, sample, settings, slots, train, watch
 from genrestore.ui.access import Access, loopback
 
 HERE = Access(anyone=True, local=True)
@@ -362,9 +363,12 @@ def test_an_examination_ends_when_nobody_waits_for_it(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("preset", names())
 def test_the_fields_begin_as_the_preset_and_make_its_recipe(preset: str) -> None:
-    recipe = find(preset).recipe
-    assert settings.recipe(recipe, settings.values(recipe)) == recipe
-    assert begin.recipe(("/pictures", preset), [], settings.values(recipe), None) == recipe
+    chosen = find(preset)
+    recipe, own = chosen.recipe, options(chosen.own)
+    fields = [*settings.values(recipe), *(update.get("value") for update in slots.shown(own, recipe.own))]
+    usual = {one.name: one.usual for one in own}
+    for made in (settings.recipe(recipe, chosen.own, fields), begin.recipe(("/pictures", preset), [], fields, None)):
+        assert made == dataclasses.replace(recipe, own=usual | dict(recipe.own))
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ PACKAGE = Path(genrestore.__file__).parent
 # Files that tell a visitor nothing: what the command line and the start of a page say, the answers to programs, and verdicts on
 # a run, for which the page has words of its own.
 ELSEWHERE = {
-    "cli", "batch", "__main__", "console", "judge",
-    "train/board", "train/command", "train/terminal", "train/world",
+    "cli", "__main__", "console",
+    "training/board", "training/command", "training/distributed", "training/judge", "training/terminal",
     "ui/guard", "ui/serve", "ui/uploads",
 }  # fmt: skip
 CHINESE: Any = SimpleNamespace(headers={"accept-language": "zh-CN,zh;q=0.9"})

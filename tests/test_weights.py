@@ -93,7 +93,7 @@ def test_cards_that_are_none(copy: Path) -> None:
         Card.read(copy)
     change(copy, schema=1, task="cook")
     with pytest.raises(ModelError, match="cook"):
-        Card.read(copy)
+        weights.resolve(f"file:{copy}")
     (copy / "card.json").write_text("{", "utf-8")
     with pytest.raises(ModelError, match="not a genrestore card"):
         Card.read(copy)
@@ -159,7 +159,7 @@ def test_a_damaged_card_of_ones_own_is_passed_over(
         assert [card.name for card in weights.list_models()] == before
     assert len(caplog.records) == 1 and str(folder) in caplog.text
     with pytest.raises(ModelError) as caught:
-        Card.read(folder)
+        weights.resolve(f"file:{folder}")
     assert "\n" not in str(caught.value) and str(caught.value).endswith(("again.", "Update genrestore."))
 
 

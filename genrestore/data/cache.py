@@ -37,11 +37,6 @@ LOOKS = 1024  # pictures whose facts are computed together
 # --- what a recipe asks of its pictures ------------------------------------------------------------------------------
 
 
-def use(recipe: TrainRecipe) -> str:
-    """ "whole" pictures for nets that draw or encode them, "crops" for nets that mend what was spoilt."""
-    return "whole" if recipe.degrade == "none" else "crops"
-
-
 def side(recipe: TrainRecipe) -> int:
     """Pixels a side that a picture is resized to, or that are cut out of it."""
     return recipe.size + 2 * degrade.find(recipe.degrade).margin
@@ -49,7 +44,7 @@ def side(recipe: TrainRecipe) -> int:
 
 def need(recipe: TrainRecipe) -> int:
     """Pixels that the shorter side of a picture must have; a whole one may be enlarged twice."""
-    return side(recipe) if use(recipe) == "crops" else (recipe.size + 1) // 2
+    return side(recipe) if recipe.frame == "crop" else (recipe.size + 1) // 2
 
 
 def check(recipe: TrainRecipe) -> None:
@@ -187,7 +182,7 @@ def decode(
     hashing = (lambda share, text: progress(share * HASHING, text)) if progress else None
     try:
         source = sources.find(reference, hashing, cancel)
-        whole = side(recipe) if use(recipe) == "whole" else None
+        whole = side(recipe) if recipe.frame == "whole" else None
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", source.name)[-40:]
         folder = cache() / f"{name}-{source.sha256[:16]}-{whole or 'full'}"
         if (kept := _kept(source, folder)) is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from genrestore.data import dataset, flaws
-from genrestore.data.cache import Decoded, decode, need, use
+from genrestore.data.cache import Decoded, decode, need
 from genrestore.data.sources import Progress
 from genrestore.errors import TrainingError
 from genrestore.recipe import FLAWS, TrainRecipe
@@ -123,8 +123,8 @@ def examine(
         modes=dict(Counter(facts.modes[sound].tolist()).most_common()),
         classes={name: int(count) for name, count in zip(source.classes, labels, strict=True)},
         captions=sum(1 for caption in source.captions if caption),
-        least=dataset.LEAST[use(recipe)],
-        enough=dataset.ENOUGH[use(recipe)],
+        least=dataset.LEAST[recipe.frame],
+        enough=dataset.ENOUGH[recipe.frame],
         problem=problem,
     )
 

@@ -19,15 +19,15 @@ from torch import Tensor
 
 from genrestore.card import DataSource
 from genrestore.data import augment, degrade, flaws
-from genrestore.data.cache import Decoded, Stored, decode, need, side, square, use
+from genrestore.data.cache import Decoded, Stored, decode, need, side, square
 from genrestore.data.sources import Progress
+from genrestore.data.text import letters
 from genrestore.errors import TrainingError
 from genrestore.recipe import TrainRecipe
 
 MEMORY = 1 << 30  # samples; a larger set stays in its file, of which each batch reads what it needs
-LEAST = {"whole": 16, "crops": 4}  # pictures without which training does not begin
-ENOUGH = {"whole": 1000, "crops": 100}  # pictures that a good result takes; advice
-TEXT = 128  # bytes of a caption that a net gets
+LEAST = {"whole": 16, "crop": 4}  # pictures without which training does not begin
+ENOUGH = {"whole": 1000, "crop": 100}  # pictures that a good result takes; advice
 AHEAD = 3  # batches that are prepared while one is used
 STALLED = 300.0  # seconds after which a batch that does not come will not come
 
@@ -155,7 +155,7 @@ def usable(decoded: Decoded, recipe: TrainRecipe) -> np.ndarray:
             f"{reason}{more}; take such files out, or leave them out (--leave-out broken, or the box on the page)."
         )
     tiny = np.setdiff1d(found["tiny"], out)
-    if use(recipe) == "crops" and len(tiny):
+    if recipe.frame == "crop" and len(tiny):
         height, width = facts.sizes[tiny[0]]
         more = f" (and {len(tiny) - 1} more such pictures)" if len(tiny) > 1 else ""
         raise TrainingError(
@@ -163,10 +163,10 @@ def usable(decoded: Decoded, recipe: TrainRecipe) -> np.ndarray:
             "leave such pictures out (--leave-out tiny, or the box on the page), or lower the recipe's size."
         )
     kept = np.setdiff1d(np.arange(len(files)), out)
-    if len(kept) < (least := LEAST[use(recipe)]):
+    if len(kept) < (least := LEAST[recipe.frame]):
         few = "1 picture is" if len(kept) == 1 else f"{len(kept)} pictures are"
         raise TrainingError(
-            f"{few} too few to learn from; this model needs at least {least}, better {ENOUGH[use(recipe)]}."
+            f"{few} too few to learn from; this model needs at least {least}, better {ENOUGH[recipe.frame]}."
         )
     return kept
 
@@ -290,7 +290,7 @@ def extras(pictures: Pictures, indices: np.ndarray) -> dict[str, Tensor]:
     if pictures.labels is not None:
         out["label"] = torch.from_numpy(pictures.labels[indices].astype(np.int64))
     if pictures.captions:
-        out["text"] = torch.from_numpy(np.stack([_letters(pictures.captions[index]) for index in indices]))
+        out["text"] = torch.from_numpy(np.stack([letters(pictures.captions[index]) for index in indices]))
     return out
 
 
@@ -299,12 +299,6 @@ def tensor(images: np.ndarray) -> Tensor:
     planes = np.empty((len(images), images.shape[3], *images.shape[1:3]), np.float32)
     np.divide(images.transpose(0, 3, 1, 2), np.float32(255), out=planes)
     return torch.from_numpy(planes)
-
-
-def _letters(caption: str) -> np.ndarray:
-    """(128,) uint8: UTF-8 cut at a whole letter, zeros behind."""
-    text = caption.encode("utf-8", "replace")[:TEXT].decode("utf-8", "ignore").encode()
-    return np.frombuffer(text.ljust(TEXT, b"\0"), np.uint8)
 
 
 def _seen(

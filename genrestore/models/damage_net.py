@@ -54,6 +54,7 @@ class Block(nn.Module):
         data="photos/train",
         steps=11_600,
         batch=8,
+        frame="crop",
         size=112,
         augment=("mirror", "turn"),
         degrade="damage:all+noise:0-6+jpeg:60-95|noise:0-8|noise:0-4+blur:0.3-0.7+jpeg:60-95",

@@ -43,6 +43,7 @@ class Config:
         data="photos/train",
         steps=60_000,
         batch=8,
+        frame="crop",
         size=128,
         augment=("mirror", "turn"),
         degrade="holes:scratch,scratch,scratch,text,text,text,strokes,box",

@@ -43,6 +43,7 @@ class Config:
         data="photos/train",
         steps=60_000,
         batch=16,
+        frame="crop",
         size=128,
         augment=("mirror", "turn"),
         degrade="noise:0-55:raw|noise:0-55|jpeg:10-95|noise:0-25+jpeg:20-95",

@@ -77,6 +77,7 @@ class Body(nn.Module):
         data="photos/train",
         steps=80_000,
         batch=4,
+        frame="crop",
         size=96,
         crops=3,
         augment=("mirror", "turn"),

@@ -1,6 +1,7 @@
 """One function per loss, with its formula and its source. All return a scalar."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genrestore.errors import TrainingError
+from genrestore.setting import setting
 
 T = TypeVar("T")
 
@@ -78,6 +80,18 @@ def bce_dice(mask: Tensor, target: Tensor) -> Tensor:
 MASK: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"bce-dice": bce_dice, "bce": bce, "dice": dice}
 
 
+@dataclass(frozen=True)
+class KL:
+    """What a recipe says of the KL term's weight β."""
+
+    beta: float = setting(1.0, "Weight of the KL term (VAE).", "Beta", "losses", within="[0, ∞)")
+    beta_warmup: int = setting(0, "Steps in which beta rises from 0 (VAE).", "Beta warm-up", "losses", within="[0, ∞)")
+
+    def weight(self, step: Tensor) -> Tensor | float:
+        """β at `step` (0-based)."""
+        return self.beta * ((step + 1) / self.beta_warmup).clamp(max=1) if self.beta_warmup else self.beta
+
+
 def kl_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(mean, exp(log_variance)) ‖ N(0, 1)) in nats, summed over the latent, mean over the batch.
 
@@ -101,6 +115,15 @@ def critic_hinge(real: Tensor, fake: Tensor) -> Tensor:
 def generator_hinge(fake: Tensor) -> Tensor:
     """−D(G(z)): the generator's side of `critic_hinge`."""
     return -fake.mean()
+
+
+@dataclass(frozen=True)
+class R1:
+    """What a recipe says of the critic's gradient penalty, see `r1`."""
+
+    r1: float = setting(
+        0.0, "Weight of the critic's gradient penalty (GAN); 0 is none.", "R1", "losses", within="[0, ∞)"
+    )
 
 
 def r1(scores: Tensor, real: Tensor) -> Tensor:

@@ -11,10 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from genrestore import runtime, weights
-from genrestore.errors import SettingError
 from genrestore.pictures import image as pictures
 from genrestore.pictures.image import Picture
-from genrestore.pipelines import LARGEST_SEED, number, whole
+from genrestore.pipelines.arguments import LARGEST_SEED, settled, whole
 from genrestore.pipelines.inpaint import LARGEST_GROWTH, repair, widened
 from genrestore.pipelines.restore import restore
 
@@ -54,8 +53,7 @@ def find_damage(
         ImageError, SettingError, ModelError: an argument does not allow it.
         Cancelled: `cancel` was set.
     """
-    if not 0 <= (wanted := number("sensitivity", sensitivity)) <= 1:
-        raise SettingError(f"sensitivity must lie between 0 and 1, not {sensitivity}.")
+    wanted = settled("damage", sensitivity=sensitivity)["sensitivity"]
     return marked(likelihood(pictures.load(image, frame=frame), model, progress, cancel), wanted)
 
 
@@ -200,8 +198,7 @@ def old_photo(
     """
     whole("grow", grow, 0, LARGEST_GROWTH)
     whole("seed", seed, 0, LARGEST_SEED)
-    if not 0 <= (share := number("strength", strength)) <= 1:
-        raise SettingError(f"strength must lie between 0 and 1, not {strength}.")
+    share = settled("restore", strength=strength)["strength"]
     source = pictures.load(image, frame=frame)
     if mask is None:
         hole = find_damage(source, sensitivity=sensitivity, progress=_told(progress, 0.0, 0.3), cancel=cancel)

@@ -2,10 +2,11 @@
 
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,8 @@ from genrestore.fill import Settings
 from genrestore.fill.shared import Once, anew
 from genrestore.pictures import image as pictures
 from genrestore.pictures.image import Picture
-from genrestore.pipelines import LARGEST_SEED, colours, pace, rim, whole, wide
+from genrestore.pipelines import colours, pace, rim, wide
+from genrestore.pipelines.arguments import LARGEST_SEED, whole
 from genrestore.pipelines.growth import LARGEST_FEATHER, LARGEST_GROWTH, growth
 from genrestore.pipelines.rim import widened
 from genrestore.pipelines.wide import Box
@@ -53,7 +55,6 @@ def inpaint(
     *,
     model: str = "auto",
     strategy: str = "crop",
-    prompt: str | None = None,
     seed: int = 0,
     grow: int = 0,
     feather: int | None = None,
@@ -61,6 +62,7 @@ def inpaint(
     frame: int | None = None,
     progress: runtime.Progress | None = None,
     cancel: threading.Event | None = None,
+    **conditions: Any,
 ) -> Any:
     """Fill what the mask marks from its surroundings. Every sample outside the mask comes back unchanged.
 
@@ -76,7 +78,6 @@ def inpaint(
             of pieces; the name of a net has that net fill all.
         strategy: "crop" works on a crop round each hole and costs what the holes cost; "whole" shows a net all of the
             picture, LARGEST pixels a side at once: a larger one in pieces of that size, which see no further.
-        prompt: for models that read text; none of the present ones does.
         seed: of the random choices where pieces are searched; another one gives another fill. The present nets draw nothing.
         grow: pixels by which the mask is widened, at most LARGEST_GROWTH: a rim of what should go spoils every fill. What is
             sound in the wider part shines through, the more the farther out; `growth` says how many pixels suit a mask
@@ -85,6 +86,7 @@ def inpaint(
             where the mask is narrow; at most LARGEST_FEATHER. 0: the fill ends hard. None: as `grow` says, and hard without.
         forbid: a mask of what must not be copied into wide parts, such as a second person.
         frame: of an animation or a document of pages, the one to take, from 1 on.
+        conditions: what the net takes besides, see `runtime.Model.under`.
 
     Returns: a Picture for a Picture, a PIL image for anything else.
 
@@ -94,8 +96,6 @@ def inpaint(
     """
     if strategy not in STRATEGIES:
         raise SettingError(f"strategy must be one of {', '.join(STRATEGIES)}, not {strategy!r}.")
-    if prompt is not None:
-        raise SettingError("No model that repairs by text is installed yet; leave prompt out.")
     whole("seed", seed, 0, LARGEST_SEED)
     whole("grow", grow, 0, LARGEST_GROWTH)
     if feather is not None:
@@ -106,7 +106,7 @@ def inpaint(
     spared = None if forbid is None else pictures.load_mask(forbid, size, FORBID)
     result = repair(
         source, marks, model=model, strategy=strategy, seed=seed, grow=grow, feather=feather, forbidden=spared,
-        progress=progress, cancel=cancel,
+        conditions=conditions, progress=progress, cancel=cancel,
     )  # fmt: skip
     picture = _laid(source, result.picture) if mask is None and not grow and feather is None else result.picture
     return picture if isinstance(image, Picture) else picture.pil()
@@ -144,6 +144,7 @@ def repair(
     fill: str = "pieces",
     only: Part | None = None,
     forbidden: np.ndarray | None = None,
+    conditions: Mapping[str, Any] = MappingProxyType({}),
     progress: runtime.Progress | None = None,
     cancel: threading.Event | None = None,
     once: Once = anew,
@@ -153,6 +154,7 @@ def repair(
     Args:
         hole: (H, W) bool, what is filled where that is not the mask grown by `grow`, but about that.
         fill: how wide parts are: one of FILLS.
+        conditions: of the net.
         only: fill only this part of what `planned` gives, and what is thin near it; the rest is not to be used.
         once: keeps what does not depend on `fill` and `seed`, for calls that differ in nothing else and fill `only` one part.
     """
@@ -161,7 +163,7 @@ def repair(
         less = "mark less" if mask.all() or not grow else "mark less, or grow it by less"
         raise MaskError(f"The marked area covers the whole picture, so nothing is left to repair from; {less}.")
     seen = once("seen", lambda: _seen(source, hole, strategy, forbidden))
-    result = _repair(*seen, model, strategy, seed, fill, only, progress, cancel or threading.Event(), once)
+    result = _repair(*seen, model, conditions, strategy, seed, fill, only, progress, cancel or threading.Event(), once)
     if seen.picture is not source:
         pixels = source.pixels.copy()
         pixels[hole, :-1], pixels[hole, -1] = result.picture.pixels[hole], source.peak
@@ -199,6 +201,7 @@ def _repair(
     hole: np.ndarray,
     forbidden: np.ndarray | None,
     model: str,
+    conditions: Mapping[str, Any],
     strategy: str,
     seed: int,
     fill: str,
@@ -242,7 +245,7 @@ def _repair(
         pixels = source.pixels.copy()
         if not boxes:
             return pixels
-        chosen = runtime.load(model, task="inpaint", pixels=sum(work[: len(boxes)]))
+        chosen = runtime.load(model, task="inpaint", pixels=sum(work[: len(boxes)])).under(**conditions)
         started = monotonic()
         for k, box in enumerate(boxes):
             report = teller(k, f"hole {k + 1} of {len(boxes)}")

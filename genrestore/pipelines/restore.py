@@ -8,11 +8,10 @@ import numpy as np
 from PIL import Image
 
 from genrestore import runtime
-from genrestore.errors import SettingError
 from genrestore.pictures import image as pictures
 from genrestore.pictures.image import Picture
-from genrestore.pipelines import number
-from genrestore.pipelines.upscale import Faithful, run
+from genrestore.pipelines.arguments import settled
+from genrestore.pipelines.image_to_image import made
 
 ROWS = 256  # that are weakened at once
 
@@ -25,6 +24,7 @@ def restore(
     frame: int | None = None,
     progress: runtime.Progress | None = None,
     cancel: threading.Event | None = None,
+    **conditions: Any,
 ) -> Any:
     """Take noise and the blocks of JPEG out of a picture. How strong they are, the net estimates, place by place.
 
@@ -34,6 +34,7 @@ def restore(
         image: a Picture, a PIL image, a path, or the bytes of a file; any size, 8 or 16 bits.
         strength: how much of the change is made, 0 to 1.
         frame: of an animation or a document of pages, the one to take, from 1 on.
+        conditions: what the net takes besides, see `runtime.Model.under`.
 
     Returns: a Picture for a Picture, a PIL image for anything else.
 
@@ -41,17 +42,12 @@ def restore(
         ImageError, SettingError, ModelError: an argument does not allow it.
         Cancelled: `cancel` was set.
     """
-    if not 0 <= (share := number("strength", strength)) <= 1:
-        raise SettingError(f"strength must lie between 0 and 1, not {strength}.")
+    share = settled("restore", strength=strength)["strength"]
     source = pictures.load(image, frame=frame)
-    chosen = runtime.load(model, task="restore", pixels=source.width * source.height)
-    pixels = source.pixels.copy()
-    into = pixels[..., : source.colour.shape[2]]
-    run(Faithful(**vars(chosen)), source.pixels, into, 1, progress or (lambda share, text: None), cancel)
+    result = made("restore", source, model, progress, cancel, conditions)
     if share < 1:
         for top in range(0, source.height, ROWS):
             part = slice(top, top + ROWS)
-            before = source.colour[part].astype(np.float32)
-            into[part] = np.rint(before + share * (into[part] - before))
-    result = source.with_pixels(pixels)
+            before, after = source.colour[part].astype(np.float32), result.colour[part]
+            after[:] = np.rint(before + share * (after - before))
     return result if isinstance(image, Picture) else result.pil()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from genrestore import runtime
 from genrestore.errors import SettingError
-from genrestore.pipelines import LARGEST_SEED, number, whole
+from genrestore.pipelines.arguments import LARGEST_SEED, settled, whole
 
 MOST = 256  # pictures a call
 PROBES = 4  # places of the latent space at which `directions` looks
@@ -25,7 +25,7 @@ def sample(
     *,
     latent: Sequence[Any] | np.ndarray | None = None,
     truncation: float = 1.0,
-    prompt: str | None = None,
+    **conditions: Any,
 ) -> list[Image.Image]:
     """Draw `n` pictures. Picture k of seed s is the first picture of seed s + k, whatever else is drawn with it.
 
@@ -36,17 +36,15 @@ def sample(
         latent: (Z,) or (n, Z) numbers to decode instead of random ones; taken as they are, without truncation.
         truncation: factor on the random z, 0 to 2: smaller is more typical, larger more varied.
             Brock, Donahue & Simonyan, ICLR 2019, arXiv:1809.11096 (who redraw instead of scaling).
-        prompt: for models that read text; none of the present ones does.
+        conditions: what the net takes besides, such as a text, see `runtime.Model.under`.
 
     Raises:
         SettingError: an argument is out of its range.
         ModelError: there is no such model.
     """
-    if prompt is not None:
-        raise SettingError("No model that draws from text is installed yet; leave prompt out.")
     if latent is None:
         seeds(n, seed)  # refused before the net is loaded
-    chosen = runtime.load(model, task="sample")
+    chosen = runtime.load(model, task="sample").under(**conditions)
     vectors = _random(chosen, n, seed, truncation) if latent is None else _given(chosen, latent)
     # One at a time: oneDNN rounds differently for other batch sizes, and equal seeds must give equal pixels.
     return [_picture(chosen, vector) for vector in vectors]
@@ -63,9 +61,8 @@ def seeds(n: int, seed: int) -> range:
 
 
 def _random(chosen: runtime.Model, n: int, seed: int, truncation: float) -> np.ndarray:
-    if not 0 <= number("truncation", truncation) <= 2:
-        raise SettingError(f"truncation must lie between 0 and 2, not {truncation}.")
-    return np.stack([truncation * _draw(chosen, each) for each in seeds(n, seed)])
+    factor = settled("sample", truncation=truncation)["truncation"]
+    return np.stack([factor * _draw(chosen, each) for each in seeds(n, seed)])
 
 
 def _draw(chosen: runtime.Model, seed: int) -> np.ndarray:

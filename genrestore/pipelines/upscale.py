@@ -26,7 +26,8 @@ from genrestore.data.degrade import cubic
 from genrestore.errors import SettingError
 from genrestore.pictures import image as pictures
 from genrestore.pictures.image import Picture
-from genrestore.pipelines import colours, number, whole
+from genrestore.pipelines import colours
+from genrestore.pipelines.arguments import number, settled, whole
 
 LARGEST_SCALE = 16.0
 LARGEST_RESULT = 2.0  # times the megapixels that an input may have: a photo of a phone, 12 megapixels, fits at ×4
@@ -66,6 +67,7 @@ def upscale(
     frame: int | None = None,
     progress: runtime.Progress | None = None,
     cancel: threading.Event | None = None,
+    **conditions: Any,
 ) -> Any:
     """Enlarge a picture `scale` times, or to `width` × `height`.
 
@@ -79,6 +81,7 @@ def upscale(
         width, height: of the result; one alone keeps the proportions.
         strength: how much texture may be invented, 0 to 1; only models trained against a critic take more than 0.
         frame: of an animation or a document of pages, the one to take, from 1 on.
+        conditions: what the net takes besides, see `runtime.Model.under`.
 
     Returns: a Picture for a Picture, a PIL image for anything else.
 
@@ -88,14 +91,14 @@ def upscale(
     """
     source = pictures.load(image, frame=frame)
     target = _target(source.width, source.height, scale, width, height)
-    if strength != 0:
+    if settled("upscale", strength=strength)["strength"]:
         raise SettingError(
             "strength above 0 needs a model that was trained against a critic, and none is installed; leave it at 0."
         )
     card = weights.resolve(model, "upscale")
     sizes = _sizes(card, (source.width, source.height), target)
     work = _work(card, sizes)
-    chosen = runtime.load(model, task="upscale", pixels=sum(_area(size) for size in sizes[:-1]))
+    chosen = runtime.load(model, task="upscale", pixels=sum(_area(size) for size in sizes[:-1])).under(**conditions)
 
     started = monotonic()
     net = Faithful(**vars(chosen))

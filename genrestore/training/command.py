@@ -134,7 +134,7 @@ def _filled(recipe: TrainRecipe, given: dict[str, Any], source: str | None) -> t
     """The recipe with what was given, and the source, which must be there."""
     if source is None:
         raise TrainingError("Say where the pictures lie with --data: a folder, a .zip, a .npy or an .npz.")
-    return changed(recipe, given), source
+    return changed(recipe, given, find(recipe.model).own), source
 
 
 def _wanted(
@@ -281,7 +281,7 @@ def main() -> None:
     for name in COMMON:
         parser.add_argument(f"--{name.replace('_', '-')}", help=declared(TrainRecipe)[name].told)
     parser.add_argument(
-        "--set", action="append", default=[], metavar="FIELD=VALUE", help="any other field of the recipe"
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="any other field of the recipe"
     )
     given = vars(parser.parse_args())
     try:

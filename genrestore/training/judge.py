@@ -8,8 +8,8 @@ from statistics import correlation, median
 from typing import Any, Literal
 
 from genrestore.recipe import TrainRecipe
+from genrestore.tasks.task import Score
 
-Better = Literal["higher", "lower"]
 Mood = Literal["wait", "good", "doubt", "bad"]
 
 LINES = 12  # of the log without which nothing is said
@@ -21,21 +21,6 @@ COPIES = 0.1  # share of drawn pictures that copy a training picture, from which
 # the share of it below which the generator hardly learns from the critic any more.
 CRITIC_EVEN, CRITIC_AHEAD = 2 * math.log(2), 0.1
 FALLING, RISING = 2.5, 4.0  # see `_trend`: a fall is said sooner than a rise, which is a warning
-
-
-@dataclass(frozen=True)
-class Score:
-    """One number that tells how good a net is."""
-
-    name: str
-    value: float
-    better: Better
-
-    def beats(self, other: float | None) -> bool:
-        """Whether it is better than another value of its kind, or than none at all."""
-        if other is None or math.isinf(other):  # checkpoints of earlier versions hold infinity for none
-            return True
-        return self.value > other if self.better == "higher" else self.value < other
 
 
 @dataclass(frozen=True)
@@ -114,7 +99,7 @@ def judge(lines: Iterable[Mapping[str, Any]], recipe: TrainRecipe | None = None)
         if (score := _watched(line)) is not None:
             measured.append((step + 1, score))
         copies = found if (found := number(line.get("memorised"))) is not None else copies
-    warming = max(recipe.warmup, recipe.beta_warmup) if recipe else 0
+    warming = recipe.warming if recipe else 0
     if count < LINES or last + 1 < max(STEPS, warming):
         return _verdict("early", steps=last + 1)
     if copies >= COPIES:

@@ -24,14 +24,14 @@ from genrestore.licences import licence_named, licence_told
 from genrestore.models import find
 from genrestore.recipe import TrainRecipe
 from genrestore.registry import Preset, channels
+from genrestore.tasks.task import Score
 from genrestore.training import checkpoint, memory, runs
 from genrestore.training.board import Board
 from genrestore.training.checkpoint import Checkpoint, Progress
 from genrestore.training.clock import Clock
 from genrestore.training.distributed import World
-from genrestore.training.evaluate import JUDGED, Watcher
+from genrestore.training.evaluate import JUDGED, Evaluator
 from genrestore.training.graphs import Batch
-from genrestore.training.judge import Score
 from genrestore.training.players import Players, settled_precision
 from genrestore.training.runs import Run, Status
 
@@ -81,8 +81,8 @@ class Training:
             self._restore(saved)
         if (here := hardware(world)) not in self.progress.hardware:
             self.progress.hardware.append(here)
-        self.watcher = Watcher(preset.task, pictures, kept, recipe)
-        self.watcher.check(self.players.phases)
+        self.evaluator = Evaluator(preset.task, pictures, kept, recipe)
+        self.evaluator.check(self.players.phases)
         self.scores: list[Score] = []  # of the exported weight, on the hold-out
         self.enough = ""  # why the run is over, once it is
         self.refused = ""  # why steps are not recorded, as far as told
@@ -226,7 +226,7 @@ class Training:
 
     def _keep(self, step: int) -> None:
         """Measure, draw and save when it is time. Other processes meanwhile wait for the first one's next gradient."""
-        if self.watcher.kept is not None and (step + 1) % self.recipe.check == 0:
+        if self.evaluator.kept is not None and (step + 1) % self.recipe.check == 0:
             self._measure(step)
         early = self.clock.passed(PICTURE_SECONDS)
         if self.clock.since("save") > max(CHECKPOINT_SECONDS, self.clock.longest_save / CHECKPOINT_SHARE):
@@ -257,7 +257,7 @@ class Training:
     def _end(self, state: str) -> str:
         if not self.world.first:
             return state
-        if self.watcher.kept is not None and self.progress.step % self.recipe.check:
+        if self.evaluator.kept is not None and self.progress.step % self.recipe.check:
             self._measure(self.progress.step - 1)
         self.save()
         exported = (self.run.folder / "model.safetensors").exists() if self.recipe.patience else self.progress.means
@@ -274,7 +274,7 @@ class Training:
 
     def _measure(self, step: int) -> None:
         with self._timed("hold-out"):
-            scores = self.watcher.scores(self.players.average.net, self.recipe)
+            scores = self.evaluator.scores(self.players.average.net, self.recipe)
         told = [score for score in scores if math.isfinite(score.value)]
         if told:
             values = {score.name: round(score.value, 6) for score in told}
@@ -297,7 +297,7 @@ class Training:
         with self._timed("pictures"), checkpoint.disk(self.run.folder):
             folder.mkdir(exist_ok=True)
             net, step = self.players.average.net, self.progress.step
-            picture = self.watcher.picture(net)
+            picture = self.evaluator.picture(net)
             _save(picture, folder / f"{step:08d}.webp")
             _save(picture, self.run.folder / "sample.webp")
             kept = self.run.samples()
@@ -305,8 +305,8 @@ class Training:
                 path.unlink(missing_ok=True)
             if self.board:
                 self.board.picture(picture, step)
-            if self.preset.task == "sample" and step:
-                score, pairs = self.watcher.memorised(net)
+            if self.evaluator.task.invents and step:
+                score, pairs = self.evaluator.memorised(net)
                 _save(pairs, self.run.folder / "nearest.webp")
                 report = {"step": step, "score": round(score, 4), "n": JUDGED}
                 runs.replace(self.run.folder / "nearest.json", runs.strict(report))
@@ -329,14 +329,14 @@ class Training:
         """Whether the weight is worth to be tried by others while it is trained: before, it draws noise."""
         progress = self.progress
         if not progress.means:
-            distance = self.watcher.distance(self.players.average.net)
+            distance = self.evaluator.distance(self.players.average.net)
             if progress.untrained is None and progress.step == 0:
                 progress.untrained = distance
-            progress.means = progress.untrained is None or self.watcher.means(distance, progress.untrained)
+            progress.means = progress.untrained is None or self.evaluator.means(distance, progress.untrained)
         return progress.means
 
     def _metrics(self) -> Iterator[Metric]:
-        if self.watcher.kept is None:
+        if self.evaluator.kept is None:
             return
         part = (
             f"part {self.recipe.fold + 1} of {self.recipe.folds}" if self.recipe.folds else f"{self.recipe.holdout:.0%}"
@@ -344,7 +344,7 @@ class Training:
         for score in self.scores:
             yield Metric(
                 set=f"{self.pictures.source.name}, {part} kept aside", protocol=self.preset.task, name=score.name,
-                value=round(score.value, 4), n=len(self.watcher.kept), command=f"genrestore train --reproduce {self.run.name}",
+                value=round(score.value, 4), n=len(self.evaluator.kept), command=f"genrestore train --reproduce {self.run.name}",
             )  # fmt: skip
 
     def _roll_back(self) -> None:
@@ -461,7 +461,7 @@ def _train(
     if saved and not recipe.licence:
         recipe = dataclasses.replace(recipe, licence=checkpoint.recipe_of(saved).licence)
     recipe = dataclasses.replace(recipe, licence=licence_named(recipe.licence))
-    if recipe.degrade == preset.recipe.degrade == "none" and recipe.size != preset.recipe.size:
+    if recipe.frame == preset.recipe.frame == "whole" and recipe.size != preset.recipe.size:
         raise TrainingError(f"{preset.name} draws pictures of {preset.recipe.size} pixels; leave size as it is.")
     world.rows(recipe.batch)  # refuses a batch that cannot be shared, before the pictures are read
     with _telling(run, world, recipe, data) as telling, settled(recipe):

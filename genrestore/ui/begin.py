@@ -98,7 +98,7 @@ def recipe(
         if not part:
             raise TrainingError(W.text(word, request))
     preset = find(wanted[1])
-    asked = settings.recipe(preset.recipe, fields, leave_out=tuple(leave_out), **more)
+    asked = settings.recipe(preset.recipe, preset.own, fields, leave_out=tuple(leave_out), **more)
     for step in asked.augment:
         augment.find(step)
     import torch

@@ -66,6 +66,6 @@ def refreshed(task: str, chosen: str) -> gr.Dropdown:
     return gr.Dropdown(now, value=chosen if chosen in [name for _, name in now] else AUTO)
 
 
-def chosen(task: str, name: str) -> Any:
-    """What makes the tab of `task` take the model `name`."""
-    return {"model": name} if task == "sample" else refreshed(task, name)
+def chosen(shown: Any, task: str, name: str) -> Any:
+    """What makes the tab of `task` take the model `name`: its list, or the part `shown` that takes the names of models."""
+    return refreshed(task, name) if isinstance(shown, gr.Dropdown) else {"model": name}

@@ -1,4 +1,4 @@
-// Where the Upscale tab takes its picture from: chosen, dropped anywhere on the tab, pasted, or an example. The file
+// Where a tab takes its picture from: chosen, dropped anywhere on the tab, pasted, or an example. The file
 // goes to the server as it is, and takes the place of the one before once the server has read it. Gradio runs this once, with
 // `element`, `props`, `server`, `trigger`, `upload` and `watch`.
 
@@ -109,4 +109,4 @@ find(".examples").setAttribute("aria-label", words.examples);
 examples.forEach(addExample);
 watch("value", () => draw());
 draw();
-genrestore.taker("upscale", choose);
+genrestore.taker(props.task, choose);
