@@ -76,7 +76,7 @@ def repaired(card: Card) -> Image.Image:
 def enlarged(card: Card) -> Image.Image:
     """A small piece, enlarged by bicubic and by the net."""
     piece = image.load(EXAMPLES / "guitar.jpg").pil().crop((220, 200, 220 + 96, 200 + 96))
-    scale = card.config["scale"]
+    scale = card.scale
     return beside(
         piece.resize((96 * scale, 96 * scale), Image.Resampling.BICUBIC),
         genrestore.upscale(piece, scale, model=card.name),

@@ -83,7 +83,10 @@ class Card:
     intended: str = ""
     limits: str = ""
     paper: str = ""
+    scale: int = 1  # how many times wider and higher its pictures become
+    size_rule: SizeRule = SizeRule()
     inputs: tuple[Option, ...] = ()  # what a call of the net takes beside its picture or latent vector
+    revision: str = ""  # of the repository that it was pulled from
     first: int = 0  # of a generator: the seed whose picture is shown first
     schema: int = SCHEMA
     extra: dict[str, Any] = field(
@@ -216,7 +219,14 @@ def _typed(value: Any, kind: str, name: str) -> Any:
         return float(value)
     if (kind == "dict" and isinstance(value, dict)) or (kind == "tuple" and isinstance(value, list)):
         return value
-    words = {"str": "text", "int": "a whole number", "float": "a number", "dict": "an object", "tuple": "a list"}
+    if kind == "SizeRule" and isinstance(value, dict):
+        numbers = {one.name: value.get(one.name, one.default) for one in fields(SizeRule)}
+        if all(type(number) is int and 0 <= number < 1 << 20 for number in numbers.values()) and numbers["multiple_of"]:
+            return SizeRule(**numbers)
+    words = {
+        "str": "text", "int": "a whole number", "float": "a number", "dict": "an object", "tuple": "a list",
+        "SizeRule": "whole numbers",
+    }  # fmt: skip
     raise ValueError(f"{name} must be {words[kind]}, not {json.dumps(value)[:40]}")
 
 

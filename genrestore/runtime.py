@@ -51,7 +51,7 @@ def one_core() -> None:
 Progress = Callable[[float, str], None]
 
 PRECISIONS = ("fast", "exact")
-KEPT_BYTES = 1 << 30  # of loaded nets together
+KEPT_BYTES = 1 << 30  # of loaded nets together, in the memory of each device
 MEASURED_FROM = (
     1 << 18
 )  # pixels given to a net: half a second's work, so that measuring pays and no small picture waits for it
@@ -275,8 +275,10 @@ def _fit(key: tuple[Any, ...], model: Model) -> None:
         kept = model.nbytes
         for other in reversed([other for other in _store if other != key]):
             held = _store[other].model
-            kept += held.nbytes if held is not None else 0
-            if kept > KEPT_BYTES and held is not None:
+            if held is None or held.device != model.device:
+                continue
+            kept += held.nbytes
+            if kept > KEPT_BYTES:
                 del _store[other]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from genrestore import errors, tasks
-from genrestore.card import Card
+from genrestore.card import Card, SizeRule
 from genrestore.errors import ModelError
 from genrestore.paths import shelves
 from genrestore.setting import conditions
@@ -101,7 +101,7 @@ def _read(folder: Path) -> Card:
     """
     card = Card.read(folder)
     known = card.task in tasks.names()
-    reason = tasks.find(card.task).misfit(card.config) if known else f"it names the task {card.task[:40]!r}"
+    reason = tasks.find(card.task).misfit(card) if known else f"it names the task {card.task[:40]!r}"
     if reason:
         path = folder / "card.json"
         raise ModelError(f"{path} is not a genrestore card ({reason}); train or download the weight again.")
@@ -190,12 +190,19 @@ def save(net: Any, card: Card, folder: Path, *, half: bool = True) -> Card:
         card,
         sha256=digest(partial),
         parameters=sum(parameter.numel() for parameter in net.parameters()),
+        scale=scale_of(net),
+        size_rule=SizeRule.of(net, {}),
         inputs=conditions(net),
         folder=folder,
     )
     partial.replace(folder / "model.safetensors")
     card.write(folder)
     return card
+
+
+def scale_of(net: Any) -> int:
+    """How many times wider and higher its pictures become."""
+    return getattr(net.config, "scale", 1)
 
 
 def _fits_half(tensor: Any) -> bool:
@@ -237,6 +244,10 @@ def load_net(path: Path, card: Card | None = None) -> Any:
         raise ModelError(
             f"{path} is not a safetensors file or is damaged ({reason}); download or train it again."
         ) from problem
+    if card is not None and (scale_of(net), SizeRule.of(net, {})) != (card.scale, card.size_rule):
+        raise ModelError(
+            f"{path} holds a {architecture} of another scale or size than its card says; its card is wrong."
+        )
     net.load_state_dict(state)
     return net.eval()
 

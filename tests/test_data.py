@@ -391,6 +391,13 @@ def test_captions_beside_pictures_and_in_tables(tmp_path: Path) -> None:
     table = dataset.read(root, WHOLE)
     assert "first, of all" in table.captions and "a grey cat" not in table.captions
     assert table.source.sha256 != plain.source.sha256, "captions are content"
+    images = np.zeros((16, 8, 8, 3), np.uint8)
+    np.savez(tmp_path / "told.npz", images=images, captions=np.array(["a  cat"] + [""] * 15))
+    assert dataset.read(tmp_path / "told.npz", WHOLE).captions == ("a cat", *[""] * 15)
+    for wrong in (np.array(["a cat"]), np.zeros(16, np.int64)):
+        np.savez(tmp_path / "told.npz", images=images, captions=wrong)
+        with pytest.raises(TrainingError, match="captions must be 16 texts"):
+            dataset.read(tmp_path / "told.npz", WHOLE)
     (root / "captions.csv").write_text("name;words\n", "utf-8")
     assert dataset.read(root, WHOLE).captions == plain.captions
     (root / "captions.csv").write_text("name;words\na;b\n", "utf-8")

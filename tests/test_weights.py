@@ -139,9 +139,14 @@ WRONG: dict[str, dict[str, object]] = {
     "a value in words": {"metrics": [{"set": "s", "protocol": "p", "name": "n", "value": "31", "n": 1, "command": ""}]},
     "a title of numbers": {"title": [1]},
     "half a letter": {"title": "\ud800"},
-    "an enlargement by words": {"task": "upscale", "config": {"scale": "4"}},
-    "an enlargement by 10^9": {"task": "upscale", "config": {"scale": 10**9}},
-    "an enlargement by nothing": {"task": "upscale", "config": {}},
+    "an enlargement by words": {"task": "upscale", "scale": "4"},
+    "an enlargement by 10^9": {"task": "upscale", "scale": 10**9},
+    "an enlargement by nothing": {"task": "upscale", "scale": 1},
+    "sizes in words": {"size_rule": {"multiple_of": "8"}},
+    "sizes of nothing": {"size_rule": {"multiple_of": 0}},
+    "an input of no kind": {"inputs": [{"name": "steps", "kind": "list"}]},
+    "an input that is no name": {"inputs": [{"name": "a b", "kind": "int", "usual": 1}]},
+    "an input beyond its own range": {"inputs": [{"name": "steps", "kind": "int", "usual": 9, "within": "[1, 8]"}]},
 }
 
 

@@ -406,12 +406,12 @@ def _npy(path: Path, digest: str) -> Source:
 
 
 def _npz(path: Path, digest: str) -> Source:
-    """Arrays `images`, or encoded pictures end to end beside `offsets`; `train_` may lead. Beside them `labels` and `classes`."""
+    """Arrays `images`, or encoded pictures end to end beside `offsets`; `labels`, `classes`, `captions`; `train_` may lead."""
     with zipfile.ZipFile(path) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         _check_packing(path, sum(info.file_size for info in members.values()))
         keys = {key.removeprefix("train_"): key for key in members if not key.startswith("test_")}
-        limits = {"labels": 8 * PICTURES, "offsets": 8 * (PICTURES + 1), "classes": NAMES}
+        limits = {"labels": 8 * PICTURES, "offsets": 8 * (PICTURES + 1), "classes": NAMES, "captions": 4 * CAPTIONS}
         small = {
             name: _small(path, archive, members[keys[name]], limit) for name, limit in limits.items() if name in keys
         }
@@ -512,8 +512,8 @@ def _arrays(
 
     channels = 1 if len(shape) == 3 else shape[1 if first else -1]
     samples = np.broadcast_to(np.int64(each // channels * (1 if channels < 3 else 3)), count)
-    labels = _labels(path, count, small)
-    return Source(path.stem, digest, Numbered(count), read, path.stat().st_size, lambda: samples, *labels)
+    told = *_labels(path, count, small), _told(path, count, small)
+    return Source(path.stem, digest, Numbered(count), read, path.stat().st_size, lambda: samples, *told)
 
 
 def _check_count(path: Path | str, count: int) -> None:
@@ -566,8 +566,8 @@ def _packed(
                 else:
                     yield _exactly(file, end - start, path)
 
-    labels = _labels(path, count, small)
-    return Source(path.stem, digest, Numbered(count), read, path.stat().st_size, lambda: _samples(read), *labels)
+    told = *_labels(path, count, small), _told(path, count, small)
+    return Source(path.stem, digest, Numbered(count), read, path.stat().st_size, lambda: _samples(read), *told)
 
 
 class Numbered(Sequence[str]):
@@ -606,6 +606,19 @@ def _labels(path: Path, count: int, small: dict[str, np.ndarray]) -> tuple[np.nd
     if highest >= len(names):
         raise TrainingError(f"{path}: there is a label {highest}, but only {len(names)} names in classes.")
     return labels.astype(np.int64), names
+
+
+def _told(path: Path, count: int, small: dict[str, np.ndarray]) -> tuple[str, ...]:
+    """What an .npz says in words of each picture, if it does."""
+    if "captions" not in small:
+        return ()
+    captions = small["captions"]
+    if captions.shape != (count,) or captions.dtype.kind != "U":
+        raise TrainingError(f"{path}: captions must be {count} texts, not {captions.dtype} {captions.shape}.")
+    texts = tuple(" ".join(str(text).split()) for text in captions)
+    if sum(map(len, texts)) > CAPTIONS:
+        raise TrainingError(f"{path}: its captions have more than {_size(CAPTIONS)} together; shorten them.")
+    return texts if any(texts) else ()
 
 
 # --- torchvision -----------------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def upscale(
 
         count = source.colour.shape[2]
         into = pixels[..., :count] if size == target else np.empty((size[1], size[0], count), pixels.dtype)
-        run(net, now, into, card.config["scale"], report, cancel)
+        run(net, now, into, card.scale, report, cancel)
         now, done = into, done + part
     if source.alpha is not None:
         _fill(pixels[..., -1:], _resized(_bands(source.alpha), source.height, target))
@@ -138,7 +138,7 @@ def quote(
     """
     target = _target(width, height, scale, to_width, to_height)
     card = weights.resolve(model, "upscale")
-    times: int = card.config["scale"]
+    times = card.scale
     sizes = _sizes(card, (width, height), target)
     held = max(_area(a) + _area(b) for a, b in itertools.pairwise(sizes))  # what a run reads and what it writes
     band = max(a[0] * min(a[1], runtime.TILE + 2 * runtime.BLEND) * times**2 for a in sizes[:-1])
@@ -191,7 +191,7 @@ def _sizes(card: Card, source: Size, target: Size) -> list[Size]:
     Each run enlarges by the net's whole factor and is reduced on the way. Between two runs a picture is kept no larger than
     the next one needs, or BETWEEN times its input: ×4.1 in two runs of ×4 would else pass through ×16.
     """
-    scale: int = card.config["scale"]
+    scale = card.scale
     wanted = max(target[0] / source[0], target[1] / source[1], 1.0)
     runs = max(1, math.ceil(math.log(wanted) / math.log(scale) - 1e-9))
     sizes = [source]
@@ -205,7 +205,7 @@ def _sizes(card: Card, source: Size, target: Size) -> list[Size]:
 
 def _work(card: Card, sizes: list[Size]) -> list[int]:
     """Pixels that the net makes in each run."""
-    return [_area(size) * card.config["scale"] ** 2 for size in sizes[:-1]]
+    return [_area(size) * card.scale**2 for size in sizes[:-1]]
 
 
 def run(

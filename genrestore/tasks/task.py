@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
+from genrestore.card import Card
 from genrestore.setting import Nothing, conditions
 
 if TYPE_CHECKING:
@@ -92,8 +93,8 @@ class Task(ABC):
         """Why nothing but a loss can be measured in pictures of so many pixels a side, and what to do; "" where it can."""
         return ""
 
-    def misfit(self, config: dict[str, Any]) -> str:
-        """Why a net of that config, which a card tells, cannot be one of this task's; "" where it can."""
+    def misfit(self, card: Card) -> str:
+        """Why the net that a card tells of cannot be one of this task's; "" where it can."""
         return ""
 
 

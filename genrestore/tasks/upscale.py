@@ -1,8 +1,8 @@
 """Enlarge a picture by a whole factor."""
 
 from dataclasses import dataclass
-from typing import Any
 
+from genrestore.card import Card
 from genrestore.setting import setting
 from genrestore.tasks.task import ImageToImage, enter
 
@@ -28,8 +28,7 @@ class Upscale(ImageToImage):
     place = 20
     options = Options
 
-    def misfit(self, config: dict[str, Any]) -> str:
-        scale = config.get("scale")
-        if type(scale) is int and 2 <= scale <= LARGEST_SCALE:
+    def misfit(self, card: Card) -> str:
+        if 2 <= card.scale <= LARGEST_SCALE:
             return ""
         return f"the scale of a net that enlarges must be a whole number from 2 to {LARGEST_SCALE}"

@@ -40,7 +40,7 @@ HERE = Path(__file__).parent
 W = words.Words(
     "page",
     {
-        "tagline": ("Repair, enlarge and generate pictures.", "修复、放大、生成图片。"),
+        "tagline": ("Repair, enlarge, restore and generate pictures.", "修复、放大、复原、生成图片。"),
         "train": ("Train", "训练"),
         "about": ("About", "关于"),
     },
