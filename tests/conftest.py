@@ -33,6 +33,7 @@ CHROMIUM = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    "--renderer-process-limit=1",  # pages of a context share a process, which keeps what it compiled; see `contexts`
 )
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},
@@ -126,7 +127,10 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def contexts(browser: Any) -> Callable[..., Any]:
-    """contexts(**options) → the context with these options: one for all tests, so that scripts are read but once."""
+    """contexts(**options) → the context with these options: one for all tests, so that scripts are read but once.
+
+    An empty page stays open in each, so that its process, and what that compiled, outlives the pages of a test.
+    """
     made: dict[str, Any] = {}
 
     def context(**options: Any) -> Any:
@@ -134,6 +138,7 @@ def contexts(browser: Any) -> Callable[..., Any]:
         key = json.dumps(asked, sort_keys=True)
         if key not in made:
             made[key] = browser.new_context(**asked)
+            made[key].new_page()
         return made[key]
 
     return context
