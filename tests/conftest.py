@@ -102,9 +102,15 @@ def start_app() -> Iterator[Callable[..., str]]:
 
 
 @pytest.fixture(scope="session")
-def app_url(start_app: Callable[..., str]) -> str:
+def app_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the page that all browser tests share keeps its files: home is its $GENRESTORE_HOME, files its uploads."""
+    return tmp_path_factory.mktemp("app")
+
+
+@pytest.fixture(scope="session")
+def app_url(start_app: Callable[..., str], app_folder: Path) -> str:
     """Address of the page that all browser tests share."""
-    return start_app()
+    return start_app(GENRESTORE_HOME=str(app_folder / "home"), GRADIO_TEMP_DIR=str(app_folder / "files"))
 
 
 @pytest.fixture(scope="session")

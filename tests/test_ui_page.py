@@ -418,7 +418,8 @@ def test_every_tab_says_everything_in_both_languages() -> None:
 # --- About ----------------------------------------------------------------------------------------------------------
 
 
-def test_about_shows_every_card(page: Any) -> None:
+def test_about_shows_every_card(page: Any, app_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENRESTORE_HOME", str(app_folder / "home"))  # those that the page's server knows
     open_tab(page, "About")
     text = page.locator("#about").inner_text()
     for card in genrestore.models():

@@ -214,8 +214,8 @@ def test_a_server_function_knows_its_visitor(home: Path) -> None:
     assert "tasks" in ask(client, page, "presets", {}, elem_id="train-presets").json()
 
 
-def test_a_folder_is_taken_at_this_computer_only(address: str, tmp_path: Path) -> None:
-    assert "this computer only" in fire(address, "train-folder", "/etc", None, None, Host="evil.example")
+def test_a_folder_is_taken_at_this_computer_only(app_url: str, tmp_path: Path) -> None:
+    assert "this computer only" in fire(app_url, "train-folder", "/etc", None, None, Host="evil.example")
     _, public = served(Access(anyone=True))
     assert not [event for event in public.fns.values() if getattr(event.fn, "__name__", "") == "named"]
     assert "train-folder" not in [block.elem_id for block in public.blocks.values()]
@@ -630,13 +630,6 @@ class Tab:
     def press(self, name: str) -> None:
         self.panel.get_by_role("button", name=name, exact=True).click()
 
-    def choose(self, preset: str) -> None:
-        self.page.locator(f"#train-presets input[value={preset}]").check(timeout=SLOW)
-        self.page.wait_for_function(
-            "([name]) => document.querySelector('#train-name textarea, #train-name input').value.startsWith(name)",
-            arg=[preset],
-        )
-
     def field(self, name: str) -> Any:
         return self.page.locator(f"#train-{name} input, #train-{name} textarea").first
 
@@ -650,25 +643,14 @@ class Tab:
         return text
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of this file's server: home is its $GENRESTORE_HOME, files its uploads."""
-    return tmp_path_factory.mktemp("train")
-
-
-@pytest.fixture(scope="module")
-def address(start_app: Callable[..., str], place: Path) -> str:
-    return start_app(GENRESTORE_HOME=str(place / "home"), GRADIO_TEMP_DIR=str(place / "files"))
-
-
 @pytest.fixture
-def tab(visit: Callable[..., Any], address: str) -> Tab:
-    return Tab(visit(address=address))
+def tab(page: Any) -> Tab:
+    return Tab(page)
 
 
-def uploads(place: Path) -> dict[str, bytes]:
+def uploads(app_folder: Path) -> dict[str, bytes]:
     """All zips that the server got, by name."""
-    return {path.name: path.read_bytes() for path in (place / "files").rglob("*.zip")}
+    return {path.name: path.read_bytes() for path in (app_folder / "files").rglob("*.zip")}
 
 
 def test_train_with_nothing_chosen_says_what_is_missing_and_goes_there(tab: Tab) -> None:
@@ -683,7 +665,7 @@ def test_train_with_nothing_chosen_says_what_is_missing_and_goes_there(tab: Tab)
     assert page.problems == []
 
 
-def test_a_chosen_folder_arrives_with_its_sub_folders(tab: Tab, place: Path, tmp_path: Path) -> None:
+def test_a_chosen_folder_arrives_with_its_sub_folders(tab: Tab, app_folder: Path, tmp_path: Path) -> None:
     folder = pictures(tmp_path / "pets")
     (folder / "cat" / "captions.csv").write_text("file_name,text\n000.png,a cat\n")
     tab.pictures.locator("input.folder").set_input_files(folder)
@@ -691,7 +673,7 @@ def test_a_chosen_folder_arrives_with_its_sub_folders(tab: Tab, place: Path, tmp
     assert f"{PICTURES} pictures sent" in tab.pictures.inner_text()
     report = tab.page.locator("#train-report").inner_text()
     assert f"pets: {PICTURES} pictures" in report and f"cat: {PICTURES // 2}, dög: {PICTURES // 2}" in report
-    with zipfile.ZipFile(io.BytesIO(uploads(place)["pets.zip"])) as archive:
+    with zipfile.ZipFile(io.BytesIO(uploads(app_folder)["pets.zip"])) as archive:
         assert archive.testzip() is None  # reads all and compares the checksums
         wanted = {
             path.relative_to(folder).as_posix() for path in folder.rglob("*.*") if path.suffix in (".png", ".csv")
@@ -701,7 +683,7 @@ def test_a_chosen_folder_arrives_with_its_sub_folders(tab: Tab, place: Path, tmp
     assert tab.page.problems == []
 
 
-def test_dropped_files_arrive_and_what_is_no_picture_is_told(tab: Tab, place: Path) -> None:
+def test_dropped_files_arrive_and_what_is_no_picture_is_told(tab: Tab, app_folder: Path) -> None:
     drop = """([names]) => {
         const data = new DataTransfer();
         for (const name of names) data.items.add(new File([`content of ${name}`], name));
@@ -713,7 +695,7 @@ def test_dropped_files_arrive_and_what_is_no_picture_is_told(tab: Tab, place: Pa
     tab.pictures.get_by_text("There is no picture in it").wait_for()
     tab.page.evaluate(drop, [["b.png", "ä.jpg", "readme.md"]])
     tab.pictures.get_by_text("2 pictures sent; 1 other files").wait_for()
-    with zipfile.ZipFile(io.BytesIO(uploads(place)["pictures.zip"])) as archive:
+    with zipfile.ZipFile(io.BytesIO(uploads(app_folder)["pictures.zip"])) as archive:
         assert {name: archive.read(name).decode() for name in archive.namelist()} == {
             "b.png": "content of b.png",
             "ä.jpg": "content of ä.jpg",
@@ -724,19 +706,22 @@ def test_dropped_files_arrive_and_what_is_no_picture_is_told(tab: Tab, place: Pa
 
 
 def test_a_training_from_the_folder_to_the_other_tab(
-    tab: Tab, visit: Callable[..., Any], address: str, tmp_path: Path, place: Path
+    tab: Tab, visit: Callable[..., Any], tmp_path: Path, app_folder: Path
 ) -> None:
     page = tab.page
-    tab.page.locator("#train-folder").wait_for()
+    page.locator(f"#train-presets input[value={PRESET}]").check(timeout=SLOW)
+    page.locator("#train-advanced > button").click()
+    page.wait_for_function(
+        "batch => document.querySelector('#train-batch input').value === batch", arg=str(find(PRESET).recipe.batch)
+    )
+    tab.field("batch").fill("8")  # sooner measured than the preset's own
     tab.field("folder").fill(str(pictures(tmp_path / "pets")))
     page.keyboard.press("Enter")
-    tab.choose(PRESET)
     page.locator("#train-report .report").wait_for(timeout=SLOW)
     page.wait_for_function(
         f"() => document.querySelector('#train-name input, #train-name textarea').value === '{PRESET}-pets'"
     )
     page.locator("#train-time").get_by_text("It will take about").wait_for(timeout=SLOW)
-    page.locator("#train-advanced > button").click()
     tab.field("steps").fill("4")
     tab.field("batch").fill("4")
     page.locator("#train-time").get_by_text("measured anew").wait_for()
@@ -756,7 +741,7 @@ def test_a_training_from_the_folder_to_the_other_tab(
     with page.expect_download() as waiting:
         tab.press("Download the model")
     assert waiting.value.suggested_filename == "pets.safetensors"
-    weight = place / "home" / "runs" / "pets" / "model.safetensors"
+    weight = app_folder / "home" / "runs" / "pets" / "model.safetensors"
     assert Path(waiting.value.path()).read_bytes() == weight.read_bytes()
 
     assert not tab.panel.get_by_role("button", name="Open in Sample").is_visible(), "four steps make no model"
@@ -766,7 +751,7 @@ def test_a_training_from_the_folder_to_the_other_tab(
     page.wait_for_function("() => document.querySelector('#live .model')?.value === 'pets'")
     page.locator("#live canvas.picture[data-state*='\"pets\"']").wait_for(timeout=SLOW)
 
-    again = Tab(visit(address=address))
+    again = Tab(visit())
     again.panel.locator(".run[data-state=done]").wait_for()
     assert again.panel.locator(".name").inner_text() == "pets"
     again.press("Delete")
@@ -782,9 +767,9 @@ def test_a_training_from_the_folder_to_the_other_tab(
 
 
 @pytest.fixture
-def live(place: Path) -> Iterator[Run]:
+def live(app_folder: Path) -> Iterator[Run]:
     """A run that this process is said to train."""
-    run = made_up(place / "home", "alive", "training", log=30, speed=20.0, left=60.0, steps=2000, step=1500)
+    run = made_up(app_folder / "home", "alive", "training", log=30, speed=20.0, left=60.0, steps=2000, step=1500)
     yield run
     shutil.rmtree(run.folder)
 
@@ -838,13 +823,13 @@ def test_curves_grow_go_back_and_are_read_by_keys(tab: Tab, live: Run) -> None:
     assert chart.inner_html() != before
 
 
-def test_a_model_trained_meanwhile_is_in_the_other_pickers(tab: Tab, place: Path) -> None:
+def test_a_model_trained_meanwhile_is_in_the_other_pickers(tab: Tab, app_folder: Path) -> None:
     """The page is not loaded again, and what was chosen stays."""
     tab.open("Upscale")
     tab.page.locator("#upscale-settings button, #tab-upscale .label-wrap").first.click()
     chosen = tab.page.locator("#upscale-model input")
     chosen.wait_for()
-    run = made_up(place / "home", "enlarger", "done", weight="span-x4", step=picker.RIPE)
+    run = made_up(app_folder / "home", "enlarger", "done", weight="span-x4", step=picker.RIPE)
     tab.open("Train")
     tab.press("Open in Upscale")
     tab.page.wait_for_function("() => document.querySelector('#upscale-model input').value.includes('enlarger')")
@@ -856,10 +841,8 @@ def test_a_model_trained_meanwhile_is_in_the_other_pickers(tab: Tab, place: Path
     shutil.rmtree(run.folder)
 
 
-def test_nothing_trained_yet_says_how_to_begin_in_the_visitor_s_language(
-    visit: Callable[..., Any], address: str
-) -> None:
-    page = visit(address=address, locale="zh-CN")
+def test_nothing_trained_yet_says_how_to_begin_in_the_visitor_s_language(visit: Callable[..., Any]) -> None:
+    page = visit(locale="zh-CN")
     page.get_by_role("tab", name="训练", exact=True).click()
     page.locator("#watch .empty").get_by_text("这里还没有训练过模型").wait_for()
     page.get_by_role("button", name="选择文件夹", exact=True).wait_for()
