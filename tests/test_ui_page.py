@@ -261,6 +261,14 @@ def test_the_page_shows_no_source_and_keeps_no_history(app_url: str) -> None:
     assert config["footer_links"] == []
 
 
+def test_no_summary_is_made_of_what_visitors_do() -> None:
+    """It took 4 ms after each event, such as each step of a slider."""
+    queue = ui.build()._queue
+    queue.events_recorded = 1000
+    done = {"function": "draw", "status": "success", "process_time": 0.1, "time": 0.0, "session_hash": "s"}
+    assert queue.compute_analytics_summary([done]) == {"functions": {}}
+
+
 # --- looks ----------------------------------------------------------------------------------------------------------
 
 
