@@ -155,6 +155,12 @@ def visit(contexts: Callable[..., Any], app_url: str) -> Iterator[Callable[..., 
     """visit(path="/", **options) → a loaded page of a newcomer's; `page.problems` lists its console errors."""
     pages: list[Any] = []
 
+    def note(page: Any, message: Any) -> None:
+        # Gradio says so of its own streams, which it ends as a page is left, if there is time to.
+        ended = message.text.startswith("AbortError: signal is aborted") and "/assets/" in message.location["url"]
+        if message.type == "error" and not ended:
+            page.problems.append(f"{message.text} {message.location['url']}")
+
     def go(path: str = "/", *, address: str = app_url, **options: Any) -> Any:
         context = contexts(**options)
         context.clear_cookies()
@@ -164,12 +170,7 @@ def visit(contexts: Callable[..., Any], app_url: str) -> Iterator[Callable[..., 
         forget.send("Storage.clearDataForOrigin", {"origin": address, "storageTypes": "local_storage,indexeddb"})
         forget.detach()
         page.problems = []
-        page.on(
-            "console",
-            lambda message: (
-                page.problems.append(f"{message.text} {message.location['url']}") if message.type == "error" else None
-            ),
-        )
+        page.on("console", lambda message: note(page, message))
         page.on("pageerror", lambda problem: page.problems.append(str(problem)))
         page.goto(address + path)
         page.get_by_role("tab").first.wait_for()

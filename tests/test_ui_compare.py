@@ -255,7 +255,7 @@ def test_the_slider_fills_the_screen_or_else_the_window(slider: Callable[..., An
         page.wait_for_function(
             f"() => (document.querySelector('#slider .compare').clientWidth === 1280) === {str(full).lower()}"
         )
-        assert button.get_attribute("aria-pressed") == str(full).lower()
+        page.locator(f"#slider [data-do=fullscreen][aria-pressed={str(full).lower()}]").wait_for()
     assert page.problems == []
 
 
