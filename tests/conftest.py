@@ -33,6 +33,7 @@ CHROMIUM = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    "--renderer-process-limit=1",  # pages of a context share a process, which keeps what it compiled; see `contexts`
 )
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},
@@ -101,9 +102,15 @@ def start_app() -> Iterator[Callable[..., str]]:
 
 
 @pytest.fixture(scope="session")
-def app_url(start_app: Callable[..., str]) -> str:
+def app_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the page that all browser tests share keeps its files: home is its $GENRESTORE_HOME, files its uploads."""
+    return tmp_path_factory.mktemp("app")
+
+
+@pytest.fixture(scope="session")
+def app_url(start_app: Callable[..., str], app_folder: Path) -> str:
     """Address of the page that all browser tests share."""
-    return start_app()
+    return start_app(GENRESTORE_HOME=str(app_folder / "home"), GRADIO_TEMP_DIR=str(app_folder / "files"))
 
 
 @pytest.fixture(scope="session")
@@ -126,7 +133,10 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def contexts(browser: Any) -> Callable[..., Any]:
-    """contexts(**options) → the context with these options: one for all tests, so that scripts are read but once."""
+    """contexts(**options) → the context with these options: one for all tests, so that scripts are read but once.
+
+    An empty page stays open in each, so that its process, and what that compiled, outlives the pages of a test.
+    """
     made: dict[str, Any] = {}
 
     def context(**options: Any) -> Any:
@@ -134,6 +144,7 @@ def contexts(browser: Any) -> Callable[..., Any]:
         key = json.dumps(asked, sort_keys=True)
         if key not in made:
             made[key] = browser.new_context(**asked)
+            made[key].new_page()
         return made[key]
 
     return context
@@ -144,6 +155,12 @@ def visit(contexts: Callable[..., Any], app_url: str) -> Iterator[Callable[..., 
     """visit(path="/", **options) → a loaded page of a newcomer's; `page.problems` lists its console errors."""
     pages: list[Any] = []
 
+    def note(page: Any, message: Any) -> None:
+        # Gradio says so of its own streams, which it ends as a page is left, if there is time to.
+        ended = message.text.startswith("AbortError: signal is aborted") and "/assets/" in message.location["url"]
+        if message.type == "error" and not ended:
+            page.problems.append(f"{message.text} {message.location['url']}")
+
     def go(path: str = "/", *, address: str = app_url, **options: Any) -> Any:
         context = contexts(**options)
         context.clear_cookies()
@@ -153,12 +170,7 @@ def visit(contexts: Callable[..., Any], app_url: str) -> Iterator[Callable[..., 
         forget.send("Storage.clearDataForOrigin", {"origin": address, "storageTypes": "local_storage,indexeddb"})
         forget.detach()
         page.problems = []
-        page.on(
-            "console",
-            lambda message: (
-                page.problems.append(f"{message.text} {message.location['url']}") if message.type == "error" else None
-            ),
-        )
+        page.on("console", lambda message: note(page, message))
         page.on("pageerror", lambda problem: page.problems.append(str(problem)))
         page.goto(address + path)
         page.get_by_role("tab").first.wait_for()

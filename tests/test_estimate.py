@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from genrestore.cli import main as cli
 from genrestore.errors import Cancelled, TrainingError
 from genrestore.models import find
 from genrestore.models.dcgan import Config
@@ -135,11 +135,9 @@ def test_the_command_tells_it(pictures: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(sys, "argv", [*given, "--json"])
     command.main()
     assert json.loads(capsys.readouterr().out) == {"seconds": 12000.0, "step": 60.0, "steps": 0}
-    done = subprocess.run(
-        [sys.executable, "-m", "genrestore", "train", "nothing", "--data", str(pictures), "--dry-run"],
-        capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 2 and done.stderr.startswith("There is no preset named 'nothing'.")
+    with pytest.raises(SystemExit) as end:
+        cli.main(["train", "nothing", "--data", str(pictures), "--dry-run"])
+    assert end.value.code == 2 and capsys.readouterr().err.startswith("There is no preset named 'nothing'.")
     assert not (tmp_path / "home" / "runs").exists()
 
 

@@ -88,17 +88,18 @@ def test_crop_and_whole_agree_for_a_small_hole(sand: Picture) -> None:
     assert np.abs(crop - whole)[mask].mean() < 8
 
 
-def test_a_hole_larger_than_a_piece_is_filled_smoothly() -> None:
-    """A grey ramp with a hole of 900 pixels: the fill has no black middle and no seam between pieces."""
-    y, x = np.mgrid[:1100, :1300]
-    ramp = ((x + y) / 2400 * 200 + 20).astype(np.uint8)
+def test_a_hole_larger_than_a_piece_is_filled_smoothly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grey ramp with a hole larger than two pieces: the fill has no black middle and no seam between pieces."""
+    monkeypatch.setattr(task, "LARGEST", 256)
+    y, x = np.mgrid[:620, :660]
+    ramp = ((x + y) / 1280 * 200 + 20).astype(np.uint8)
     source = Picture(np.repeat(ramp[..., None], 3, 2))
-    mask = np.zeros((1100, 1300), bool)
-    mask[100:1000, 150:1150] = True
+    mask = np.zeros((620, 660), bool)
+    mask[40:580, 50:610] = True
     spoilt = source.pixels.copy()
     spoilt[mask] = 0
     result = genrestore.inpaint(source.with_pixels(spoilt), mask).pixels.astype(int)
-    assert np.abs(result - source.pixels)[mask].mean() < 25
+    assert np.abs(result - source.pixels)[mask].mean() < 15
     assert np.abs(np.diff(result, axis=1)).max() < 25 and np.abs(np.diff(result, axis=0)).max() < 25
 
 
@@ -357,14 +358,14 @@ def test_a_mask_can_be_widened(sand: Picture) -> None:
 
 @pytest.mark.parametrize("kind", ["grey", "deep", "clear"])
 def test_pieces_carry_depth_and_transparency(sand: Picture, kind: str) -> None:
-    hole = disc(256, 256, 120, 120, 24)
-    pixels = sand.pixels
+    hole = disc(160, 160, 80, 80, 20)
+    pixels = sand.pixels[:160, :160]
     if kind == "grey":
         pixels = pixels[..., :1].copy()
     elif kind == "deep":
         pixels = pixels.astype(np.uint16) * 257
     else:
-        pixels = np.dstack([pixels, np.where(np.arange(256) // 16 % 2, 255, 0)[None].repeat(256, 0).astype(np.uint8)])
+        pixels = np.dstack([pixels, np.where(np.arange(160) // 16 % 2, 255, 0)[None].repeat(160, 0).astype(np.uint8)])
     result = task.repair(Picture(pixels), hole, model=task.EXEMPLAR).picture.pixels
     assert result.shape == pixels.shape and result.dtype == pixels.dtype
     assert np.array_equal(result[~hole], pixels[~hole])

@@ -74,7 +74,7 @@ def test_a_clean_photo_has_nothing_to_mend(page: Any, tmp_path: Path) -> None:
 def test_looking_for_damage_says_how_far_it_is_and_can_be_cancelled(page: Any, tmp_path: Path) -> None:
     """Alone, and as the first step of mending, which ends with it."""
     stage = Stage(page)
-    stage.open(photo(tmp_path / "large.png", 2400, 1800))
+    stage.open(photo(tmp_path / "large.png", 2400, 1800, compress_level=1))
     for button in ("damage", "old"):
         stage.button(button).focus()
         page.keyboard.press("Enter")

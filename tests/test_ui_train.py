@@ -22,7 +22,7 @@ from fastapi.testclient import TestClient
 from gradio.context import LocalContext
 from PIL import Image
 
-from genrestore import setting, ui
+from genrestore import setting, tasks, ui
 from genrestore.data import checks
 from genrestore.data.augment import AUGMENT
 from genrestore.errors import GenrestoreError, SettingError, TrainingError
@@ -34,6 +34,7 @@ from genrestore.training.runs import Run, Status
 from genrestore.ui import begin, findings, picker, said, sample, settings, slots, train, watch
 from genrestore.ui.access import Access, loopback
 
+EMPTY = [None] * slots.COUNT  # fields of what a model adds
 HERE = Access(anyone=True, local=True)
 PRESET = "dcgan-cifar10"  # the quickest to train
 PICTURES = 24
@@ -217,8 +218,8 @@ def test_a_server_function_knows_its_visitor(home: Path) -> None:
     assert "tasks" in ask(client, page, "presets", {}, elem_id="train-presets").json()
 
 
-def test_a_folder_is_taken_at_this_computer_only(address: str, tmp_path: Path) -> None:
-    assert "this computer only" in fire(address, "train-folder", "/etc", None, None, Host="evil.example")
+def test_a_folder_is_taken_at_this_computer_only(app_url: str, tmp_path: Path) -> None:
+    assert "this computer only" in fire(app_url, "train-folder", "/etc", None, None, Host="evil.example")
     _, public = served(Access(anyone=True))
     assert not [event for event in public.fns.values() if getattr(event.fn, "__name__", "") == "named"]
     assert "train-folder" not in [block.elem_id for block in public.blocks.values()]
@@ -383,13 +384,13 @@ def test_a_bad_value_is_told_in_one_sentence(name: str, value: Any) -> None:
     recipe = find(PRESET).recipe
     fields = dict(zip(settings.NAMES, settings.values(recipe), strict=True)) | {name: value}
     with pytest.raises(TrainingError) as told:
-        begin.recipe(("/pictures", PRESET), [], list(fields.values()), None)
+        begin.recipe(("/pictures", PRESET), [], [*fields.values(), *EMPTY], None)
     assert str(told.value)[-1] in ".?" and "\n" not in str(told.value)
 
 
 def test_every_setting_has_a_field_with_a_name_and_a_line_that_explains_it() -> None:
     declared = setting.settings(TrainRecipe)
-    assert list(declared) == [field.name for field in dataclasses.fields(TrainRecipe)]
+    assert list(declared) == [field.name for field in dataclasses.fields(TrainRecipe) if field.name != "own"]
     assert all(one.label and {one.label, one.help} <= set(said.forms()) for one in settings.SHOWN.values())
     assert all(one.help in said.forms() for one in declared.values())
     assert len(settings.AUGMENTATIONS) == len(AUGMENT)
@@ -398,7 +399,7 @@ def test_every_setting_has_a_field_with_a_name_and_a_line_that_explains_it() -> 
 @pytest.mark.parametrize(("reference", "sentence"), [(("", PRESET), "Drop a folder"), (("/x", ""), "Choose first")])
 def test_what_is_missing_is_told(reference: tuple[str, str], sentence: str) -> None:
     with pytest.raises(TrainingError, match=sentence):
-        begin.recipe(reference, [], settings.values(TrainRecipe()), None)
+        begin.recipe(reference, [], [*settings.values(TrainRecipe()), *EMPTY], None)
 
 
 def test_a_start_that_fails_leaves_nothing_behind(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -459,9 +460,9 @@ def test_of_two_starts_with_one_name_the_second_leaves_the_first_its_pictures(
 
 def test_only_what_a_tab_can_use_is_offered_for_training(home: Path) -> None:
     client, page = served(HERE)
-    tasks = [group["task"] for group in ask(client, page, "presets", {}, elem_id="train-presets").json()["tasks"]]
-    assert set(tasks) == {"inpaint", "upscale", "sample"}
-    assert [group["task"] for group in train.presets({"upscale": None})({})["tasks"]] == ["upscale"]
+    wishes = [group["wish"] for group in ask(client, page, "presets", {}, elem_id="train-presets").json()["tasks"]]
+    assert set(wishes) == {tasks.find(name).wish for name in tasks.names()}
+    assert [group["wish"] for group in train.presets({"upscale": None})({})["tasks"]] == ["To enlarge pictures"]
 
 
 def test_a_model_is_offered_once_its_pictures_mean_something(home: Path) -> None:
@@ -475,7 +476,7 @@ def test_a_model_is_offered_once_its_pictures_mean_something(home: Path) -> None
 
         assert task not in shown()
         facts = watch.look({"run": task})["run"]
-        assert (facts["task"], facts["unripe"]) == (task, picker.RIPE)
+        assert (facts["tab"], facts["unripe"]) == (task, picker.RIPE)
         with pytest.warns(UserWarning, match="only begun to learn"):
             train.Page(HERE, {task: None}).opened(None, asked(), {"run": task})
         run.tell(Status("stopped", step=picker.RIPE, steps=9000))
@@ -550,21 +551,23 @@ def test_the_time_is_told_before_and_follows_the_settings(home: Path, monkeypatc
     """Steps and minutes only stretch what was measured; whatever changes a step itself must be measured anew."""
     tried = rehearsed(monkeypatch)
     page, wanted, usual = train.Page(HERE, {}), ("/pictures", PRESET), find(PRESET).recipe
-    text, pace = list(page.timed(None, asked(), True, wanted, [], *settings.values(usual)))[-1]
+    text, pace = list(page.timed(None, asked(), True, wanted, [], *settings.values(usual), *EMPTY))[-1]
     assert "about 10 min" in text and f"{usual.steps:,} steps of 30 ms" in text
 
     def told(language: str = "en", **changes: Any) -> str:
-        fields = settings.values(dataclasses.replace(usual, **changes))
+        fields = [*settings.values(dataclasses.replace(usual, **changes)), *EMPTY]
         return page.retimed(None, asked(accept_language=language), pace, wanted, [], *fields)
 
     assert "about 5 min" in told(steps=usual.steps // 2)
     assert "ends after 4 min, when about 8,000 of 20,000" in told(minutes=4)
     assert "about 10 min" in told(minutes=40)
     assert "measured anew" in told(batch=usual.batch * 2) and "重新测算" in told("zh-CN", batch=1)
-    list(page.measured(None, asked(), wanted, ["grey"], *settings.values(dataclasses.replace(usual, minutes=1))))
+    list(
+        page.measured(None, asked(), wanted, ["grey"], *settings.values(dataclasses.replace(usual, minutes=1)), *EMPTY)
+    )
     assert tried[1].minutes == 0 and tried[1].leave_out == ("grey",)
-    assert page.retimed(None, asked(), train.UNKNOWN, wanted, [], *settings.values(usual)) == gr.skip()
-    unready = page.timed(None, asked(), False, wanted, [], *settings.values(usual))
+    assert page.retimed(None, asked(), train.UNKNOWN, wanted, [], *settings.values(usual), *EMPTY) == gr.skip()
+    unready = page.timed(None, asked(), False, wanted, [], *settings.values(usual), *EMPTY)
     assert list(unready) == [("", train.UNKNOWN)], "the time of other pictures"
 
 
@@ -572,7 +575,7 @@ def test_nothing_is_measured_beside_a_training(home: Path, monkeypatch: pytest.M
     """It would slow that one down and be wrong itself."""
     tried = rehearsed(monkeypatch)
     made_up(home, "live", "training")
-    fields = settings.values(find(PRESET).recipe)
+    fields = [*settings.values(find(PRESET).recipe), *EMPTY]
     text, pace = list(train.Page(HERE, {}).measured(None, asked(), ("/pictures", PRESET), [], *fields))[-1]
     assert "Another training is running" in text and pace == train.UNKNOWN and not tried
 
@@ -636,13 +639,6 @@ class Tab:
     def press(self, name: str) -> None:
         self.panel.get_by_role("button", name=name, exact=True).click()
 
-    def choose(self, preset: str) -> None:
-        self.page.locator(f"#train-presets input[value={preset}]").check(timeout=SLOW)
-        self.page.wait_for_function(
-            "([name]) => document.querySelector('#train-name textarea, #train-name input').value.startsWith(name)",
-            arg=[preset],
-        )
-
     def field(self, name: str) -> Any:
         return self.page.locator(f"#train-{name} input, #train-{name} textarea").first
 
@@ -656,25 +652,14 @@ class Tab:
         return text
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of this file's server: home is its $GENRESTORE_HOME, files its uploads."""
-    return tmp_path_factory.mktemp("train")
-
-
-@pytest.fixture(scope="module")
-def address(start_app: Callable[..., str], place: Path) -> str:
-    return start_app(GENRESTORE_HOME=str(place / "home"), GRADIO_TEMP_DIR=str(place / "files"))
-
-
 @pytest.fixture
-def tab(visit: Callable[..., Any], address: str) -> Tab:
-    return Tab(visit(address=address))
+def tab(page: Any) -> Tab:
+    return Tab(page)
 
 
-def uploads(place: Path) -> dict[str, bytes]:
+def uploads(app_folder: Path) -> dict[str, bytes]:
     """All zips that the server got, by name."""
-    return {path.name: path.read_bytes() for path in (place / "files").rglob("*.zip")}
+    return {path.name: path.read_bytes() for path in (app_folder / "files").rglob("*.zip")}
 
 
 def test_train_with_nothing_chosen_says_what_is_missing_and_goes_there(tab: Tab) -> None:
@@ -689,7 +674,7 @@ def test_train_with_nothing_chosen_says_what_is_missing_and_goes_there(tab: Tab)
     assert page.problems == []
 
 
-def test_a_chosen_folder_arrives_with_its_sub_folders(tab: Tab, place: Path, tmp_path: Path) -> None:
+def test_a_chosen_folder_arrives_with_its_sub_folders(tab: Tab, app_folder: Path, tmp_path: Path) -> None:
     folder = pictures(tmp_path / "pets")
     (folder / "cat" / "captions.csv").write_text("file_name,text\n000.png,a cat\n")
     tab.pictures.locator("input.folder").set_input_files(folder)
@@ -697,7 +682,7 @@ def test_a_chosen_folder_arrives_with_its_sub_folders(tab: Tab, place: Path, tmp
     assert f"{PICTURES} pictures sent" in tab.pictures.inner_text()
     report = tab.page.locator("#train-report").inner_text()
     assert f"pets: {PICTURES} pictures" in report and f"cat: {PICTURES // 2}, dög: {PICTURES // 2}" in report
-    with zipfile.ZipFile(io.BytesIO(uploads(place)["pets.zip"])) as archive:
+    with zipfile.ZipFile(io.BytesIO(uploads(app_folder)["pets.zip"])) as archive:
         assert archive.testzip() is None  # reads all and compares the checksums
         wanted = {
             path.relative_to(folder).as_posix() for path in folder.rglob("*.*") if path.suffix in (".png", ".csv")
@@ -707,7 +692,7 @@ def test_a_chosen_folder_arrives_with_its_sub_folders(tab: Tab, place: Path, tmp
     assert tab.page.problems == []
 
 
-def test_dropped_files_arrive_and_what_is_no_picture_is_told(tab: Tab, place: Path) -> None:
+def test_dropped_files_arrive_and_what_is_no_picture_is_told(tab: Tab, app_folder: Path) -> None:
     drop = """([names]) => {
         const data = new DataTransfer();
         for (const name of names) data.items.add(new File([`content of ${name}`], name));
@@ -719,7 +704,7 @@ def test_dropped_files_arrive_and_what_is_no_picture_is_told(tab: Tab, place: Pa
     tab.pictures.get_by_text("There is no picture in it").wait_for()
     tab.page.evaluate(drop, [["b.png", "ä.jpg", "readme.md"]])
     tab.pictures.get_by_text("2 pictures sent; 1 other files").wait_for()
-    with zipfile.ZipFile(io.BytesIO(uploads(place)["pictures.zip"])) as archive:
+    with zipfile.ZipFile(io.BytesIO(uploads(app_folder)["pictures.zip"])) as archive:
         assert {name: archive.read(name).decode() for name in archive.namelist()} == {
             "b.png": "content of b.png",
             "ä.jpg": "content of ä.jpg",
@@ -730,19 +715,22 @@ def test_dropped_files_arrive_and_what_is_no_picture_is_told(tab: Tab, place: Pa
 
 
 def test_a_training_from_the_folder_to_the_other_tab(
-    tab: Tab, visit: Callable[..., Any], address: str, tmp_path: Path, place: Path
+    tab: Tab, visit: Callable[..., Any], tmp_path: Path, app_folder: Path
 ) -> None:
     page = tab.page
-    tab.page.locator("#train-folder").wait_for()
+    page.locator(f"#train-presets input[value={PRESET}]").check(timeout=SLOW)
+    page.locator("#train-advanced > button").click()
+    page.wait_for_function(
+        "batch => document.querySelector('#train-batch input').value === batch", arg=str(find(PRESET).recipe.batch)
+    )
+    tab.field("batch").fill("8")  # sooner measured than the preset's own
     tab.field("folder").fill(str(pictures(tmp_path / "pets")))
     page.keyboard.press("Enter")
-    tab.choose(PRESET)
     page.locator("#train-report .report").wait_for(timeout=SLOW)
     page.wait_for_function(
         f"() => document.querySelector('#train-name input, #train-name textarea').value === '{PRESET}-pets'"
     )
     page.locator("#train-time").get_by_text("It will take about").wait_for(timeout=SLOW)
-    page.locator("#train-advanced > button").click()
     tab.field("steps").fill("4")
     tab.field("batch").fill("4")
     page.locator("#train-time").get_by_text("measured anew").wait_for()
@@ -762,7 +750,7 @@ def test_a_training_from_the_folder_to_the_other_tab(
     with page.expect_download() as waiting:
         tab.press("Download the model")
     assert waiting.value.suggested_filename == "pets.safetensors"
-    weight = place / "home" / "runs" / "pets" / "model.safetensors"
+    weight = app_folder / "home" / "runs" / "pets" / "model.safetensors"
     assert Path(waiting.value.path()).read_bytes() == weight.read_bytes()
 
     assert not tab.panel.get_by_role("button", name="Open in Sample").is_visible(), "four steps make no model"
@@ -772,7 +760,7 @@ def test_a_training_from_the_folder_to_the_other_tab(
     page.wait_for_function("() => document.querySelector('#live .model')?.value === 'pets'")
     page.locator("#live canvas.picture[data-state*='\"pets\"']").wait_for(timeout=SLOW)
 
-    again = Tab(visit(address=address))
+    again = Tab(visit())
     again.panel.locator(".run[data-state=done]").wait_for()
     assert again.panel.locator(".name").inner_text() == "pets"
     again.press("Delete")
@@ -788,9 +776,9 @@ def test_a_training_from_the_folder_to_the_other_tab(
 
 
 @pytest.fixture
-def live(place: Path) -> Iterator[Run]:
+def live(app_folder: Path) -> Iterator[Run]:
     """A run that this process is said to train."""
-    run = made_up(place / "home", "alive", "training", log=30, speed=20.0, left=60.0, steps=2000, step=1500)
+    run = made_up(app_folder / "home", "alive", "training", log=30, speed=20.0, left=60.0, steps=2000, step=1500)
     yield run
     shutil.rmtree(run.folder)
 
@@ -844,13 +832,13 @@ def test_curves_grow_go_back_and_are_read_by_keys(tab: Tab, live: Run) -> None:
     assert chart.inner_html() != before
 
 
-def test_a_model_trained_meanwhile_is_in_the_other_pickers(tab: Tab, place: Path) -> None:
+def test_a_model_trained_meanwhile_is_in_the_other_pickers(tab: Tab, app_folder: Path) -> None:
     """The page is not loaded again, and what was chosen stays."""
     tab.open("Upscale")
     tab.page.locator("#upscale-settings button, #tab-upscale .label-wrap").first.click()
     chosen = tab.page.locator("#upscale-model input")
     chosen.wait_for()
-    run = made_up(place / "home", "enlarger", "done", weight="span-x4", step=picker.RIPE)
+    run = made_up(app_folder / "home", "enlarger", "done", weight="span-x4", step=picker.RIPE)
     tab.open("Train")
     tab.press("Open in Upscale")
     tab.page.wait_for_function("() => document.querySelector('#upscale-model input').value.includes('enlarger')")
@@ -862,10 +850,8 @@ def test_a_model_trained_meanwhile_is_in_the_other_pickers(tab: Tab, place: Path
     shutil.rmtree(run.folder)
 
 
-def test_nothing_trained_yet_says_how_to_begin_in_the_visitor_s_language(
-    visit: Callable[..., Any], address: str
-) -> None:
-    page = visit(address=address, locale="zh-CN")
+def test_nothing_trained_yet_says_how_to_begin_in_the_visitor_s_language(visit: Callable[..., Any]) -> None:
+    page = visit(locale="zh-CN")
     page.get_by_role("tab", name="训练", exact=True).click()
     page.locator("#watch .empty").get_by_text("这里还没有训练过模型").wait_for()
     page.get_by_role("button", name="选择文件夹", exact=True).wait_for()

@@ -559,6 +559,6 @@ def test_the_model_must_be_one_of_the_list(page: Any, app_url: str) -> None:
             const stream = await fetch("/gradio_api/queue/data?session_hash=" + session_hash);
             return await stream.text();
         }""",
-        [run["id"], [{}, 4, 0, 0, "input", "file:/etc"]],
+        [run["id"], [{}, "input", "file:/etc", 4, 0, 0, *[None] * slots.COUNT]],
     )
     assert '"success":false' in answer.replace(" ", "")

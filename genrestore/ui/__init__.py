@@ -15,6 +15,8 @@ from typing import Any
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["HF_HUB_DISABLE_UPDATE_CHECK"] = "1"
+# Else Gradio spends 4 ms after each event on a summary of all events, which nobody can ask for.
+os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = "1000000000"
 # Gradio ends in a traceback as it is imported over a number that is none. The port is for `serve.listen` to refuse.
 os.environ.pop("GRADIO_NUM_PORTS", None)
 if not os.environ.get("GRADIO_SERVER_PORT", "0").isdecimal():
