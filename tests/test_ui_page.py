@@ -27,10 +27,10 @@ from genrestore.errors import Cancelled, MaskError
 from genrestore.ui import about, words
 from genrestore.ui.shown import shown
 
-ENGLISH = ["Inpaint", "Upscale", "Sample", "Train", "About"]
-LEFTMOST = [".mask-editor", ".chooser", ".picture", "#train-new", "#about p"]
+ENGLISH = ["Inpaint", "Upscale", "Restore", "Sample", "Train", "About"]
+LEFTMOST = [".mask-editor", "#upscale-source .chooser", "#restore-source .chooser", ".picture", "#train-new", "#about p"]
 HEADINGS = "[...document.querySelectorAll('h1, h2, h3, h4, h5, h6')].filter((n) => n.checkVisibility()).map((n) => +n.tagName[1])"
-CHINESE = ["修复", "放大", "生成", "训练", "关于"]
+CHINESE = ["修复", "放大", "复原", "生成", "训练", "关于"]
 
 
 # Resolves once nothing on the page has moved for a dozen frames: Gradio adds part after part to a tab that is opened.

@@ -30,8 +30,11 @@ def net(monkeypatch: pytest.MonkeyPatch) -> None:
         pixels = np.clip(latent * 20 + 128, 0, 255).astype(np.uint8)
         return [Image.fromarray(np.repeat(pixels[None, :, None], 3, axis=2))]
 
-    cards = [SimpleNamespace(name=name, title=name.upper(), intended="", sha256="0" * 64) for name in ("one", "two")]
-    monkeypatch.setattr(genrestore, "models", lambda task=None: cards)
+    cards = [
+        SimpleNamespace(name=name, title=name.upper(), intended="", sha256="0" * 64, inputs=())
+        for name in ("one", "two")
+    ]
+    monkeypatch.setattr(genrestore, "list_models", lambda task=None: cards)
     monkeypatch.setattr(genrestore, "sample", draw)
     monkeypatch.setattr(task, "latent", lambda model, seed: np.full(Z, seed + 1, np.float32))
     monkeypatch.setattr(task, "directions", lambda model, count: np.eye(Z, dtype=np.float32)[:count])
@@ -143,10 +146,10 @@ def test_what_cannot_be_enlarged_gets_a_sentence(data: Any):
 def test_the_known_models_come_first_and_each_is_named_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     facts = [("aa", "aa", 0), ("dcgan-cifar10", "DCGAN", 20), ("cats", "cats · VAE", 0), ("v", "V", 81)]
     cards = [
-        SimpleNamespace(name=name, title=title, first=first, intended="", folder=tmp_path / name)
+        SimpleNamespace(name=name, title=title, first=first, intended="", inputs=(), folder=tmp_path / name)
         for name, title, first in facts
     ]
-    monkeypatch.setattr(genrestore, "models", lambda task=None: cards)
+    monkeypatch.setattr(genrestore, "list_models", lambda task=None: cards)
     models = tab.catalogue("all")["models"]
     assert [(model["title"], model["seed"]) for model in models] == [
         ("DCGAN", 20), ("V", 81), ("aa", 0), ("cats · VAE", 0),
@@ -379,7 +382,7 @@ def test_the_address_holds_the_picture(live: Live, visit: Callable[..., Any]):
     assert again.picture() == live.picture()
     strange = Live(visit("/?model=../x&seed=-9e99&truncation=NaN&a=1,x,99&raw=0:7,-1:2,y:1&__theme=dark"))
     assert strange.state() | {"model": ""} == {
-        "model": "", "seed": strange.start(), "truncation": 1, "a": [1, 0, 4], "raw": {"0": 4},
+        "model": "", "seed": strange.start(), "truncation": 1, "a": [1, 0, 4], "raw": {"0": 4}, "told": {},
     }  # fmt: skip
     strange.root.get_by_text("-9e99 is no seed").wait_for()
 

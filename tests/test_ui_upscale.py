@@ -4,7 +4,7 @@ import io
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -57,7 +57,7 @@ def running(
     kind: str = "input",
     model: str = "auto",
     request: Any = REQUEST,
-) -> Iterator[list[Any]]:
+) -> Generator[list[Any]]:
     return shown(upscale.TAB.run)(*given(value, scale, width, height, kind, model, request))
 
 

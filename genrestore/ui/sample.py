@@ -23,7 +23,8 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 import genrestore
-from genrestore import errors, weights
+from genrestore import errors
+from genrestore.card import Card
 from genrestore.errors import GenrestoreError, SettingError
 from genrestore.recipe import RunRecipe
 from genrestore.setting import Option, checked
@@ -151,15 +152,14 @@ class State:
         told = given.get("told", {})
         if not isinstance(told, dict):
             raise SettingError('told must be an object such as {"text": "a cat"}.')
-        model = _model(given.get("model"))
-        takes = weights.resolve(model, "sample").inputs
+        card = _card(given.get("model"))
         return cls(
-            model=model,
+            model=card.name,
             seed=_seed(given.get("seed", SEED)),
             truncation=_number("truncation", given.get("truncation", 1.0), 0.0, WIDEST),
             a=tuple(_number("a", value, -REACH, REACH) for value in a),
             raw=tuple((_index(key), _number("raw", value, -REACH, REACH)) for key, value in raw.items()),
-            told=tuple(sorted(checked(takes, cast(dict[str, Any], told), model).items())),
+            told=tuple(sorted(checked(card.inputs, cast(dict[str, Any], told), card.name).items())),
         )
 
     def z(self) -> np.ndarray:
@@ -180,12 +180,12 @@ class State:
         return z.astype(np.float32)
 
 
-def _model(name: object) -> str:
-    """`name`, if a weight has it. Paths and Hub references are refused: a visitor must not choose what is read."""
-    names = [card.name for card in genrestore.list_models("sample")]
-    if not isinstance(name, str) or name not in names:
-        raise errors.unknown("model", _short(name), names, f"Models are {', '.join(names) or 'not trained yet'}.")
-    return name
+def _card(name: object) -> Card:
+    """The card of that name. Paths and Hub references are refused: a visitor must not choose what is read."""
+    cards = {card.name: card for card in genrestore.list_models("sample")}
+    if not isinstance(name, str) or name not in cards:
+        raise errors.unknown("model", _short(name), cards, f"Models are {', '.join(cards) or 'not trained yet'}.")
+    return cards[name]
 
 
 def _seed(value: object) -> int:
@@ -343,7 +343,7 @@ def _file(state: State, times: int, *, smooth: bool) -> dict[str, Any]:
         raise SettingError(f"{size[0]}×{size[1]} is too large; at most {LARGEST} pixels a side are made here.")
     if times > 1:
         image = image.resize(size, Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST)
-    card = next(card for card in genrestore.list_models("sample") if card.name == state.model)
+    card = _card(state.model)
     settings = {
         "truncation": state.truncation,
         "a": state.a,
