@@ -33,8 +33,8 @@ from genrestore.pictures.image import Picture
 from genrestore.pipelines.upscale import upscale
 from genrestore.recipe import TrainRecipe
 from genrestore.training import loop
-from genrestore.training.loop import train
 from genrestore.training.runs import Run
+from genrestore.training.train import settled, train
 
 SHIPPED = Path(__file__).parents[1] / "weights"
 MEGAPIXELS_12 = (3000, 4000)
@@ -177,7 +177,7 @@ def training() -> dict[str, object]:
             recorded, loader, refused = looped(recipe, source, folder / f"{name}-recorded")
             with mock.patch.object(loop.Players, "__init__", unrecorded):
                 one_by_one, _, _ = looped(dataclasses.replace(recipe, steps=251), source, folder / f"{name}-plain")
-            with loop.settled(recipe):  # at the same precision
+            with settled(recipe):  # at the same precision
                 bare = alone(recipe)
             rows[f"{name}: recorded, ms a step"] = recorded
             rows[f"{name}: not recorded, ms a step"] = one_by_one

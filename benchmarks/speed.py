@@ -194,7 +194,7 @@ def start() -> dict[str, float]:
 TRAIN = """
 import dataclasses, statistics, sys, time
 from genrestore.models import find
-from genrestore.training.loop import train
+from genrestore.training.train import train
 source, out, model, steps = sys.argv[1:5]
 fields = dict(licence="unknown", steps=int(steps), **eval(sys.argv[5]))
 times = []

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from genrestore.pipelines.sample import sample
     from genrestore.pipelines.upscale import upscale
     from genrestore.runtime import load
-    from genrestore.training.loop import train
+    from genrestore.training.train import train
     from genrestore.weights import list_models
 
 __version__ = "0.1.0"
@@ -28,7 +28,7 @@ _HOME = {
     "restore": "pipelines.restore",
     "find_damage": "pipelines.damage",
     "old_photo": "pipelines.damage",
-    "train": "training.loop",
+    "train": "training.train",
     "list_models": "weights",
     "load": "runtime",
 }

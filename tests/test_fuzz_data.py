@@ -22,9 +22,10 @@ from PIL import Image
 from genrestore.data import dataset
 from genrestore.models.dcgan import Config
 from genrestore.recipe import TrainRecipe
-from genrestore.training import checkpoint, loop, runs
+from genrestore.training import checkpoint, runs
 from genrestore.training.judge import judge
 from genrestore.training.runs import Run
+from genrestore.training.train import train
 
 COUNT = 24  # damaged files of each kind
 WHOLE = TrainRecipe(batch=4, size=8, leave_out=("broken",), licence="own")
@@ -78,7 +79,7 @@ def a_checkpoint(folder: Path) -> bytes:
     """Of a run of one step."""
     np.save(folder / "made.npy", noise(20, 32, 32, 3))
     recipe = TrainRecipe(model="dcgan-cifar10", steps=1, batch=2, size=32, licence="own")
-    loop.train(recipe, folder / "made.npy", folder / "run", config=Config(latent=4, width=4))
+    train(recipe, folder / "made.npy", folder / "run", config=Config(latent=4, width=4))
     return (folder / "run" / checkpoint.FILE).read_bytes()
 
 

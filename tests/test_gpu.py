@@ -18,8 +18,8 @@ from genrestore.models import find, names
 from genrestore.nets import losses
 from genrestore.recipe import TrainRecipe
 from genrestore.training import graphs, loop
-from genrestore.training.loop import train
 from genrestore.training.runs import Run
+from genrestore.training.train import train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
 

@@ -18,7 +18,7 @@ from genrestore.errors import ModelError
 from genrestore.models import build, find, names
 from genrestore.registry import Preset, channels
 from genrestore.runtime import Model
-from genrestore.training.loop import train
+from genrestore.training.train import train
 
 ALL = names()
 

@@ -31,11 +31,10 @@ from genrestore.nets import losses as formulas
 from genrestore.paths import home
 from genrestore.recipe import TrainRecipe
 from genrestore.tasks.task import Score
-from genrestore.training import checkpoint, command, loop, players
+from genrestore.training import checkpoint, command, loop, players, session
 from genrestore.training.players import Average
 from genrestore.training.runs import Run
-
-train = loop.train
+from genrestore.training.train import train
 
 TINY = dataclasses.replace(find("dcgan-cifar10").recipe, steps=12, batch=8, licence="CC0-1.0")
 CONFIG = Config(latent=8, width=8)
@@ -104,7 +103,7 @@ def test_the_card_names_all_hardware_that_trained(
 ) -> None:
     run = tmp_path / "run"
     for stop, machine in ((4, "a GPU"), (8, "two GPUs"), (12, "a GPU")):
-        monkeypatch.setattr(loop, "hardware", lambda world, machine=machine: machine)
+        monkeypatch.setattr(session, "hardware", lambda world, machine=machine: machine)
         train(dataclasses.replace(TINY, stop=stop), pictures, run, config=CONFIG, resume=stop > 4)
     assert Card.read(run).hardware == "a GPU, then two GPUs"
 
@@ -113,10 +112,10 @@ def test_no_weight_is_offered_before_its_pictures_mean_something(
     pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A picker that lists it at step 0 shows noise. What ends is left as it is, for that was asked for."""
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 1e9)
+    monkeypatch.setattr(session, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(session, "CHECKPOINT_SHARE", 1e9)
     distances = itertools.chain([100.0, 95.0, 86.0, 110.0, 79.0], itertools.repeat(100.0))
-    monkeypatch.setattr(loop.Evaluator, "distance", lambda self, net: next(distances))
+    monkeypatch.setattr(session.Evaluator, "distance", lambda self, net: next(distances))
     listed: list[int] = []
 
     def look(step: int, numbers: dict[str, float]) -> None:
@@ -159,7 +158,7 @@ def test_resumed_run_equals_an_uninterrupted_one(pictures: Path, tmp_path: Path)
 def victim(data: str, out: str, seen: str, steps: int) -> None:
     """A process that trains, writes down each loss, and saves after each step."""
     torch.set_num_threads(1)
-    loop.CHECKPOINT_SECONDS, loop.CHECKPOINT_SHARE = 0.0, 1e9
+    session.CHECKPOINT_SECONDS, session.CHECKPOINT_SHARE = 0.0, 1e9
     run = Path(out)
     with Path(seen).open("a", encoding="utf-8") as file:
 
@@ -206,8 +205,8 @@ def test_killed_eight_times_it_goes_on_with_the_same_losses(pictures: Path, tmp_
 
 def test_a_full_disk_keeps_the_last_checkpoint(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = train(TINY, pictures, tmp_path / "whole", config=CONFIG)
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 1e9)
+    monkeypatch.setattr(session, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(session, "CHECKPOINT_SHARE", 1e9)
     real, writes = os.fsync, [0]
 
     def full(handle: int) -> None:
@@ -428,7 +427,7 @@ def test_patience_leaves_the_best_weight_not_the_last(
 ) -> None:
     """PSNR is better the higher it is."""
     scores = iter(values)
-    monkeypatch.setattr(loop.Evaluator, "scores", lambda self, net, recipe: [Score(name, next(scores), better)])
+    monkeypatch.setattr(session.Evaluator, "scores", lambda self, net, recipe: [Score(name, next(scores), better)])
     recipe = dataclasses.replace(TINY, steps=100, holdout=0.5, check=2, patience=2)
     run = train(recipe, pictures, tmp_path / "run", config=CONFIG)
     card = Card.read(run)
@@ -443,7 +442,7 @@ def test_scores_that_are_no_numbers_are_not_written(
     """Nor do they count as better than anything; the log stays JSON as every reader takes it."""
     scores = iter([5.0, float("nan"), float("-inf"), 4.0])
     monkeypatch.setattr(
-        loop.Evaluator,
+        session.Evaluator,
         "scores",
         lambda self, net, recipe: [Score("loss", next(scores), "lower"), Score("psnr", 9.0, "higher")],
     )
@@ -632,7 +631,7 @@ def test_a_run_that_is_being_trained_is_left_alone(pictures: Path, tmp_path: Pat
     run.folder.mkdir()
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        run.tell(loop.Status("training", 3, 12))
+        run.tell(session.Status("training", 3, 12))
         said = json.loads((run.folder / "status.json").read_text())
         (run.folder / "status.json").write_text(json.dumps({**said, "pid": other.pid}))
         with pytest.raises(TrainingError, match=f"being trained already, by process {other.pid}"):

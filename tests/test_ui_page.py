@@ -28,7 +28,14 @@ from genrestore.ui import about, words
 from genrestore.ui.shown import shown
 
 ENGLISH = ["Inpaint", "Upscale", "Restore", "Sample", "Train", "About"]
-LEFTMOST = [".mask-editor", "#upscale-source .chooser", "#restore-source .chooser", ".picture", "#train-new", "#about p"]
+LEFTMOST = [
+    ".mask-editor",
+    "#upscale-source .chooser",
+    "#restore-source .chooser",
+    ".picture",
+    "#train-new",
+    "#about p",
+]
 HEADINGS = "[...document.querySelectorAll('h1, h2, h3, h4, h5, h6')].filter((n) => n.checkVisibility()).map((n) => +n.tagName[1])"
 CHINESE = ["修复", "放大", "复原", "生成", "训练", "关于"]
 

@@ -28,9 +28,9 @@ from genrestore.setting import settings as declared
 from genrestore.training import checkpoint, runs
 from genrestore.training.distributed import RANK, SIZE
 from genrestore.training.estimate import estimate
-from genrestore.training.loop import train
 from genrestore.training.runs import Estimate, Run
 from genrestore.training.terminal import Terminal
+from genrestore.training.train import train
 
 THREADS = 256  # that may be asked for on any machine: more only wait for one another
 FIRST, ALONE = RANK == 0, SIZE == 1  # the process that speaks; there is no other

@@ -18,8 +18,9 @@ from genrestore.registry import channels
 from genrestore.training import memory
 from genrestore.training.distributed import World
 from genrestore.training.evaluate import SCORED
-from genrestore.training.loop import Training, parts, settled
+from genrestore.training.loop import Training
 from genrestore.training.runs import Estimate, Run
+from genrestore.training.train import parts, settled
 
 WARM_STEPS, WARM_SECONDS = (
     5,
