@@ -14,10 +14,9 @@ from genrestore import machine, tasks
 from genrestore.card import Card, DataSource, Metric
 from genrestore.licences import licence_told
 from genrestore.ui import job as jobs
+from genrestore.ui.drawn import drawn
 from genrestore.ui.said import in_both
 from genrestore.ui.words import Words
-
-HERE = Path(__file__).parent
 
 W = Words(
     "about",
@@ -75,13 +74,12 @@ def build() -> None:
     """Lay out the tab inside the gr.Tab that is open."""
     cards = sorted(genrestore.list_models(), key=lambda card: tasks.names().index(card.task))
     gr.set_static_paths([path for card in cards if (path := sample_picture(card))])
-    gr.HTML(
+    drawn(
+        "about",
         f"<p>{say('privacy')}</p>"
         f"<h2>{say('models')}</h2>{models(cards)}"
         f"<h2>{say('photos')}</h2><p>{say('photos_hint')}</p><div class='photos'>{''.join(map(photo, jobs.EXAMPLES))}</div>"
         f"<h2>{say('program')}</h2><p>genrestore {genrestore.__version__}, Apache-2.0</p>",
-        css_template=HERE.joinpath("about.css").read_text("utf-8"),
-        apply_default_css=False,
         elem_id="about",
     )
 

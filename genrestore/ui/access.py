@@ -6,13 +6,13 @@ Training takes this computer's time and disk for hours, and at the computer itse
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import gradio as gr
 
 from genrestore.errors import SettingError
 from genrestore.pictures import image
+from genrestore.ui.drawn import drawn
 from genrestore.ui.guard import foreign, netloc
 from genrestore.ui.visitors import forwarded, loopback
 from genrestore.ui.words import Words
@@ -101,9 +101,4 @@ class Access:
             for key in W.pairs
         }
         text = f"<h2>{said['off']}</h2><p>{said['off_hint']}</p><pre>{COMMAND}</pre>"
-        return gr.HTML(
-            f"<section>{said['owner'] if self.owner else text}</section>",
-            css_template=Path(__file__).with_suffix(".css").read_text("utf-8"),
-            apply_default_css=False,
-            elem_id="train-off",
-        )
+        return drawn("access", f"<section>{said['owner'] if self.owner else text}</section>", elem_id="train-off")

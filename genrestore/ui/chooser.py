@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from genrestore.ui import job as jobs
+from genrestore.ui.drawn import drawn
 from genrestore.ui.mask_editor import frame, inspect
 from genrestore.ui.words import Words
 
@@ -25,13 +26,10 @@ W = Words(
 
 def chooser(task: str) -> gr.HTML:
     """The part, inside the layout that is open. Its value is {file}, a gr.FileData, once a picture is chosen; see `chosen`."""
-    return gr.HTML(
+    return drawn(
+        "chooser",
         {"examples": [_file(path) for path in jobs.EXAMPLES]},
         label=W("source"),
-        html_template=_beside("html"),
-        css_template=_beside("css"),
-        js_on_load=_beside("js"),
-        apply_default_css=False,
         server_functions=[inspect, frame],
         elem_id=f"{task}-source",
         words=W.both(jobs.NAMES),
@@ -46,7 +44,3 @@ def chosen(value: object) -> bool:
 
 def _file(path: Path) -> dict[str, Any]:
     return gr.FileData(path=str(path), orig_name=path.name).model_dump()
-
-
-def _beside(kind: str) -> str:
-    return Path(__file__).with_suffix(f".{kind}").read_text("utf-8")

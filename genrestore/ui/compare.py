@@ -10,6 +10,7 @@ from PIL import Image
 
 from genrestore.pictures import image
 from genrestore.ui import upright, words
+from genrestore.ui.drawn import drawn
 
 PREVIEW = 2048  # pixels a side of what is shown at first
 FULL = 12.0  # megapixels up to which the whole picture is there to zoom into
@@ -50,15 +51,7 @@ class Compare:
 
     def __new__(cls, *, label: Any = None, elem_id: str | None = None) -> gr.HTML:
         """The empty slider, inside the layout that is open; `label` names it to screen readers."""
-        return gr.HTML(
-            label=label,
-            elem_id=elem_id,
-            html_template=_beside("html"),
-            css_template=_beside("css"),
-            js_on_load=Path(__file__).with_name("full.js").read_text("utf-8") + _beside("js"),
-            apply_default_css=False,
-            words=W.both(),
-        )
+        return drawn("compare", scripts=("full",), label=label, elem_id=elem_id, words=W.both())
 
     @staticmethod
     def value(before: image.Source, after: image.Source | None = None) -> dict[str, Any]:
@@ -71,10 +64,6 @@ class Compare:
             ImageError: a path that is not a picture.
         """
         return {"before": _view(before), "after": None if after is None else _view(after)}
-
-
-def _beside(kind: str) -> str:
-    return Path(__file__).with_suffix(f".{kind}").read_text("utf-8")
 
 
 def _view(source: image.Source) -> dict[str, Any]:

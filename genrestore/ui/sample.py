@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import gradio as gr
@@ -29,6 +28,7 @@ from genrestore.errors import GenrestoreError, SettingError
 from genrestore.recipe import RunRecipe
 from genrestore.setting import Option, checked
 from genrestore.ui import picker
+from genrestore.ui.drawn import drawn
 from genrestore.ui.said import said
 from genrestore.ui.words import Words
 
@@ -373,13 +373,9 @@ def sample(
 
 def build() -> gr.HTML:
     """Lay out the tab inside the gr.Tab that is open; returns what takes {"model": name} as its value and shows that model."""
-    here = Path(__file__)
-    live = gr.HTML(
-        html_template=here.with_name("live.html").read_text("utf-8"),
-        css_template=here.with_name("live.css").read_text("utf-8"),
-        js_on_load=here.with_name("live.js").read_text("utf-8"),
+    live = drawn(
+        "live",
         server_functions=[catalogue, picture, strip, download, enlarged],
-        apply_default_css=False,
         elem_id="live",
         words=W.both(),
         seeds=SEEDS,

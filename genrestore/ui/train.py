@@ -25,6 +25,7 @@ from genrestore.training import runs
 from genrestore.ui import begin, findings, focus, picker, settings, slots, watch
 from genrestore.ui import job as jobs
 from genrestore.ui.access import Access
+from genrestore.ui.drawn import drawn
 from genrestore.ui.mask_editor import MaskEditor
 from genrestore.ui.said import said
 from genrestore.ui.shown import shown
@@ -492,19 +493,24 @@ def _lay(page: Page, tabs: gr.Tabs) -> gr.Accordion:
         with gr.Row():
             with gr.Column(min_width=320):
                 gr.Markdown(f"## {W('step_pictures')}")
-                pictures = _html(
-                    "pictures", suffixes=sorted(SUFFIXES), limit=limit(page.access), elem_id="train-pictures"
+                pictures = drawn(
+                    "pictures",
+                    words=W.both(),
+                    suffixes=sorted(SUFFIXES),
+                    limit=limit(page.access),
+                    elem_id="train-pictures",
                 )
                 folder = _folder() if page.access.local else None
-                report = gr.HTML(css_template=_beside("findings.css"), apply_default_css=False, elem_id="train-report")
+                report = drawn("findings", elem_id="train-report")
                 cancel = gr.Button(W("cancel"), visible=False, elem_id="train-cancel")
                 leave_out = gr.CheckboxGroup(
                     label=W("leave_out"), info=W("leave_out_hint"), visible=False, elem_id="train-leave-out"
                 )
             with gr.Column(min_width=320):
                 gr.Markdown(f"## {W('step_model')}")
-                preset = _html(
+                preset = drawn(
                     "presets",
+                    words=W.both(),
                     server_functions=[watch.guarded(page.access, presets(page.pickers))],
                     elem_id="train-presets",
                 )
@@ -530,7 +536,7 @@ def _lay(page: Page, tabs: gr.Tabs) -> gr.Accordion:
             preview = gr.Image(
                 show_label=False, container=False, visible=False, interactive=False, buttons=[], elem_id="train-preview"
             )
-        time = gr.HTML(css_template=_beside("train.css"), apply_default_css=False, elem_id="train-time")
+        time = drawn("train", elem_id="train-time")
         with gr.Row():
             go = gr.Button(W("go"), variant="primary", min_width=240, scale=3, elem_id="train-go")
             measure = gr.Button(W("measure"), min_width=240, scale=1, elem_id="train-measure")
@@ -583,15 +589,3 @@ def _cancelled() -> tuple[Any, ...]:
 def limit(access: Access) -> int:
     """Bytes that one upload may have."""
     return UPLOAD if access.local else image.limits().bytes
-
-
-def _html(kind: str, **props: Any) -> gr.HTML:
-    """A part of the tab that the browser draws, from the files of its name beside this one."""
-    html, css, js = (_beside(f"{kind}.{suffix}") for suffix in ("html", "css", "js"))
-    return gr.HTML(
-        html_template=html, css_template=css, js_on_load=js, apply_default_css=False, words=W.both(), **props
-    )
-
-
-def _beside(name: str) -> str:
-    return Path(__file__).with_name(name).read_text("utf-8")

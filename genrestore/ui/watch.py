@@ -26,6 +26,7 @@ from genrestore.training import judge, runs
 from genrestore.training.runs import Run, Status
 from genrestore.ui import about, picker
 from genrestore.ui.access import Access
+from genrestore.ui.drawn import drawn
 from genrestore.ui.said import said
 from genrestore.ui.words import Words
 
@@ -154,13 +155,9 @@ W = Words(
 
 def build(access: Access) -> gr.HTML:
     """The panel, inside the layout that is open. Its value is {"run": name}: the run to show, or the one to open elsewhere."""
-    here = Path(__file__)
-    return gr.HTML(
-        html_template=here.with_suffix(".html").read_text("utf-8"),
-        css_template=here.with_suffix(".css").read_text("utf-8"),
-        js_on_load=here.with_suffix(".js").read_text("utf-8"),
+    return drawn(
+        "watch",
         server_functions=[guarded(access, question) for question in (look, picture, order, weight)],
-        apply_default_css=False,
         elem_id="watch",
         words=W.both(),
     )

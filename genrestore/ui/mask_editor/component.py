@@ -13,6 +13,7 @@ from genrestore.pictures import image
 from genrestore.pipelines.growth import EDGE, HAND, LARGEST_GROWTH
 from genrestore.ui import job as jobs
 from genrestore.ui import shown, words
+from genrestore.ui.drawn import drawn
 from genrestore.ui.mask_editor import recent
 from genrestore.ui.mask_editor.checks import entries, mask_of, uploaded, url
 from genrestore.ui.mask_editor.questions import frame, inspect, mask, preview, select
@@ -20,23 +21,23 @@ from genrestore.ui.mask_editor.words import W
 
 UNFIT = "What was repaired so far does not fit this picture; open the photo again."
 SCRIPTS = (
-    "state.js",
-    "mask.js",
-    "png.js",
-    "growth.js",
-    "opening.js",
-    "view.js",
-    "painting.js",
-    "wand.js",
-    "object.js",
-    "keys.js",
-    "pointers.js",
-    "history.js",
-    "stage.js",
-    "candidates.js",
-    "old.js",
-    "keep.js",
-    "page.js",
+    "state",
+    "mask",
+    "png",
+    "growth",
+    "opening",
+    "view",
+    "painting",
+    "wand",
+    "object",
+    "keys",
+    "pointers",
+    "history",
+    "stage",
+    "candidates",
+    "old",
+    "keep",
+    "page",
 )  # in the order in which they are put together; the last one acts, the others only define
 
 
@@ -71,7 +72,8 @@ class MaskEditor:
         the stems of their files, the examples. Of `functions`, the page asks `stop` to end the work of a name, and
         `outlook` where a repair may fail. `old`: it offers to find damage and to mend old photos."""
         gr.set_static_paths([*examples, *filter(Path.is_file, map(_marked, examples))])
-        return gr.HTML(
+        return drawn(
+            "mask_editor/editor",
             {
                 "examples": list(map(_example, examples)),
                 "formats": list(formats),
@@ -80,10 +82,7 @@ class MaskEditor:
             },
             label=label,
             elem_id=elem_id,
-            html_template=_beside("editor.html"),
-            css_template=_beside("editor.css"),
-            js_on_load=script(),
-            apply_default_css=False,
+            scripts=("full", *(f"mask_editor/{name}" for name in SCRIPTS)),
             server_functions=[inspect, frame, preview, mask, select, *functions],
             words=W.both(jobs.W, shown.W, *names),
         )
@@ -239,12 +238,3 @@ def _example(path: Path) -> dict[str, Any]:
 
 def _marked(example: Path) -> Path:
     return example.with_suffix(".mask.png")
-
-
-def script() -> str:
-    """What the browser runs for each editor: full.js, which others use too, and the files of SCRIPTS as one function's body."""
-    return "\n".join(map(_beside, ("../full.js", *SCRIPTS)))
-
-
-def _beside(name: str) -> str:
-    return Path(__file__).parent.joinpath(name).read_text("utf-8")
