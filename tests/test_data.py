@@ -30,7 +30,7 @@ from genrestore.data.flaws import Facts
 from genrestore.errors import Cancelled, TrainingError
 from genrestore.recipe import TrainRecipe
 
-RECIPE = TrainRecipe(batch=4, size=16, augment=("mirror", "turn"), degrade="holes:box", seed=3)
+RECIPE = TrainRecipe(frame="crop", batch=4, size=16, augment=("mirror", "turn"), degrade="holes:box", seed=3)
 WHOLE = TrainRecipe(batch=4, size=8, augment=("mirror",), seed=3)
 
 
@@ -767,7 +767,7 @@ def test_memory_does_not_grow_with_the_set(tmp_path: Path, monkeypatch: pytest.M
         rows[k] = noise(1, 256, 256, 3)[0]
     del rows
     monkeypatch.setattr(dataset, "MEMORY", 1 << 20)
-    recipe = TrainRecipe(batch=4, size=32, degrade="shrink:4", steps=20)
+    recipe = TrainRecipe(frame="crop", batch=4, size=32, degrade="shrink:4", steps=20)
     dataset.batch(packed(list(noise(4, 64, 64, 3))), recipe, 0)  # what is made once is not counted
     tracemalloc.start()
     pictures = dataset.read(tmp_path / "set.npy", recipe)
@@ -845,9 +845,9 @@ def test_batches_depend_on_seed_and_step_alone(folder: Path) -> None:
     [
         TrainRecipe(batch=8, size=24, augment=("mirror",)),
         TrainRecipe(batch=8, size=24, augment=("mirror", "rotate:20", "colour", "crop"), seed=-1),
-        TrainRecipe(batch=8, size=16, augment=("turn",), degrade="holes:scratch,text"),
-        TrainRecipe(batch=8, size=16, crops=2, degrade="shrink:4:lanczos,area,bicubic+noise:0-20"),
-        TrainRecipe(batch=8, size=15, degrade="blur:0.2-2+noise:0-50+jpeg:30-95"),
+        TrainRecipe(frame="crop", batch=8, size=16, augment=("turn",), degrade="holes:scratch,text"),
+        TrainRecipe(frame="crop", batch=8, size=16, crops=2, degrade="shrink:4:lanczos,area,bicubic+noise:0-20"),
+        TrainRecipe(frame="crop", batch=8, size=15, degrade="blur:0.2-2+noise:0-50+jpeg:30-95"),
     ],
     ids=["mirror", "augmented", "holes", "shrunk", "spoilt"],
 )

@@ -13,7 +13,7 @@ from genrestore.data import cache, checks, dataset, flaws
 from genrestore.errors import TrainingError
 from genrestore.recipe import FLAWS, TrainRecipe
 
-CROPS = TrainRecipe(batch=4, size=48, degrade="holes:box")
+CROPS = TrainRecipe(frame="crop", batch=4, size=48, degrade="holes:box")
 WHOLE = TrainRecipe(batch=4, size=64)
 
 

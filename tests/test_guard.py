@@ -1093,7 +1093,7 @@ def test_a_program_uses_the_page_with_gradio_s_client(server: serve.Server) -> N
 
 
 def test_a_program_uses_the_page_with_plain_http(client: httpx.Client) -> None:
-    asked = client.post(f"{guard.API}/call/sample", json={"data": ["vae-clothing", 3, 1.0, [], {}]}).json()
+    asked = client.post(f"{guard.API}/call/sample", json={"data": ["vae-clothing", 3, 1.0, [], {}, {}]}).json()
     with client.stream("GET", f"{guard.API}/call/sample/{asked['event_id']}") as answer:
         assert "event: complete" in answer.read().decode()
 

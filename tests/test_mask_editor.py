@@ -16,6 +16,7 @@ pytest.importorskip("gradio")
 from genrestore.errors import GenrestoreError, ImageError, MaskError
 from genrestore.pictures import image
 from genrestore.ui import job, mask_editor, shown
+from genrestore.ui.drawn import beside
 from genrestore.ui.mask_editor import MaskEditor, checks
 
 HERE = Path(mask_editor.__file__).parent
@@ -266,7 +267,9 @@ def test_every_word_of_the_page_is_known() -> None:
     """A word that is missing would show as `undefined`, and only in the browser."""
     known = set(mask_editor.W.pairs)
     html = (HERE / "editor.html").read_text("utf-8")
-    script = mask_editor.script()
+    script = "\n".join(
+        beside(f"{name}.js") for name in ("full", *(f"mask_editor/{one}" for one in mask_editor.SCRIPTS))
+    )
     named = set(re.findall(r'data-(?:word|label|title)="(\w+)"', html)) | set(re.findall(r"\bwords\.(\w+)", script))
     shared = set(job.W.pairs) | set(shown.W.pairs)
     assert named <= known | shared, f"no words for {sorted(named - known - shared)}"

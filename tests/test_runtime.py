@@ -379,7 +379,7 @@ def test_one_is_measured_once_for_all_processes(own: Path, monkeypatch: pytest.M
     """No picture of the size of a click waits for it; after that, every load of this home knows."""
     measured: list[int] = []
 
-    def measure(bodies: Any) -> machine.Choice:
+    def measure(bodies: Any, task: Any) -> machine.Choice:
         measured.append(1)
         return machine.Choice("torch fp32", {"torch fp32": 1.0}, 0.5)
 
@@ -412,7 +412,7 @@ def test_many_small_pictures_are_a_large_one(own: Path, monkeypatch: pytest.Monk
 def test_nobody_waits_for_a_measurement(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
-    def measure(bodies: Any) -> machine.Choice:
+    def measure(bodies: Any, task: Any) -> machine.Choice:
         begun.set()
         assert go_on.wait(60)
         return machine.Choice("torch fp32", {}, 0.0)

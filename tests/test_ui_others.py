@@ -11,12 +11,12 @@ pytest.importorskip("gradio")
 from test_ui_inpaint import photo, pixels, url
 from test_ui_stage import Stage
 
-from genrestore import ui as page_words
+from genrestore import tasks
 from genrestore.errors import ImageError, MaskError
 from genrestore.pictures import image
 from genrestore.pipelines import candidates
 from genrestore.ui import job as jobs
-from genrestore.ui import mask_editor
+from genrestore.ui import mask_editor, said
 from genrestore.ui.mask_editor import MaskEditor
 from genrestore.ui.others import W as WAYS
 
@@ -131,7 +131,7 @@ def test_every_fill_and_step_has_words_of_its_own() -> None:
         fills = [WAYS.pairs[f"fill_{kind}"][language] for kind in candidates.KINDS]
         assert len(set(fills)) == len(fills)
         tools = [mask_editor.W.pairs[key][language] for key in ("repair", "old", "growth", "grow", "shrink", "onward")]
-        tabs = [page_words.W.pairs[key][language] for key in ("inpaint", "upscale")]
+        tabs = [[*said.in_both(tasks.find(name).title).values()][language] for name in ("inpaint", "upscale")]
         assert len({*tools, *tabs}) == len(tools) + len(tabs)
         assert tabs[1] in tools[-1], "what it goes on in is a tab, called by its name"
     assert mask_editor.W.pairs["growth"][0].split()[0] not in mask_editor.W.pairs["grow"][0]

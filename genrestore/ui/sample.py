@@ -151,7 +151,7 @@ class State:
             raise SettingError(f'raw must be an object of at most {HELD} numbers such as {{"3": -0.4}}.')
         told = given.get("told", {})
         if not isinstance(told, dict):
-            raise SettingError('told must be an object such as {"text": "a cat"}.')
+            raise SettingError("told must be an object of names and values.")
         card = _card(given.get("model"))
         return cls(
             model=card.name,

@@ -7,8 +7,8 @@ there. All of it is checked here, because anybody can send anything.
 """
 
 from genrestore.ui.mask_editor.checks import url
-from genrestore.ui.mask_editor.component import MaskEditor, script
+from genrestore.ui.mask_editor.component import SCRIPTS, MaskEditor
 from genrestore.ui.mask_editor.questions import drawable, frame, inspect, mask, preview, select
 from genrestore.ui.mask_editor.words import W
 
-__all__ = ["MaskEditor", "W", "drawable", "frame", "inspect", "mask", "preview", "script", "select", "url"]
+__all__ = ["SCRIPTS", "MaskEditor", "W", "drawable", "frame", "inspect", "mask", "preview", "select", "url"]
