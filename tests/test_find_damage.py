@@ -39,13 +39,13 @@ def spoilt() -> tuple[np.ndarray, np.ndarray]:
     return low, made["image"][0, 0].numpy() > 0
 
 
-def test_scratches_are_found_and_clean_photos_mostly_left_alone(spoilt: tuple[np.ndarray, np.ndarray]) -> None:
+def test_scratches_are_found_and_clean_photos_left_alone(spoilt: tuple[np.ndarray, np.ndarray]) -> None:
     low, truth = spoilt
     mask = genrestore.find_damage(Image.fromarray(low))
     assert mask.shape == truth.shape and mask.dtype == bool
     assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.6
     shares = {path.stem: float(genrestore.find_damage(path).mean()) for path in EXAMPLES}
-    assert max(shares.values()) < 0.02, shares  # the weight that ships does not yet find nothing
+    assert not any(shares.values()), shares
 
 
 def test_sensitivity_finds_more_and_never_less(spoilt: tuple[np.ndarray, np.ndarray]) -> None:
@@ -103,11 +103,22 @@ def test_groups_are_those_of_a_flood_fill() -> None:
 
 def test_faint_ends_stay_with_what_is_sure_and_faint_spots_go() -> None:
     likely = np.zeros((20, 40), np.float32)
-    likely[5, 2:30], likely[5, 10] = 0.6, 0.99  # a faint line that is plain at one place
+    likely[5, 2:30], likely[5, 10:20] = 0.6, 0.99  # a faint line that is plain at one place
     likely[15, 2:30] = 0.9  # nowhere sure
     likely[10, 35] = 0.999  # sure, but a speck
     found = task.marked(likely)
     assert found[5, 2:30].all() and found.sum() == 28
+
+
+def test_nothing_is_marked_where_hardly_anything_is_sure() -> None:
+    """Twelve sure pixels beside 40 doubtful ones are damage; beside 400 a scene with wires, unless more is asked for."""
+    likely = np.zeros((40, 60), np.float32)
+    likely[5, 2:14] = 0.99
+    likely[20, 2:42] = 0.6
+    assert task.marked(likely).sum() == 12
+    likely[20:30, 2:42] = 0.6
+    assert not task.marked(likely).any()
+    assert task.marked(likely, 0.75)[5, 2:14].all()
 
 
 def test_an_old_photo_is_mended_step_by_step(spoilt: tuple[np.ndarray, np.ndarray]) -> None:

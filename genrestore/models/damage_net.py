@@ -68,7 +68,8 @@ class Block(nn.Module):
     ),
     title="Find damage",
     intended="Dust, hairs, scratches, creases, tears, stains, water marks and writing on scans of photographic prints.",
-    limits="It marks wires, stars, straps and letters of the scene too, and misses small dust; what is only faded is not found.",
+    limits="It marks wires, stars, straps and letters of the scene too, and misses small dust and, on busy photos, light damage; "
+    "what is only faded is not found.",
     makes="A net that finds the damage on prints like yours",
     advice="Marks dust, scratches, creases, stains and writing. Learns from clean photos, which it damages itself.",
     paper="https://arxiv.org/abs/1505.04597",
