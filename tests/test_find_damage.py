@@ -16,6 +16,7 @@ from genrestore import degrade, image
 from genrestore.damage import Damage
 from genrestore.errors import Cancelled, SettingError
 from genrestore.image import Picture
+from genrestore.models.damage_net import Config, DamageNet
 from genrestore.tasks import damage as task
 from genrestore.tasks.inpaint import widened
 from genrestore.ui.job import EXAMPLES
@@ -63,6 +64,25 @@ def test_any_size_grey_and_depth(shape: tuple[int, int]) -> None:
     assert eight.shape == shape
     deep = task.likelihood(Picture(grey.astype(np.uint16) * 257))
     assert np.abs(eight - deep).max() < 1e-3
+
+
+@pytest.mark.parametrize("config", [Config(), Config((4, 4, 4, 4), (1, 1, 2, 1))])
+def test_the_net_sees_no_further_than_it_says(config: Config) -> None:
+    """Nor much less far, or large scans would be computed with needless seams. Of a deeper net as of the one that ships."""
+    net = DamageNet(config).double().eval()
+    for weight in net.parameters():
+        if weight.dim() > 1:
+            torch.nn.init.normal_(weight, std=0.2)
+    reach, grid = net.size_rule.receptive, net.size_rule.multiple_of
+    side = (2 * reach // grid + 4) * grid
+    seen = 0
+    for middle in (side // 2 // grid * grid, side // 2 // grid * grid + 1):
+        image = torch.rand(1, 3, side, side, dtype=torch.double, requires_grad=True)
+        net.logits(image)[0, 0, middle, middle].backward()
+        assert image.grad is not None
+        rows, columns = image.grad[0].abs().amax(0).nonzero(as_tuple=True)
+        seen = max(seen, *(int((places - middle).abs().max()) for places in (rows, columns)))
+    assert 0.9 * reach < seen <= reach
 
 
 def test_what_is_transparent_is_no_damage(spoilt: tuple[np.ndarray, np.ndarray]) -> None:
