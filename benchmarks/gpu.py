@@ -28,12 +28,13 @@ import numpy as np
 import torch
 
 from genrestore import runtime
-from genrestore.image import Picture
 from genrestore.models import find
+from genrestore.pictures.image import Picture
+from genrestore.pipelines.upscale import upscale
 from genrestore.recipe import TrainRecipe
-from genrestore.runs import Run
-from genrestore.tasks.upscale import upscale
-from genrestore.train import loop, train
+from genrestore.training import loop
+from genrestore.training.loop import train
+from genrestore.training.runs import Run
 
 SHIPPED = Path(__file__).parents[1] / "weights"
 MEGAPIXELS_12 = (3000, 4000)

@@ -25,9 +25,10 @@ import torch
 from PIL import Image
 
 import genrestore
-from genrestore import damage, degrade, image
 from genrestore.card import Card
-from genrestore.image import Picture
+from genrestore.data import damage, degrade
+from genrestore.pictures import image
+from genrestore.pictures.image import Picture
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "genrestore/ui/examples"
@@ -98,7 +99,7 @@ PORTRAIT = {"sample": grid, "inpaint": repaired, "upscale": enlarged, "damage": 
 
 
 def weights() -> None:
-    for card in genrestore.models():
+    for card in genrestore.list_models():
         assert card.folder is not None
         if card.task in PORTRAIT:
             PORTRAIT[card.task](card).save(card.folder / "sample.webp", quality=88, method=6)
@@ -131,7 +132,7 @@ def trained(home: Path) -> None:
         for x in range(0, 576 - PIECE, PIECE // 2)
     ]
     np.savez(home / "photo-pieces.npz", images=np.stack(pieces))
-    command = [sys.executable, "-m", "genrestore.train", "dcgan-cifar10", "--data", str(home / "photo-pieces.npz")]
+    command = [sys.executable, "-m", "genrestore.training", "dcgan-cifar10", "--data", str(home / "photo-pieces.npz")]
     settings = ["--licence", "CC0-1.0", "--minutes", str(MINUTES), "--holdout", "0.1", "--set", "check=50"]
     out = ["--out", str(home / "runs" / "photo-pieces")]
     environment = {**os.environ, "GENRESTORE_HOME": str(home), "PYTHONPATH": str(ROOT)}

@@ -38,11 +38,13 @@ import torch
 from PIL import Image
 
 import genrestore
-from genrestore import data, degrade, image, metrics, runtime, weights
+from genrestore import metrics, runtime, weights
 from genrestore.card import Card, Metric
-from genrestore.image import Picture
+from genrestore.data import dataset, degrade
+from genrestore.pictures import image
+from genrestore.pictures.image import Picture
+from genrestore.pipelines.inpaint import EXEMPLAR
 from genrestore.recipe import TrainRecipe
-from genrestore.tasks.inpaint import EXEMPLAR
 
 DATA = Path(os.environ.get("GENRESTORE_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
 RESULTS = Path(__file__).parent / "results"
@@ -267,8 +269,8 @@ def padded(
 
 def damage(model: str) -> dict[str, Row]:
     """{kind, "mixed" or "clean": {f1, precision, recall, n} or {marked, share, n}}."""
-    from genrestore.damage import KINDS, Damage
-    from genrestore.tasks.damage import find_damage
+    from genrestore.data.damage import KINDS, Damage
+    from genrestore.pipelines.damage import find_damage
 
     recipe = weights.resolve(model, "damage").recipe["degrade"]
     paths = sorted((DATA / "photos/val").glob("*.avif"))
@@ -305,11 +307,11 @@ def sample() -> tuple[dict[str, dict[str, Row]], list[Card]]:
     other real pictures."""
     table: dict[str, dict[str, Row]] = {}
     cards: list[Card] = []
-    for card in weights.models("sample"):
+    for card in weights.list_models("sample"):
         if card.data[0].name not in SETS:
             continue
         recipe = dataclasses.replace(TrainRecipe.from_json(card.recipe), batch=2 * SAMPLES)
-        real = data.batch(data.read(DATA / SETS[card.data[0].name], recipe), recipe, 0)["image"]
+        real = dataset.batch(dataset.read(DATA / SETS[card.data[0].name], recipe), recipe, 0)["image"]
         model = runtime.load(card.name)
         generator = torch.Generator().manual_seed(0)
         drawn = torch.cat(

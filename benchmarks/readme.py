@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from genrestore import setting
-from genrestore.card import Card, shelves
+from genrestore.card import Card
+from genrestore.models import find, names
+from genrestore.paths import shelves
 from genrestore.recipe import TrainRecipe
 
 ROOT = Path(__file__).parent.parent
@@ -84,6 +86,13 @@ def settings() -> str:
         )
         told = f"`{value}`" if value not in ("", ()) else ""
         lines.append(f"| `{name}` | {told} | {', '.join(one.choices) or one.within} | {one.help.replace('|', BAR)} |")
+    whose: dict[setting.Option, list[str]] = {}
+    for preset in map(find, names()):
+        for option in setting.options(preset.own):
+            whose.setdefault(option, []).append(preset.name)
+    for option, presets in whose.items():
+        told = f"{option.setting.help} Of {', '.join(presets)}."
+        lines.append(f"| `{option.name}` | `{option.usual}` | {option.setting.within} | {told} |")
     return "\n".join(lines)
 
 

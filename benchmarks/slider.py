@@ -175,7 +175,7 @@ def main() -> None:
 
     import genrestore
 
-    names = options.models or [card.name for card in genrestore.models("sample")]
+    names = options.models or [card.name for card in genrestore.list_models("sample")]
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with page(options.url) as address:
         with sync_playwright() as driver:

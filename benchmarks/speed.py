@@ -27,9 +27,10 @@ import numpy as np
 import torch
 
 import genrestore
-from genrestore import backends, image, runtime
-from genrestore.image import Picture
-from genrestore.runs import Run
+from genrestore import backends, runtime
+from genrestore.pictures import image
+from genrestore.pictures.image import Picture
+from genrestore.training.runs import Run
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results" / "speed.json"
@@ -173,9 +174,9 @@ def start() -> dict[str, float]:
             app.kill()
             app.wait()
     rows = {"python app.py to the first page, s": round(statistics.median(waits), 2)}
-    for card in genrestore.models("sample"):
+    for card in genrestore.list_models("sample"):
         code = (
-            "import time, torch, genrestore\nfrom genrestore.tasks import sample\nstart = time.perf_counter()\n"
+            "import time, torch, genrestore\nfrom genrestore.pipelines import sample\nstart = time.perf_counter()\n"
             f"genrestore.sample({card.name!r}); print(time.perf_counter() - start)"
         )
         times = [
@@ -193,7 +194,7 @@ def start() -> dict[str, float]:
 TRAIN = """
 import dataclasses, statistics, sys, time
 from genrestore.models import find
-from genrestore.train import train
+from genrestore.training.loop import train
 source, out, model, steps = sys.argv[1:5]
 fields = dict(licence="unknown", steps=int(steps), **eval(sys.argv[5]))
 times = []

@@ -7,31 +7,29 @@ The names below are looked up on first use, so that `import genrestore` loads no
 """
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from genrestore.pipelines.damage import find_damage, old_photo
+    from genrestore.pipelines.inpaint import inpaint
+    from genrestore.pipelines.restore import restore
+    from genrestore.pipelines.sample import sample
+    from genrestore.pipelines.upscale import upscale
     from genrestore.runtime import load
-    from genrestore.tasks.damage import find_damage, old_photo
-    from genrestore.tasks.inpaint import inpaint
-    from genrestore.tasks.restore import restore
-    from genrestore.tasks.sample import sample
-    from genrestore.tasks.upscale import upscale
-    from genrestore.train import train
-    from genrestore.weights import models
+    from genrestore.training.loop import train
+    from genrestore.weights import list_models
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "sample": "tasks.sample",
-    "inpaint": "tasks.inpaint",
-    "upscale": "tasks.upscale",
-    "restore": "tasks.restore",
-    "find_damage": "tasks.damage",
-    "old_photo": "tasks.damage",
-    "train": "train",
-    "models": "weights",
+    "sample": "pipelines.sample",
+    "inpaint": "pipelines.inpaint",
+    "upscale": "pipelines.upscale",
+    "restore": "pipelines.restore",
+    "find_damage": "pipelines.damage",
+    "old_photo": "pipelines.damage",
+    "train": "training.loop",
+    "list_models": "weights",
     "load": "runtime",
 }
 
@@ -39,8 +37,8 @@ __all__ = [
     "__version__",
     "find_damage",
     "inpaint",
+    "list_models",
     "load",
-    "models",
     "old_photo",
     "restore",
     "sample",
@@ -57,20 +55,6 @@ def __getattr__(name: str) -> Any:
     value = getattr(module, name)
     globals()[name] = value
     return value
-
-
-class _Package(ModuleType):
-    """Keeps `genrestore.train` and `genrestore.models` the functions, though modules of these names lie below.
-
-    Importing a module sets it as an attribute of its package; `from genrestore.models import …` does not need that attribute.
-    """
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _HOME and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:

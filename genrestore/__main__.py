@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from genrestore.cli import app, main
+from genrestore.cli.main import main
+from genrestore.cli.options import app
 
 ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # of the page: what visitors sent is removed first
 LOOK = 0.5  # seconds between two looks at the server

@@ -6,7 +6,6 @@ avx512_bf16 alone did so twice as fast or half as fast, by its make. So each way
 """
 
 import copy
-import inspect
 import logging
 import math
 import sys
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from genrestore.card import SizeRule
 from genrestore.machine import Choice
+from genrestore.tasks.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -149,10 +149,11 @@ def with_body(net: Any, body: Body) -> Any:
     return other
 
 
-def measure(bodies: Bodies) -> Choice:
-    """Time every way on a small made picture, within about a second, and compare its result with that of `PLAIN`."""
+def measure(bodies: Bodies, task: Task) -> Choice:
+    """Time every way on the task's example, within about a second, and compare its result with that of `PLAIN`."""
     net = bodies.net
-    inputs = example(net)
+    rule = SizeRule.of(net, {})
+    inputs = task.example(net, -(-max(SIDE, rule.minimum) // rule.multiple_of) * rule.multiple_of)
     shown: list[Tensor] = []  # what the body is given
 
     def seen(x: Tensor) -> Tensor:
@@ -195,18 +196,3 @@ def _times(ways: dict[str, Body], x: Tensor) -> dict[str, float]:
             body(x)
             times[way] = min(times[way], time.perf_counter() - start)
     return times
-
-
-def example(net: Any) -> tuple[Tensor, ...]:
-    """What the net may be given: a made picture (1, 3, S, S) in [0, 1], and for what else it takes a mask with a hole."""
-    rule: SizeRule = net.size_rule
-    side = -(-max(SIDE, rule.minimum) // rule.multiple_of) * rule.multiple_of
-    y, x = torch.meshgrid(torch.arange(side) / side, torch.arange(side) / side, indexing="ij")
-    waves = torch.stack([torch.sin((9 + 40 * x) * x + k) * torch.cos((5 + 60 * y) * y - k) for k in range(3)])
-    edges = ((x * 13).floor() + (y * 11).floor()) % 2
-    grain = torch.randn(1, side, side, generator=torch.Generator().manual_seed(0))
-    picture = (0.5 + 0.3 * waves + 0.3 * (edges - 0.5) + 0.03 * grain).clamp(0, 1)[None]
-    mask = torch.zeros(1, 1, side, side)
-    mask[..., side // 3 : side // 2, side // 4 : 3 * side // 4] = 1
-    needed = [one for one in inspect.signature(net.forward).parameters.values() if one.default is one.empty]
-    return picture, *[mask] * (len(needed) - 1)

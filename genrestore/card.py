@@ -5,31 +5,15 @@ import math
 import os
 import re
 import stat
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from genrestore.errors import ModelError
+from genrestore.setting import Option
 
-PACKAGE = Path(__file__).parent
 SCHEMA = 1  # version of card.json
-TASKS = ("sample", "inpaint", "upscale", "restore", "damage", "compress")
-
-
-def home() -> Path:
-    """Where this user's trained weights and decoded pictures are kept: $GENRESTORE_HOME or ~/.genrestore."""
-    return Path(os.environ.get("GENRESTORE_HOME") or expanded("~/.genrestore"))
-
-
-def expanded(path: str | Path) -> Path:
-    """A path whose ~ or ~user is put in full; where there is no such user it stays as it is, as in a shell."""
-    return Path(os.path.expanduser(path))
-
-
-def shelves() -> list[Path]:
-    """The folders that hold weights, each in a folder of its name: shipped ones, the user's own, and those in training."""
-    shipped = PACKAGE / "shipped" if (PACKAGE / "shipped").is_dir() else PACKAGE.parent / "weights"  # wheel or checkout
-    return [shipped, home() / "weights", home() / "runs"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +23,12 @@ class SizeRule:
     multiple_of: int = 1
     minimum: int = 1  # shortest side
     receptive: int = 0  # pixels to each side that can change an output pixel
+
+    @classmethod
+    def of(cls, net: Any, conditions: Mapping[str, Any]) -> "SizeRule":
+        """A net's `size_rule`, or what that gives for the conditions of a call."""
+        rule: Any = net.size_rule
+        return rule if isinstance(rule, cls) else rule(**conditions)
 
 
 @dataclass(frozen=True)
@@ -93,6 +83,7 @@ class Card:
     intended: str = ""
     limits: str = ""
     paper: str = ""
+    inputs: tuple[Option, ...] = ()  # what a call of the net takes beside its picture or latent vector
     first: int = 0  # of a generator: the seed whose picture is shown first
     schema: int = SCHEMA
     extra: dict[str, Any] = field(
@@ -141,7 +132,6 @@ class Card:
 
 MOST_BYTES = 1 << 20  # of a card.json
 MOST_READ = 4096  # cards that are remembered
-LARGEST_SCALE = 16  # of a net that enlarges
 _read: dict[
     str, tuple[tuple[int, int, int], Card | str]
 ] = {}  # path → state of the file; the card, or what is wrong with it
@@ -185,16 +175,12 @@ def _card(data: dict[str, Any], folder: Path) -> Card:
     values["data"] = tuple(DataSource(**_fields(DataSource, entry, "data: ")) for entry in values["data"])
     measured = [Metric(**_fields(Metric, entry, "metrics: ")) for entry in values.get("metrics", ())]
     values["metrics"] = tuple(metric for metric in measured if math.isfinite(metric.value))
+    values["inputs"] = tuple(map(Option.from_json, values.get("inputs", ())))
     card = Card(**values, folder=folder)
-    if card.task not in TASKS:
-        raise ValueError(f"it names the task {card.task[:40]!r}; known are {', '.join(TASKS)}")
     if not re.fullmatch("[0-9a-f]{64}", card.sha256):
         raise ValueError("sha256 must be 64 hexadecimal digits")
     if card.parameters < 0 or not 0 <= card.hours < math.inf or any(source.count < 0 for source in card.data):
         raise ValueError("its numbers must be finite and not negative")
-    scale = card.config.get("scale")
-    if card.task == "upscale" and not (type(scale) is int and 2 <= scale <= LARGEST_SCALE):
-        raise ValueError(f"the scale of a net that enlarges must be a whole number from 2 to {LARGEST_SCALE}")
     if name_of(card.name):
         return card
     own = "".join(letter if name_of(f"a{letter}a") else "_" for letter in folder.absolute().name[:100]).strip(" .")
@@ -236,6 +222,8 @@ def _typed(value: Any, kind: str, name: str) -> Any:
 
 def _plain(value: Any) -> Any:
     """As `dataclasses.asdict`, but what a later version wrote stands where it stood."""
+    if isinstance(value, Option):
+        return value.to_json()
     if is_dataclass(value) and not isinstance(value, type):
         own = {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
         return own.pop("extra", {}) | own

@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from genrestore.card import home
+from genrestore.paths import home
 
 log = logging.getLogger(__name__)
 

@@ -2,28 +2,24 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from genrestore.errors import TrainingError, nearest, unknown
-from genrestore.setting import setting, settings
+from genrestore.errors import SettingError, TrainingError, unknown
+from genrestore.setting import Nothing, checked, named, options, setting, settings
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+Part = TypeVar("Part")
+
 SCHEDULES = ("constant", "step", "cosine", "trapezoid")
 OPTIMIZERS = ("gd", "sgd", "adam", "adamw", "rmsprop", "muon")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
 FLAWS = ("broken", "tiny", "duplicate", "grey")  # what the data doctor finds and a run can leave out
-# Licences that can be named in one word: SPDX identifiers, and three for pictures that have none of these.
-LICENCES = (
-    "CC0-1.0", "CC-BY-4.0", "CC-BY-3.0", "CC-BY-SA-4.0", "CC-BY-SA-3.0", "CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", "CC-BY-ND-4.0",
-    "MIT", "Apache-2.0", "GPL-2.0-or-later", "GPL-3.0-or-later", "OFL-1.1", "Unlicense", "own", "public-domain", "unknown",
-)  # fmt: skip
 SEEDS = range(-(1 << 31), 1 << 32)  # from which the seed of every step still fits the 64 bits that torch takes
-OTHER = "other: "  # leads a licence in words
 
 
 @dataclass(frozen=True)
@@ -31,13 +27,13 @@ class TrainRecipe:
     """Everything that decides a training run, so that the same recipe and data give the same weight.
 
     Each field is declared once, with what it takes and what it does; see `genrestore.setting`. `augment` names steps of
-    `genrestore.augment`, `degrade` what spoils the picture before the net sees it (`genrestore.degrade`): "none", "shrink:4",
-    "holes:scratch,text".
+    `genrestore.data.augment`, `degrade` what spoils the picture before the net sees it (`genrestore.data.degrade`): "none",
+    "shrink:4", "holes:scratch,text".
     """
 
     model: str = setting("", "The preset in the registry; filled in by it.")
     data: str = setting("", "Name of the pictures' set.")
-    licence: str = setting("", "Of the pictures, as their owner states it; see `licence_named`.")
+    licence: str = setting("", "Of the pictures, as their owner states it; see `genrestore.licences.licence_named`.")
     # when it ends: whichever comes first
     steps: int = setting(
         10_000, "Batches to learn from; more is better, and longer.", "Steps", "course", within="[1, ∞)"
@@ -58,6 +54,9 @@ class TrainRecipe:
     batch: int = setting(
         16, "Pictures in one step; more of them need more memory.", "Batch", "course", within="[1, ∞)"
     )  # of all processes together
+    frame: str = setting(
+        "whole", "What a net learns from: whole pictures, or crops cut out of them.", choices=("whole", "crop")
+    )
     size: int = setting(64, "Side of the training picture or crop, in pixels.", within="[1, ∞)")
     crops: int = setting(
         1, "Places drawn in each picture; the one with the most detail becomes the training crop.", within="[1, ∞)"
@@ -67,8 +66,8 @@ class TrainRecipe:
         "Made at random in this order, so that few pictures teach more; a colon gives the strength, as in rotate:10.",
         "Changes to each picture",
         "pictures",
-    )  # steps of genrestore.augment
-    degrade: str = setting("none", "What spoils a picture before the net sees it.")  # see genrestore.degrade
+    )  # steps of genrestore.data.augment
+    degrade: str = setting("none", "What spoils a picture before the net sees it.")  # see genrestore.data.degrade
     leave_out: tuple[str, ...] = setting((), "Kinds of flawed pictures to pass over.", choices=FLAWS)
     holdout: float = setting(
         0.0,
@@ -116,11 +115,6 @@ class TrainRecipe:
     loss: str = setting(
         "", "What the training lowers; not every model takes each.", "Loss", "losses"
     )  # one that the net offers; "" = the net's own
-    beta: float = setting(1.0, "Weight of the KL term (VAE).", "Beta", "losses", within="[0, ∞)")
-    beta_warmup: int = setting(0, "Steps in which beta rises from 0 (VAE).", "Beta warm-up", "losses", within="[0, ∞)")
-    r1: float = setting(
-        0.0, "Weight of the critic's gradient penalty (GAN); 0 is none.", "R1", "losses", within="[0, ∞)"
-    )
     # computing
     precision: str = setting(
         "fp32", "Auto takes bf16 where that is faster.", "Precision", "computing", choices=PRECISIONS
@@ -133,10 +127,14 @@ class TrainRecipe:
         "computing",
         within=f"[{SEEDS[0]}, {SEEDS[-1]}]",
     )
+    own: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])  # what the model adds, see `part`
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            _check_kind(field.name, getattr(self, field.name), field.default)
+            if field.default is not dataclasses.MISSING:
+                _check_kind(field.name, getattr(self, field.name), field.default)
+        if not isinstance(self.own, dict):
+            raise TrainingError(f"own must be an object, not {str(self.own)[:40]}.")
         for name, declared in settings(self).items():
             if complaint := declared.complaint(name, getattr(self, name)):
                 raise TrainingError(complaint)
@@ -186,9 +184,22 @@ class TrainRecipe:
             return dataclasses.replace(again, steps=max(1, steps), stop=0)
         return dataclasses.replace(again, stop=steps if 0 < steps < self.steps else 0)
 
-    def kl_weight(self, step: "Tensor") -> "Tensor | float":
-        """β at `step` (0-based)."""
-        return self.beta * ((step + 1) / self.beta_warmup).clamp(max=1) if self.beta_warmup else self.beta
+    def part(self, kind: type[Part]) -> Part:
+        """What the model adds to every recipe, in its own type.
+
+        Raises:
+            TrainingError: `own` holds something else.
+        """
+        try:
+            return kind(**checked(options(kind), self.own, self.model or "This model"))
+        except SettingError as problem:
+            raise TrainingError(str(problem)) from None
+
+    @property
+    def warming(self) -> int:
+        """Steps in which the rate or a weight of the loss still rises, so that losses tell nothing."""
+        own = (value for name, value in self.own.items() if name.endswith("warmup") and isinstance(value, int))
+        return max(self.warmup, *own, 0)
 
 
 def _check_kind(name: str, value: object, usual: object) -> None:
@@ -213,17 +224,27 @@ def _is(kind: type, value: object) -> bool:
     return isinstance(value, kind) and not (isinstance(value, int) and abs(value) >= 1 << 63)
 
 
-def changed(recipe: TrainRecipe, settings: dict[str, Any]) -> TrainRecipe:
+def changed(recipe: TrainRecipe, settings: dict[str, Any], own: type = Nothing) -> TrainRecipe:
     """The recipe with other values; texts are read as the fields' types, lists as words between commas.
+
+    `own` declares what the model adds.
 
     Raises:
         TrainingError: there is no such field, or the text is no such value.
     """
     usual = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+    del usual["own"]
     values: dict[str, Any] = {}
+    added = {one.name: one for one in options(own)}
     for name, value in settings.items():
+        if name in added:
+            try:
+                values["own"] = {**recipe.own, **values.get("own", {}), name: added[name].value(value)}
+            except SettingError as problem:
+                raise TrainingError(str(problem)) from None
+            continue
         if name not in usual:
-            raise unknown("setting", name, usual, "docs/training.md lists them.", TrainingError)
+            raise unknown("setting", name, [*usual, *added], "docs/training.md lists them.", TrainingError)
         values[name] = _typed(name, value, usual[name]) if isinstance(value, str) else value
     return dataclasses.replace(recipe, **values)
 
@@ -232,13 +253,9 @@ def settings_of(pairs: list[str], options: dict[str, Any]) -> dict[str, Any]:
     """What was asked for: ["lr=1e-3"] → {"lr": "1e-3"}, and the options that have a name of their own, where not None.
 
     Raises:
-        TrainingError: a pair has no equals sign.
+        SettingError: a pair has no equals sign.
     """
-    for pair in pairs:
-        if "=" not in pair:
-            raise TrainingError(f"Write a setting as FIELD=VALUE, for example lr=0.001, not {pair!r}.")
-    set_ = {name.strip().replace("-", "_"): value.strip() for name, value in (pair.split("=", 1) for pair in pairs)}
-    return set_ | {name: value for name, value in options.items() if value is not None}
+    return named(pairs, "lr=0.001") | {name: value for name, value in options.items() if value is not None}
 
 
 def _typed(name: str, text: str, usual: Any) -> Any:
@@ -255,31 +272,6 @@ def _typed(name: str, text: str, usual: Any) -> Any:
     except (ValueError, KeyError):
         raise TrainingError(f"{name} takes {type(usual).__name__} values such as {usual}, not {text!r}.") from None
     return text
-
-
-def licence_told(named: str) -> str:
-    """A licence as people read it: what `licence_named` gave, without the word that leads a licence in words."""
-    return named.removeprefix(OTHER)
-
-
-def licence_named(text: str) -> str:
-    """The licence as it is written: one of LICENCES whatever its case, or "other: " and words.
-
-    Raises:
-        TrainingError: nothing was named, or it is neither.
-    """
-    text = text.strip()
-    for known in LICENCES:
-        if text.lower() == known.lower():
-            return known
-    if text.lower().startswith(OTHER.strip()) and text[len(OTHER.strip()) :].strip():
-        return OTHER + text[len(OTHER.strip()) :].strip()
-    if not text:
-        raise TrainingError(
-            "Name the licence of the pictures, for the model's card: own if they are yours, else for example CC-BY-4.0."
-        )
-    hint = nearest(text, LICENCES, f"Known are {', '.join(LICENCES)}.")
-    raise TrainingError(f"There is no licence named {text!r}. {hint} Any other is written 'other: its words'.")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from genrestore.recipe import TrainRecipe
+from genrestore.setting import Nothing
 
 Net = TypeVar("Net", bound=type)
 
@@ -19,6 +20,7 @@ class Preset:
     net: type
     config: Any  # a frozen dataclass
     recipe: TrainRecipe
+    own: type  # declares what the model adds to a recipe, see `TrainRecipe.part`
     title: str
     intended: str
     limits: str
@@ -28,7 +30,12 @@ class Preset:
 
     @property
     def architecture(self) -> str:
-        return self.net.__name__
+        return architecture(self.net)
+
+
+def architecture(net: type) -> str:
+    """What weight files call a net: its class's name, or its `architecture` where another net has that name already."""
+    return getattr(net, "architecture", net.__name__)
 
 
 presets: dict[str, Preset] = {}
@@ -45,6 +52,7 @@ def register(
     task: str,
     config: Any,
     recipe: TrainRecipe,
+    own: type = Nothing,
     title: str = "",
     intended: str = "",
     limits: str = "",
@@ -56,9 +64,11 @@ def register(
 
     def enter(net: Net) -> Net:
         assert name not in presets, f"two presets are named {name!r}"
+        alike = [one.net for one in presets.values() if one.architecture == architecture(net) and one.net is not net]
+        assert not alike, f"{net} and {alike[0]} both call themselves {architecture(net)!r}; give one an `architecture`"
         filled = dataclasses.replace(recipe, model=name)
         told = makes or title or name, advice or intended
-        presets[name] = Preset(name, task, net, config, filled, title or name, intended, limits, *told, paper)
+        presets[name] = Preset(name, task, net, config, filled, own, title or name, intended, limits, *told, paper)
         return net
 
     return enter

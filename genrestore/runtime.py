@@ -10,10 +10,10 @@ import stat
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genrestore import backends, machine, weights
+from genrestore import backends, machine, setting, tasks, weights
 from genrestore.card import Card, SizeRule
+from genrestore.data.text import letters
 from genrestore.errors import Cancelled, ModelError, SettingError
+from genrestore.setting import Option, checked
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +74,26 @@ class Model:
     backend: str  # how the net runs, for people: "openvino fp32"
     draw: Callable[[Tensor], Tensor] | None = None  # a quicker `net.decode` for one latent at a time
     choice: machine.Choice | None = None  # of a picture net on a processor: what was measured, if it was
+    conditions: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of its calls, see `under`
+
+    def under(self, **conditions: Any) -> Self:
+        """The model with conditions for its calls, of those that its net declares: texts, levels, numbers of steps.
+
+        Raises:
+            SettingError: the net knows no such condition, or not that value of it.
+        """
+        told = checked(setting.conditions(self.net), conditions, self.card.name)
+        return replace(self, conditions={**self.conditions, **told}) if told else self
 
     @property
     def size_rule(self) -> SizeRule:
-        return self.net.size_rule
+        return SizeRule.of(self.net, self.conditions)
+
+    def _told(self, rows: int) -> dict[str, Any]:
+        """The conditions as nets take them: a text as (B, 128) uint8, a word of several as (B,) int64, an amount as (B,) float32;
+        whole numbers and switches as they are."""
+        known = {one.name: one for one in setting.conditions(self.net)}
+        return {name: _row(known[name], value, rows, self.device) for name, value in self.conditions.items()}
 
     @property
     def tile(self) -> int:
@@ -107,13 +125,33 @@ class Model:
     def on_device(self, image: Tensor, *more: Tensor) -> Tensor:
         """As a call, but the result stays on the net's device, where it may still be being computed."""
         height, width = image.shape[-2:]
-        inputs = [_pad(_unit(tensor.to(self.device)), self.size_rule) for tensor in (image, *more)]
+        inputs = self._inputs(image, *more)
         with torch.inference_mode(), self._arithmetic():
-            out = self.net(*inputs)
+            out = self.net(*inputs, **self._told(len(image)))
             scale = out.shape[-1] // inputs[0].shape[-1]
             out = out[..., : height * scale, : width * scale].float()
             own = out.untyped_storage().data_ptr() not in [tensor.untyped_storage().data_ptr() for tensor in inputs]
             return out.clamp_(0, 1) if own else out.clamp(0, 1)
+
+    def steps(self, image: Tensor, *more: Tensor) -> Iterator[Tensor]:
+        """As a call; of a net that works in steps (`steps`, a generator) the picture after each, and last the result."""
+        height, width = image.shape[-2:]
+        inputs = self._inputs(image, *more)
+        if not hasattr(self.net, "steps"):
+            yield self(image, *more)
+            return
+        with torch.inference_mode(), self._arithmetic():
+            made = self.net.steps(*inputs, **self._told(len(image)))
+        while True:
+            with torch.inference_mode(), self._arithmetic():  # not while others compute between two steps
+                out = next(made, None)
+            if out is None:
+                return
+            scale = out.shape[-1] // inputs[0].shape[-1]
+            yield out[..., : height * scale, : width * scale].float().clamp(0, 1).cpu()
+
+    def _inputs(self, *tensors: Tensor) -> list[Tensor]:
+        return [_pad(_unit(tensor.to(self.device)), self.size_rule) for tensor in tensors]
 
     def _arithmetic(self) -> AbstractContextManager[Any]:
         """bfloat16 where the backend says so; elsewhere a GPU's float32 is all of it, which by default its convolutions cut."""
@@ -126,8 +164,9 @@ class Model:
     def decode(self, z: Tensor) -> Tensor:
         """Latent vectors (B, Z) → pictures (B, C, H, W) in [0, 1]."""
         with torch.inference_mode():
-            draw = self.draw if self.draw is not None and len(z) == 1 else self.net.decode
-            return draw(z.to(self.device)).float().clamp(0, 1).cpu()
+            if self.draw is not None and len(z) == 1 and not self.conditions:
+                return self.draw(z.to(self.device)).float().clamp(0, 1).cpu()
+            return self.net.decode(z.to(self.device), **self._told(len(z))).float().clamp(0, 1).cpu()
 
 
 def device() -> torch.device:
@@ -281,7 +320,7 @@ def _measure(key: tuple[Any, ...], entry: _Entry) -> None:
         entry.bodies = None
         choice = machine.recall(model.card.sha256)  # another process may have been here meanwhile
         if choice is None or choice.backend not in backends.WAYS or bodies.of(choice.backend) is None:
-            choice = backends.measure(bodies)
+            choice = backends.measure(bodies, tasks.find(model.card.task))
             machine.remember(model.card.sha256, choice)
             log.info("%s runs on %s here: %s", model.card.name, choice.backend, choice)
         entry.model = _with(model.card, bodies, choice)
@@ -366,7 +405,16 @@ def large_work() -> Generator[None, None, None]:
         _rest.end()
 
 
-# --- pictures as a net takes them ------------------------------------------------------------------------------------
+# --- conditions and pictures as a net takes them -------------------------------------------------------------------------------
+
+
+def _row(option: Option, value: Any, rows: int, where: torch.device) -> Any:
+    """A condition for `rows` rows of a batch, see `Model._told`."""
+    if isinstance(value, str) and option.setting.choices:
+        return torch.full((rows,), option.setting.choices.index(value), device=where)
+    if isinstance(value, str):
+        return torch.from_numpy(letters(value).copy()).to(where).expand(rows, -1)
+    return torch.full((rows,), value, device=where) if isinstance(value, float) else value
 
 
 def _unit(tensor: Tensor) -> Tensor:

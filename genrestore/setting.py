@@ -3,8 +3,11 @@
 import dataclasses
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
+
+from genrestore.errors import SettingError
 
 INTERVAL = re.compile(r"([\[(])(\S+), (\S+)([\])])")
 ENDLESS = "∞"
@@ -56,6 +59,11 @@ class Setting:
             return f"{name} must lie between {low:.0f} and {high:.0f}, not {value}."
         return f"{name} must lie in {self.within}, not {value}."
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The ends of `within`, infinite where there is none."""
+        return self._interval()[1:3] if self.within else (-math.inf, math.inf)
+
     def _interval(self) -> tuple[bool, float, float, bool]:
         """Whether the lower end belongs to it, the ends, and whether the upper one does."""
         parts = INTERVAL.fullmatch(self.within)
@@ -76,3 +84,131 @@ def setting(usual: Any, help: str, *names: str, within: str = "", choices: tuple
 def settings(kind: Any) -> dict[str, Setting]:
     """What a dataclass declares, by the names of its fields, in their order."""
     return {field.name: field.metadata["setting"] for field in dataclasses.fields(kind) if "setting" in field.metadata}
+
+
+# --- values with their names, for what is called by name -------------------------------------------------------------
+
+KINDS = {"int": int, "float": float, "str": str, "bool": bool}  # what an option's value can be
+WANTED = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Declares no value."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """A declared value with its name and default, as plain data: what a call takes, or a net that a card describes.
+
+    Attributes:
+        kind: one of KINDS.
+        usual: what holds where nobody says anything; None where that is for the net to find out.
+    """
+
+    name: str
+    kind: str
+    usual: Any
+    setting: Setting
+
+    def value(self, given: Any) -> Any:
+        """A value or its text, in the option's type.
+
+        Raises:
+            SettingError: it is none that the option takes.
+        """
+        if given is None and self.usual is None:
+            return None
+        value = _typed(given, KINDS[self.kind])
+        if value is None:
+            raise SettingError(f"{self.name} must be {WANTED[self.kind]}, not {told(given)}.")
+        if complaint := self.setting.complaint(self.name, value):
+            raise SettingError(complaint)
+        return value
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "kind": self.kind, "usual": self.usual, **dataclasses.asdict(self.setting)}
+
+    @classmethod
+    def from_json(cls, data: Any) -> "Option":
+        """Raises:
+        ValueError: that is none.
+        """
+        if not isinstance(data, dict) or data.get("kind") not in KINDS or not str(data.get("name")).isidentifier():
+            raise ValueError(f"{str(data)[:40]} is no option")
+        texts = {key: str(data.get(key, ""))[:500] for key in ("help", "label", "group", "within")}
+        texts = {key: "".join(c if c.isprintable() else " " for c in text) for key, text in texts.items()}
+        choices = tuple(str(word)[:100] for word in data.get("choices", ()) if isinstance(word, str))
+        if texts["within"] and not INTERVAL.fullmatch(texts["within"]):
+            raise ValueError(f"{texts['within'][:40]} is no interval")
+        option = cls(data["name"], data["kind"], data.get("usual"), Setting(**texts, choices=choices))
+        try:
+            option.value(option.usual)
+        except SettingError as problem:
+            raise ValueError(str(problem)) from None
+        return option
+
+
+def _typed(given: Any, kind: type) -> Any:
+    """A value or its text in that type, or None."""
+    try:
+        if isinstance(given, bool) or kind is bool:
+            words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+            told = words.get(given.lower()) if isinstance(given, str) else given
+            return told if isinstance(told, bool) and kind is bool else None
+        if kind is str:
+            return given if isinstance(given, str) else None
+        number = kind(given)
+        if isinstance(given, str) or number == given:
+            return number if math.isfinite(number) and abs(number) < 1e300 else None
+    except (TypeError, ValueError, OverflowError):
+        pass
+    return None
+
+
+def options(kind: Any) -> tuple[Option, ...]:
+    """What a dataclass of settings declares, with names and defaults."""
+    found: list[Option] = []
+    for field in dataclasses.fields(kind):
+        types: list[Any] = [one for one in (get_args(field.type) or (field.type,)) if one is not type(None)]
+        found.append(Option(field.name, types[0].__name__, field.default, field.metadata["setting"]))
+    return tuple(found)
+
+
+def conditions(net: Any) -> tuple[Option, ...]:
+    """What a call of the net takes beside its picture or latent vector: its `Conditions`, each of which has a default."""
+    return options(getattr(net, "Conditions", Nothing))
+
+
+def checked(known: Sequence[Option], given: Mapping[str, Any], whose: str) -> dict[str, Any]:
+    """What was given, in the types of the options; what was not is left out.
+
+    Raises:
+        SettingError: there is no such option, or it does not take that; `whose` it is, for the sentence.
+    """
+    by_name = {one.name: one for one in known}
+    for name in given:
+        if name not in by_name:
+            takes = f"it takes {', '.join(by_name)}" if by_name else "it takes nothing of that kind"
+            raise SettingError(f"{whose} takes no {name}; {takes}.")
+    return {name: by_name[name].value(value) for name, value in given.items()}
+
+
+def named(pairs: Sequence[str], example: str) -> dict[str, str]:
+    """["lr=1e-3"] → {"lr": "1e-3"}, a hyphen in a name being an underscore.
+
+    Raises:
+        SettingError: a pair has no equals sign; `example` shows one.
+    """
+    for pair in pairs:
+        if "=" not in pair:
+            raise SettingError(f"Write a setting as NAME=VALUE, for example {example}, not {pair!r}.")
+    return {name.strip().replace("-", "_"): value.strip() for name, value in (pair.split("=", 1) for pair in pairs)}
+
+
+def told(value: object) -> str:
+    """The value for a sentence: short, and never so long that Python refuses to write it."""
+    if isinstance(value, int) and abs(value) >= 10**20:
+        return f"one of {len(str(value)) if abs(value) < 10**4000 else 'thousands of'} digits"
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:40]}…"

@@ -1,5 +1,6 @@
 """Weights on disk: where they lie, what a reference means, and how a file becomes a net again."""
 
+import copy
 import dataclasses
 import hashlib
 import json
@@ -12,9 +13,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from genrestore import errors
-from genrestore.card import TASKS, Card, shelves
+from genrestore import errors, tasks
+from genrestore.card import Card
 from genrestore.errors import ModelError
+from genrestore.paths import shelves
+from genrestore.setting import conditions
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +27,7 @@ MOST_FOUND = 1000  # references that are remembered
 HEADER = "genrestore"  # key of the JSON in the safetensors metadata
 
 
-def models(task: str | None = None) -> list[Card]:
+def list_models(task: str | None = None) -> list[Card]:
     """The cards of all weights that lie here, of one task or all: shipped ones first, then by name. Loads no torch.
 
     A weight of the user's own that has a shipped one's name hides behind it. A damaged card is passed over; the log says
@@ -33,8 +36,8 @@ def models(task: str | None = None) -> list[Card]:
     Raises:
         SettingError: there is no such task.
     """
-    if task not in (None, *TASKS):
-        raise errors.SettingError(f"There is no task named {task!r}; tasks are {', '.join(TASKS)}.")
+    if task is not None:
+        tasks.find(task)
     return [card for card in _here().values() if task in (None, card.task)]
 
 
@@ -82,12 +85,27 @@ def _usable(folder: str | Path) -> Card | None:
     if not (os.path.isfile(f"{folder}/card.json") and os.path.isfile(f"{folder}/model.safetensors")):
         return None
     try:
-        return Card.read(Path(folder))
+        return _read(Path(folder))
     except ModelError as problem:
         if str(problem) not in _told:
             _told.add(str(problem))
             log.warning("Passed over: %s", problem)
         return None
+
+
+def _read(folder: Path) -> Card:
+    """The card in a folder, of one of the tasks.
+
+    Raises:
+        ModelError: as `Card.read`; or this version has no such task, or the net can't be one of the task's.
+    """
+    card = Card.read(folder)
+    known = card.task in tasks.names()
+    reason = tasks.find(card.task).misfit(card.config) if known else f"it names the task {card.task[:40]!r}"
+    if reason:
+        path = folder / "card.json"
+        raise ModelError(f"{path} is not a genrestore card ({reason}); train or download the weight again.")
+    return card
 
 
 def resolve(reference: str, task: str | None = None) -> Card:
@@ -100,11 +118,11 @@ def resolve(reference: str, task: str | None = None) -> Card:
         raise ModelError(f"A model is named by a text such as 'auto', not by {repr(reference)[:40]}.")
     if reference.startswith("file:"):
         path = Path(reference.removeprefix("file:"))
-        card = Card.read(path.parent if path.suffix == ".safetensors" else path)
+        card = _read(path.parent if path.suffix == ".safetensors" else path)
     else:
         card = _named(reference, task)
     if task not in (None, card.task):
-        others = ", ".join(other.name for other in models(task)) or "none yet"
+        others = ", ".join(other.name for other in list_models(task)) or "none yet"
         raise ModelError(f"{card.name} is a model to {card.task}, not to {task}; models to {task}: {others}.")
     return card
 
@@ -146,17 +164,23 @@ def digest(path: Path) -> str:
 def save(net: Any, card: Card, folder: Path, *, half: bool = True) -> Card:
     """Write model.safetensors and card.json into `folder`; each file replaces its older self in one move.
 
-    Floating tensors are stored in fp16 if `half` and fp16 holds them, else in fp32; integers as they are.
-    Returns the card with sha256, parameters and folder filled in.
+    A net that has `finish()` is a copy of itself before: it returns the net to be kept, with tables computed or convolutions
+    joined, whose `config` may be another. Floating tensors are stored in fp16 if `half` and fp16 holds them, else in fp32;
+    integers as they are; those that the net's `exact` names as they are, too.
+    Returns the card with what the file and the net tell filled in: sha256, parameters, config, inputs, folder.
     """
     import torch
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
+    if hasattr(net, "finish"):
+        net = copy.deepcopy(net).eval().finish()
+        card = dataclasses.replace(card, config=dataclasses.asdict(net.config))
+    exact = frozenset(getattr(net, "exact", ()))
     tensors: dict[str, torch.Tensor] = {}
     for key, value in net.state_dict().items():
         value = value.detach().cpu()
-        if value.is_floating_point():
+        if value.is_floating_point() and key not in exact:
             value = value.half() if half and _fits_half(value) else value.float()
         tensors[key] = value.contiguous()
     header = {"architecture": card.architecture, "config": card.config, "task": card.task}
@@ -166,6 +190,7 @@ def save(net: Any, card: Card, folder: Path, *, half: bool = True) -> Card:
         card,
         sha256=digest(partial),
         parameters=sum(parameter.numel() for parameter in net.parameters()),
+        inputs=conditions(net),
         folder=folder,
     )
     partial.replace(folder / "model.safetensors")

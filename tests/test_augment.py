@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from genrestore import augment
+from genrestore.data import augment
 from genrestore.errors import TrainingError
 
 

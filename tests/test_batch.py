@@ -11,9 +11,11 @@ import pytest
 from PIL import Image
 
 from genrestore import __main__ as command
-from genrestore import batch, image, locks
+from genrestore import locks
+from genrestore.cli import folders
 from genrestore.errors import SettingError
-from genrestore.image import Picture
+from genrestore.pictures import image
+from genrestore.pictures.image import Picture
 
 NAMES = ("a.png", "below/a.png", "below/deep/b.jpg", "c.gif")
 
@@ -36,7 +38,7 @@ class Inverted:
         self.done: list[str] = []
         self.faults = faults or {}
 
-    def __call__(self, item: batch.Item) -> Picture:
+    def __call__(self, item: folders.Item) -> Picture:
         self.done.append(item.name.as_posix())
         if fault := self.faults.get(item.name.as_posix()):
             raise fault
@@ -48,44 +50,44 @@ def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-RESULTS = {"a.png", "below/a.png", "below/deep/b.jpg", "c.gif.png", batch.JOURNAL, batch.LOCK}
+RESULTS = {"a.png", "below/a.png", "below/deep/b.jpg", "c.gif.png", folders.JOURNAL, folders.LOCK}
 
 
 def test_the_tree_is_kept_and_what_is_done_is_skipped(folder: Path, tmp_path: Path) -> None:
     out, work = tmp_path / "out", Inverted()
-    found = batch.items(folder, out)
+    found = folders.items(folder, out)
     assert [item.name.as_posix() for item in found] == list(NAMES)
-    assert batch.run(found, out, work, {"seed": 1}) == (4, 0, ())
+    assert folders.run(found, out, work, {"seed": 1}) == (4, 0, ())
     assert files(out) == RESULTS
     assert image.load(out / "below" / "a.png").pixels[0, 0, 0] == 255 - 40
     again = Inverted()
-    assert batch.run(found, out, again, {"seed": 1}) == (0, 4, ()) and not again.done
+    assert folders.run(found, out, again, {"seed": 1}) == (0, 4, ()) and not again.done
 
 
 def test_only_what_was_made_of_the_same_is_skipped(folder: Path, tmp_path: Path) -> None:
     """Another option, other bytes of the same length, a result that somebody has changed: done again where `force` says so."""
-    out, found = tmp_path / "out", batch.items(folder)
-    batch.run(found, out, Inverted(), {"seed": 1})
-    refused = batch.run(found, out, Inverted(), {"seed": 2})
+    out, found = tmp_path / "out", folders.items(folder)
+    folders.run(found, out, Inverted(), {"seed": 1})
+    refused = folders.run(found, out, Inverted(), {"seed": 2})
     assert refused.written == 0 and all("--force" in failure.reason for failure in refused.failures)
-    assert batch.run(found, out, Inverted(), {"seed": 2}, force=True).written == 4
+    assert folders.run(found, out, Inverted(), {"seed": 2}, force=True).written == 4
     source = folder / "a.png"
     source.write_bytes(source.read_bytes()[:-1] + b"!")
     (out / "c.gif.png").write_bytes(b"of mine")
     work = Inverted()
-    assert len(batch.run(found, out, work, {"seed": 2}).failures) == 2
+    assert len(folders.run(found, out, work, {"seed": 2}).failures) == 2
     assert (out / "c.gif.png").read_bytes() == b"of mine"
-    assert batch.run(found, out, work, {"seed": 2}, force=True)[:2] == (2, 2)
+    assert folders.run(found, out, work, {"seed": 2}, force=True)[:2] == (2, 2)
 
 
 def test_one_that_fails_stops_no_other_and_ctrl_c_stops_all(folder: Path, tmp_path: Path) -> None:
-    out, found = tmp_path / "out", batch.items(folder)
+    out, found = tmp_path / "out", folders.items(folder)
     (folder / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n, but no more")
     work = Inverted({"below/deep/b.jpg": KeyboardInterrupt()})
     with pytest.raises(KeyboardInterrupt):
-        batch.run(found, out, work, {})
-    assert files(out) == {"below/a.png", batch.JOURNAL, batch.LOCK}
-    outcome = batch.run(found, out, Inverted({"c.gif": ZeroDivisionError("of ours")}), {})
+        folders.run(found, out, work, {})
+    assert files(out) == {"below/a.png", folders.JOURNAL, folders.LOCK}
+    outcome = folders.run(found, out, Inverted({"c.gif": ZeroDivisionError("of ours")}), {})
     assert outcome[:2] == (1, 1)
     assert [failure.name.as_posix() for failure in outcome.failures] == ["a.png", "c.gif"]
     assert "a.png" in outcome.failures[0].reason and "of ours" in outcome.failures[1].reason
@@ -94,54 +96,55 @@ def test_one_that_fails_stops_no_other_and_ctrl_c_stops_all(folder: Path, tmp_pa
 KILLED = """
 import os, sys
 from pathlib import Path
-from genrestore import batch, image
+from genrestore.cli import folders
+from genrestore.pictures import image
 
 if sys.argv[3] == "write":
     image._write = lambda *_: os._exit(9)
 else:
     rename = Path.replace
     Path.replace = lambda path, to: rename(path, to) if to.name.startswith(".") else os._exit(9)
-batch.run(batch.items(Path(sys.argv[1])), Path(sys.argv[2]), lambda item: image.load(item.source), {})
+folders.run(folders.items(Path(sys.argv[1])), Path(sys.argv[2]), lambda item: image.load(item.source), {})
 """
 
 
 @pytest.mark.parametrize("moment", ["write", "name"])
 def test_after_a_kill_at_any_moment_the_rest_is_done(folder: Path, tmp_path: Path, moment: str) -> None:
     """While a file is written, and just before it gets its name."""
-    out, found = tmp_path / "out", batch.items(folder)
+    out, found = tmp_path / "out", folders.items(folder)
     assert subprocess.run([sys.executable, "-c", KILLED, folder, out, moment], check=False).returncode == 9
-    left = files(out) - {batch.JOURNAL, batch.LOCK}
-    assert len(left) == 1 and batch.PART.fullmatch(left.pop())
-    assert batch.run(found, out, Inverted(), {}) == (4, 0, ())
+    left = files(out) - {folders.JOURNAL, folders.LOCK}
+    assert len(left) == 1 and folders.PART.fullmatch(left.pop())
+    assert folders.run(found, out, Inverted(), {}) == (4, 0, ())
     assert files(out) == RESULTS
 
 
 def test_a_journal_cut_short_is_read_as_far_as_it_goes(folder: Path, tmp_path: Path) -> None:
-    out, found = tmp_path / "out", batch.items(folder)
-    batch.run(found, out, Inverted(), {})
-    journal = out / batch.JOURNAL
+    out, found = tmp_path / "out", folders.items(folder)
+    folders.run(found, out, Inverted(), {})
+    journal = out / folders.JOURNAL
     lines = journal.read_text("utf-8").splitlines()
     journal.write_text("\n".join([*lines[:-1], "7", lines[-1][:30]]), "utf-8")
-    assert batch.run(found, out, Inverted(), {}, force=True)[:2] == (1, 3)
+    assert folders.run(found, out, Inverted(), {}, force=True)[:2] == (1, 3)
     assert json.loads(journal.read_text("utf-8").splitlines()[-1])["source"] == "c.gif"
 
 
 def test_two_do_not_write_into_one_folder(folder: Path, tmp_path: Path) -> None:
-    with locks.alone(tmp_path / "out" / batch.LOCK, 0) as mine:
+    with locks.alone(tmp_path / "out" / folders.LOCK, 0) as mine:
         assert mine
         with pytest.raises(SettingError, match="Another genrestore"):
-            batch.run(batch.items(folder), tmp_path / "out", Inverted(), {})
+            folders.run(folders.items(folder), tmp_path / "out", Inverted(), {})
 
 
 def test_results_and_masks_are_no_inputs(folder: Path) -> None:
     inside = folder / "below" / "deep"
-    assert [item.name.as_posix() for item in batch.items(folder, inside)] == ["a.png", "below/a.png", "c.gif"]
+    assert [item.name.as_posix() for item in folders.items(folder, inside)] == ["a.png", "below/a.png", "c.gif"]
     for apart in (folder, folder.parent):
         with pytest.raises(SettingError, match="choose another one"):
-            batch.items(folder, apart)
+            folders.items(folder, apart)
     (folder / "none").mkdir()
     with pytest.raises(SettingError, match="no picture"):
-        batch.items(folder / "none")
+        folders.items(folder / "none")
 
 
 def test_each_picture_has_its_mask_before_the_work(folder: Path, tmp_path: Path) -> None:
@@ -149,15 +152,15 @@ def test_each_picture_has_its_mask_before_the_work(folder: Path, tmp_path: Path)
     for name in ("a.gif", "below/a.png", "below/deep/b.png"):
         (masks / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (30, 20), 255).save(masks / name)
-    found = batch.items(folder)
+    found = folders.items(folder)
     with pytest.raises(SettingError, match=r"^c\.gif of 4 pictures without a mask"):
-        batch.masked(found, masks)
-    assert {item.mask for item in batch.masked(found, masks / "a.gif")} == {masks / "a.gif"}
+        folders.masked(found, masks)
+    assert {item.mask for item in folders.masked(found, masks / "a.gif")} == {masks / "a.gif"}
     Image.new("L", (30, 20), 255).save(masks / "c.png")
-    assert [item.mask for item in batch.masked(found, masks)][::3] == [masks / "a.gif", masks / "c.png"]
+    assert [item.mask for item in folders.masked(found, masks)][::3] == [masks / "a.gif", masks / "c.png"]
     Image.new("L", (30, 20), 255).save(masks / "c.gif")
     with pytest.raises(SettingError, match=r"^c\.gif with two masks"):
-        batch.masked(found, masks)
+        folders.masked(found, masks)
 
 
 # --- at the command line ------------------------------------------------------------------------------------------------

@@ -8,10 +8,10 @@ import pytest
 
 from genrestore.errors import Cancelled, MaskError
 from genrestore.fill import exemplar
-from genrestore.image import Picture
-from genrestore.tasks import candidates as module
-from genrestore.tasks import inpaint as task
-from genrestore.tasks.candidates import KINDS, Candidate, candidates, guesses, taken
+from genrestore.pictures.image import Picture
+from genrestore.pipelines import candidates as module
+from genrestore.pipelines import inpaint as task
+from genrestore.pipelines.candidates import KINDS, Candidate, candidates, guesses, taken
 
 
 def disc(y: float, x: float, radius: float) -> np.ndarray:

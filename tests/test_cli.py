@@ -21,10 +21,10 @@ from PIL import Image
 
 import genrestore
 from genrestore import __main__ as command  # which adds the command that opens the page
-from genrestore import cli
+from genrestore.cli import inpaint as repair
 from genrestore.errors import Cancelled
 
-COMMANDS = ("sample", "inpaint", "upscale", "restore", "find-damage", "old-photo", "train", "models", "cache", "app")
+COMMANDS = ("inpaint", "upscale", "sample", "find-damage", "old-photo", "restore", "train", "models", "cache", "app")
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def mask(tmp_path: Path) -> Path:
 
 
 def needs(task: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(not genrestore.models(task), reason=f"no weight for {task} is installed")
+    return pytest.mark.skipif(not genrestore.list_models(task), reason=f"no weight for {task} is installed")
 
 
 # --- help -----------------------------------------------------------------------------------------------------------
@@ -96,13 +96,13 @@ def test_quick_commands_load_neither_torch_nor_gradio(arguments: list[str]) -> N
 def test_the_cache_is_told_and_emptied(
     run: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from genrestore import data
+    from genrestore.data import dataset
     from genrestore.recipe import TrainRecipe
 
     monkeypatch.setenv("GENRESTORE_HOME", str(tmp_path))
     monkeypatch.setenv("GENRESTORE_CACHE_GB", "3")
     np.save(tmp_path / "set.npy", np.zeros((40, 200, 300, 3), np.uint8))
-    data.read(tmp_path / "set.npy", TrainRecipe(size=200, degrade="holes:box"))
+    dataset.read(tmp_path / "set.npy", TrainRecipe(frame="crop", size=200, degrade="holes:box"))
     assert run("cache")[1] == f"{tmp_path / 'decoded'}: 0.01 GB are taken, 3 GB at most (GENRESTORE_CACHE_GB).\n"
     assert "0.01 GB were removed; 0.00 GB are taken" in run("cache", "--empty")[1]
     assert not list((tmp_path / "decoded").glob("set-*"))
@@ -116,9 +116,9 @@ def test_version_is_the_package_s(run: Callable[..., tuple[int, str, str]]) -> N
 def test_options_have_the_names_and_defaults_of_the_python_functions(command: str) -> None:
     """The page, the command line and Python must give the same picture when nobody asks for anything."""
     function = inspect.signature(getattr(genrestore, command)).parameters
-    here = inspect.signature(getattr(cli, command)).parameters
+    here = inspect.signature(getattr(importlib.import_module(f"genrestore.cli.{command}"), command)).parameters
     shared = set(function) & set(here)
-    assert set(function) - shared <= {"image", "prompt", "progress", "cancel"}  # no net reads a prompt yet
+    assert set(function) - shared <= {"image", "conditions", "progress", "cancel"}
     for name in shared - {"mask"}:
         assert here[name].default == function[name].default, name
 
@@ -230,7 +230,7 @@ def test_a_mask_is_widened_and_copies_are_forbidden(
         ("train span-x4 --data gone --licence own --out run", "gone"),
         ("train span-x4 --data . --out run", "licence"),
         ("train span-x4 --data . --licence CC-BY-5.0 --out run", "Did you mean"),
-        ("train span-x4 --data . --licence own --set lr", "FIELD=VALUE"),
+        ("train span-x4 --data . --licence own --set lr", "NAME=VALUE"),
         ("train", "Name what to train"),
     ],
 )
@@ -354,13 +354,13 @@ def test_what_the_system_refuses_is_said_in_one_line(
 
 @pytest.mark.parametrize(
     ("module", "encoding"),
-    [("genrestore", "ascii"), ("genrestore", "cp1252"), ("genrestore", "utf-8"), ("genrestore.train", "cp1252")],
+    [("genrestore", "ascii"), ("genrestore", "cp1252"), ("genrestore", "utf-8"), ("genrestore.training", "cp1252")],
 )
 def test_any_terminal_can_be_written_to(module: str, encoding: str) -> None:
     """An arrow printed on a terminal of code page 1252 was a traceback; so was a file name that is no text."""
     replaced = {
-        "genrestore": "from genrestore import cli; cli.app = App()",
-        "genrestore.train": "from genrestore.train import command; command.main = said",
+        "genrestore": "from genrestore.cli import main; main.app = App()",
+        "genrestore.training": "from genrestore.training import command; command.main = said",
     }[module]
     call = (
         "import runpy\n"
@@ -391,9 +391,7 @@ def test_any_terminal_can_be_written_to(module: str, encoding: str) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no `head`")
 def test_a_pipe_that_closes_early_is_no_traceback() -> None:
-    call = (
-        "import genrestore.cli\ngenrestore.cli.app = lambda *_, **__: print('x' * 1_000_000)\ngenrestore.cli.main([])"
-    )
+    call = "from genrestore.cli import main\nmain.app = lambda *_, **__: print('x' * 1_000_000)\nmain.main([])"
     with subprocess.Popen([sys.executable, "-c", call], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as job:
         assert job.stdout is not None and job.stderr is not None
         job.stdout.read(1)
@@ -418,7 +416,7 @@ def test_sample_writes_what_python_gives(
 
 @needs("sample")
 def test_sample_from_a_latent_file(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
-    from genrestore.tasks.sample import latent
+    from genrestore.pipelines.sample import latent
 
     np.save(tmp_path / "z.npy", latent(seed=3))
     code, out, problem = run("sample", "--latent", tmp_path / "z.npy", "-o", tmp_path / "z.png")
@@ -556,7 +554,7 @@ def test_a_mask_that_marks_more_than_half_is_mentioned(
     assert code == 0 and "79 % of the picture filled" in out
     told = problem.splitlines()
     assert told[0] == "The mask marks 79 % of the picture; if it should be the other way round, invert it."
-    assert cli.PROSPECTS["large"] not in told, "which says the same"
+    assert repair.PROSPECTS["large"] not in told, "which says the same"
 
 
 @needs("inpaint")
@@ -588,7 +586,7 @@ def test_an_animation_asks_which_frame(
 def test_what_a_result_cannot_keep_is_said(
     run: Callable[..., tuple[int, str, str]], photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from genrestore import image
+    from genrestore.pictures import image
 
     motion = dataclasses.replace(image.load(photo), lost=("motion",))
     monkeypatch.setattr(image, "load", lambda *_, **__: motion)
@@ -618,7 +616,7 @@ def test_a_card_s_name_is_no_path(
     run: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`sample --model file:FOLDER` wrote where the name in that folder's card led."""
-    card = genrestore.models("sample")[0]
+    card = genrestore.list_models("sample")[0]
     assert card.folder is not None
     evil = tmp_path / "model"
     shutil.copytree(card.folder, evil)
@@ -643,7 +641,7 @@ def test_upscale_writes_what_python_gives(run: Callable[..., tuple[int, str, str
 
 
 def test_models_lists_the_cards(run: Callable[..., tuple[int, str, str]]) -> None:
-    cards = genrestore.models()
+    cards = genrestore.list_models()
     code, table, _ = run("models")
     assert code == 0
     assert [line.split()[0] for line in table.splitlines()[1:]] == [card.name for card in cards]
@@ -655,15 +653,15 @@ def test_models_lists_the_cards(run: Callable[..., tuple[int, str, str]]) -> Non
 def test_train_passes_everything_on(
     run: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What `python -m genrestore.train` does, this does: both parse and call one function, with the same words."""
-    module = importlib.import_module("genrestore.train.command")
+    """What `python -m genrestore.training` does, this does: both parse and call one function, with the same words."""
+    module = importlib.import_module("genrestore.training.command")
     seen: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
     def spy(preset: str | None = None, *, settings: dict[str, Any], **others: Any) -> None:
         fields = {name: str(value) for name, value in settings.items()}
         seen.append(((preset,), {**others, "settings": fields}))
 
-    monkeypatch.setattr(importlib.import_module("genrestore.train"), "run", spy)
+    monkeypatch.setattr(importlib.import_module("genrestore.training.command"), "run", spy)
     monkeypatch.setattr(module, "run", spy)
     line = [
         "vae-clothing", "--data", str(tmp_path), "--out", str(tmp_path / "r"), "--licence", "own", "--steps", "3",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from genrestore import damage, degrade
+from genrestore.data import damage, degrade
 from genrestore.errors import TrainingError
 
 

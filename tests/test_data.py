@@ -24,10 +24,10 @@ import pytest
 import torch
 from PIL import Image
 
-from genrestore import data, decoded, sources
 from genrestore.card import DataSource
+from genrestore.data import cache, dataset, sources
+from genrestore.data.flaws import Facts
 from genrestore.errors import Cancelled, TrainingError
-from genrestore.flaws import Facts
 from genrestore.recipe import TrainRecipe
 
 RECIPE = TrainRecipe(batch=4, size=16, augment=("mirror", "turn"), degrade="holes:box", seed=3)
@@ -54,12 +54,12 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def packed(arrays: list[np.ndarray], **more: Any) -> data.Pictures:
+def packed(arrays: list[np.ndarray], **more: Any) -> dataset.Pictures:
     """Pictures (H, W, C) uint8 in memory."""
     shapes = np.array([array.shape for array in arrays], dtype=np.int64)
     sizes = shapes.prod(1)
     pixels = np.concatenate([array.reshape(-1) for array in arrays])
-    return data.Pictures(DataSource("made", len(arrays), "", ""), pixels, shapes, np.cumsum(sizes) - sizes, **more)
+    return dataset.Pictures(DataSource("made", len(arrays), "", ""), pixels, shapes, np.cumsum(sizes) - sizes, **more)
 
 
 def noise(count: int, *shape: int) -> np.ndarray:
@@ -75,17 +75,17 @@ def left(home: Path) -> list[str]:
 
 
 def test_folder_is_decoded_once_and_kept(folder: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = data.read(folder, dataclasses.replace(RECIPE, licence="CC0-1.0"))
+    first = dataset.read(folder, dataclasses.replace(RECIPE, licence="CC0-1.0"))
     assert len(first) == 7 and first.source.count == 7 and first.source.licence == "CC0-1.0"
     assert first.channels == 3
     assert np.array_equal(first[0], np.asarray(Image.open(folder / "a.png")))
     assert len(left(own_home)) == 1 and left(own_home)[0].endswith("-full")
-    monkeypatch.setattr(decoded, "_decode_into", None)  # a second pass would call it
-    assert data.read(folder, RECIPE).source.sha256 == first.source.sha256
+    monkeypatch.setattr(cache, "_decode_into", None)  # a second pass would call it
+    assert dataset.read(folder, RECIPE).source.sha256 == first.source.sha256
 
 
 def test_content_hash_follows_the_content_and_is_remembered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = data.read(folder, RECIPE).source.sha256
+    before = dataset.read(folder, RECIPE).source.sha256
     read: list[str] = []
     digest = sources.hashlib.file_digest
 
@@ -94,17 +94,17 @@ def test_content_hash_follows_the_content_and_is_remembered(folder: Path, monkey
         return digest(file, kind)
 
     monkeypatch.setattr(sources.hashlib, "file_digest", counted)
-    assert data.read(folder, RECIPE).source.sha256 == before and read == []
+    assert dataset.read(folder, RECIPE).source.sha256 == before and read == []
     (folder / "a.png").write_bytes((folder / "f.PNG").read_bytes())
-    assert data.read(folder, RECIPE).source.sha256 != before and read == ["a.png"]
+    assert dataset.read(folder, RECIPE).source.sha256 != before and read == ["a.png"]
 
 
 def test_a_cache_that_is_not_whole_is_made_anew(folder: Path, own_home: Path) -> None:
-    first = data.read(folder, RECIPE)
+    first = dataset.read(folder, RECIPE)
     kept = own_home / "decoded" / left(own_home)[0]
     for damage in (lambda: os.truncate(kept / "pixels.bin", 100), (kept / "shapes.npy").unlink):
         damage()
-        again = data.read(folder, RECIPE)
+        again = dataset.read(folder, RECIPE)
         assert all(np.array_equal(first[k], again[k]) for k in range(7))
 
 
@@ -112,16 +112,16 @@ def test_a_process_that_comes_second_takes_the_firsts(
     folder: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While one decodes, another finishes: its folder, from which it may be reading, stays."""
-    decode_into = decoded._decode_into
-    monkeypatch.setattr(decoded, "_decode_into", lambda *arguments: (decode_into(*arguments), first()))
+    decode_into = cache._decode_into
+    monkeypatch.setattr(cache, "_decode_into", lambda *arguments: (decode_into(*arguments), first()))
     inode: list[int] = []
 
     def first() -> None:
-        monkeypatch.setattr(decoded, "_decode_into", decode_into)
-        data.read(folder, RECIPE)
+        monkeypatch.setattr(cache, "_decode_into", decode_into)
+        dataset.read(folder, RECIPE)
         inode.append((own_home / "decoded" / left(own_home)[0]).stat().st_ino)
 
-    assert len(data.read(folder, RECIPE)) == 7
+    assert len(dataset.read(folder, RECIPE)) == 7
     assert [path.stat().st_ino for path in (own_home / "decoded").glob("*-full")] == inode
     assert len(left(own_home)) == 1
 
@@ -129,7 +129,7 @@ def test_a_process_that_comes_second_takes_the_firsts(
 def test_whole_pictures_are_resized_as_they_are_decoded(tmp_path: Path, own_home: Path) -> None:
     for k in range(16):
         Image.fromarray(noise(1, 200 + k, 300, 3)[0]).save(tmp_path / f"{k}.png")
-    pictures = data.read(tmp_path, dataclasses.replace(WHOLE, size=12))
+    pictures = dataset.read(tmp_path, dataclasses.replace(WHOLE, size=12))
     assert {tuple(shape) for shape in pictures.shapes} == {(12, 12, 3)}
     assert (own_home / "decoded" / left(own_home)[0] / "pixels.bin").stat().st_size == 16 * 12 * 12 * 3
     assert left(own_home)[0].endswith("-12")
@@ -138,9 +138,9 @@ def test_whole_pictures_are_resized_as_they_are_decoded(tmp_path: Path, own_home
 def test_a_full_disk_is_told_before_decoding(folder: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(folder)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    monkeypatch.setattr(decoded, "_decode_into", None)
+    monkeypatch.setattr(cache, "_decode_into", None)
     with pytest.raises(TrainingError, match=r"needs 0\.0 GB in .*decoded, where 0\.0 GB are free; free some room"):
-        data.read(folder, RECIPE)
+        dataset.read(folder, RECIPE)
     assert left(own_home) == []
 
 
@@ -150,7 +150,7 @@ def test_a_disk_that_fills_up_leaves_nothing(folder: Path, own_home: Path, monke
 
     monkeypatch.setattr(Facts, "write", full)
     with pytest.raises(TrainingError, match=r"the disk is full.*GENRESTORE_HOME"):
-        data.read(folder, RECIPE)
+        dataset.read(folder, RECIPE)
     assert left(own_home) == []
 
 
@@ -171,7 +171,7 @@ def test_pictures_far_larger_than_their_files_are_refused_by_their_headers(
     recipe: TrainRecipe, form: str, tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sixteen pictures of 162 megapixels in 5 kB would be 7.8 GB; whole ones too, for each is decoded before it is scaled."""
-    monkeypatch.setattr(decoded, "_decode_into", None)
+    monkeypatch.setattr(cache, "_decode_into", None)
     root = tmp_path / "set"
     root.mkdir()
     for k in range(16):
@@ -184,7 +184,7 @@ def test_pictures_far_larger_than_their_files_are_refused_by_their_headers(
         np.savez(tmp_path / "set.npz", png=np.frombuffer(whole, np.uint8), offsets=np.arange(17) * len(whole) // 16)
         path = tmp_path / "set.npz"
     with pytest.raises(TrainingError, match=r"decodes to 7\.8 GB, more than 1000 times its size"):
-        data.read(path, recipe)
+        dataset.read(path, recipe)
     assert left(own_home) == []
 
 
@@ -207,44 +207,44 @@ def test_decoded_pictures_have_a_bound_and_the_least_used_go_first(
     tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, third, fourth = sets(tmp_path, 4)
-    data.read(first, RECIPE)
-    each = decoded._size(own_home / "decoded" / left(own_home)[0])
+    dataset.read(first, RECIPE)
+    each = cache._size(own_home / "decoded" / left(own_home)[0])
     monkeypatch.setenv("GENRESTORE_CACHE_GB", str(3.5 * each / 1e9))
     for age, folder in ((300, first), (200, second), (100, third)):
-        data.read(folder, RECIPE)
+        dataset.read(folder, RECIPE)
         newest = max((own_home / "decoded").glob("*/used"), key=lambda path: path.stat().st_mtime)
         then = newest.stat().st_mtime - age
         os.utime(newest, (then, then))
-    data.read(first, RECIPE)  # used again
-    data.read(fourth, RECIPE)
+    dataset.read(first, RECIPE)  # used again
+    dataset.read(fourth, RECIPE)
     assert taken(own_home) == ["set-0", "set-2", "set-3"]
-    assert decoded.empty() == pytest.approx(3 * each, rel=0.02) and left(own_home) == [] and decoded.empty() == 0
+    assert cache.empty() == pytest.approx(3 * each, rel=0.02) and left(own_home) == [] and cache.empty() == 0
     monkeypatch.setenv("GENRESTORE_CACHE_GB", "0.000001")
     with pytest.raises(
         TrainingError, match=r"more than the 0\.0 GB that decoded pictures may take.*GENRESTORE_CACHE_GB to 1"
     ):
-        data.read(first, RECIPE)
+        dataset.read(first, RECIPE)
     for wrong in ("much", "-1", "nan"):
         monkeypatch.setenv("GENRESTORE_CACHE_GB", wrong)
         with pytest.raises(TrainingError, match="must be a number of gigabytes"):
-            data.read(first, RECIPE)
+            dataset.read(first, RECIPE)
     monkeypatch.delenv("GENRESTORE_CACHE_GB")
-    assert decoded.cache_limit() == decoded.CACHE
+    assert cache.cache_limit() == cache.CACHE
     monkeypatch.setenv("GENRESTORE_PUBLIC", "1")
-    assert decoded.cache_limit() == decoded.CACHE_PUBLIC
+    assert cache.cache_limit() == cache.CACHE_PUBLIC
 
 
 def test_pictures_in_use_stay(tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Here or in another process; a copy that is sent to a process which prepares batches holds nothing."""
-    monkeypatch.setattr(data, "MEMORY", 100)
-    pictures = data.read(sets(tmp_path, 1)[0], RECIPE)
-    code = "import pickle, sys; from genrestore import decoded; copy = pickle.load(sys.stdin.buffer); decoded.empty()"
+    monkeypatch.setattr(dataset, "MEMORY", 100)
+    pictures = dataset.read(sets(tmp_path, 1)[0], RECIPE)
+    code = "import pickle, sys; from genrestore.data import cache; copy = pickle.load(sys.stdin.buffer); cache.empty()"
     subprocess.run([sys.executable, "-c", code], input=pickle.dumps(pictures.pixels), check=True, timeout=60)
-    assert decoded.empty() == 0 and len(left(own_home)) == 1
+    assert cache.empty() == 0 and len(left(own_home)) == 1
     copy = pickle.loads(pickle.dumps(pictures.pixels))
     assert np.array_equal(copy[0:1200], pictures[0].reshape(-1)) and len(copy[0:1200]) == 1200
     del pictures
-    assert decoded.empty() > 4800 and left(own_home) == []
+    assert cache.empty() > 4800 and left(own_home) == []
     with pytest.raises(TrainingError, match="are gone"):
         copy[0:10]
 
@@ -254,14 +254,14 @@ def test_pictures_in_use_stay(tmp_path: Path, own_home: Path, monkeypatch: pytes
 def test_what_is_damaged_among_the_decoded_pictures_is_made_anew(
     damage: bytes, name: str, folder: Path, own_home: Path
 ) -> None:
-    first = data.read(folder, RECIPE)
+    first = dataset.read(folder, RECIPE)
     (own_home / "decoded" / left(own_home)[0] / name).write_bytes(damage)
-    again = data.read(folder, RECIPE)
+    again = dataset.read(folder, RECIPE)
     assert all(np.array_equal(first[k], again[k]) for k in range(7))
     for memory in (own_home / "decoded" / "digests").iterdir():
         for strange in (b"[]", b'{"a.png": 3}', b'{"a.png": [1, 2, "x"]}', b"[" * 10_000, b"\xff"):
             memory.write_bytes(strange)
-            assert data.read(folder, RECIPE).source.sha256 == first.source.sha256
+            assert dataset.read(folder, RECIPE).source.sha256 == first.source.sha256
 
 
 def test_large_pictures_are_at_work_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,9 +289,9 @@ def test_reading_tells_how_far_it_is_and_can_be_cancelled(folder: Path, own_home
     cancel = threading.Event()
     cancel.set()
     with pytest.raises(Cancelled):
-        data.read(folder, RECIPE, cancel=cancel)
+        dataset.read(folder, RECIPE, cancel=cancel)
     assert left(own_home) == []
-    data.read(folder, RECIPE, progress=lambda share, text: heard.append((share, text)))
+    dataset.read(folder, RECIPE, progress=lambda share, text: heard.append((share, text)))
     shares = [share for share, _ in heard]
     assert shares == sorted(shares) and shares[-1] == 1 and heard[-1][1].endswith("7 of 7")
 
@@ -300,17 +300,17 @@ def test_reading_tells_how_far_it_is_and_can_be_cancelled(folder: Path, own_home
 
 
 def test_a_broken_file_is_named_and_can_be_left_out(folder: Path) -> None:
-    sound = data.read(folder, RECIPE)
+    sound = dataset.read(folder, RECIPE)
     (folder / "below" / "broken.png").write_bytes((folder / "a.png").read_bytes()[:200])
     with pytest.raises(
         TrainingError,
         match=r"^below/broken\.png is cut off before its end; .*--leave-out broken, or the box on the page\)\.$",
     ):
-        data.read(folder, RECIPE)
+        dataset.read(folder, RECIPE)
     (folder / "zzz.jpg").write_bytes(b"")
     with pytest.raises(TrainingError, match=r"broken\.png .*, and 1 more; "):
-        data.read(folder, RECIPE)
-    pictures = data.read(folder, dataclasses.replace(RECIPE, leave_out=("broken",)))
+        dataset.read(folder, RECIPE)
+    pictures = dataset.read(folder, dataclasses.replace(RECIPE, leave_out=("broken",)))
     assert len(pictures) == pictures.source.count == 7
     assert all(np.array_equal(pictures[k], sound[k]) for k in range(7))
 
@@ -319,36 +319,36 @@ def test_pictures_smaller_than_a_crop_are_named_and_can_be_left_out(folder: Path
     with pytest.raises(
         TrainingError, match=r"a\.png is 30×20 .*smaller than the training crop of 22.*--leave-out tiny"
     ):
-        data.read(folder, dataclasses.replace(RECIPE, size=22))
-    pictures = data.read(folder, dataclasses.replace(RECIPE, size=22, leave_out=("tiny",)))
+        dataset.read(folder, dataclasses.replace(RECIPE, size=22))
+    pictures = dataset.read(folder, dataclasses.replace(RECIPE, size=22, leave_out=("tiny",)))
     assert len(pictures) == 5 and pictures.shapes[:, :2].min() >= 22
     with pytest.raises(TrainingError, match="1 picture is too few"):
-        data.read(folder, dataclasses.replace(RECIPE, size=25, leave_out=("tiny",)))
+        dataset.read(folder, dataclasses.replace(RECIPE, size=25, leave_out=("tiny",)))
 
 
 def test_too_few_pictures(folder: Path) -> None:
     with pytest.raises(TrainingError, match="7 pictures are too few to learn from; this model needs at least 16"):
-        data.read(folder, WHOLE)
+        dataset.read(folder, WHOLE)
     for name in ("a.png", "b.jpg", "c.webp", "d.bmp"):
         (folder / name).unlink()
     with pytest.raises(TrainingError, match="3 pictures are too few to learn from; this model needs at least 4"):
-        data.read(folder, RECIPE)
+        dataset.read(folder, RECIPE)
 
 
 def test_bad_references_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="check the name"):
-        data.read(tmp_path / "nowhere", RECIPE)
+        dataset.read(tmp_path / "nowhere", RECIPE)
     (tmp_path / "empty").mkdir()
     with pytest.raises(TrainingError, match="no picture in"):
-        data.read(tmp_path / "empty", RECIPE)
+        dataset.read(tmp_path / "empty", RECIPE)
     with pytest.raises(TrainingError, match="augmentation named 'spin'"):
-        data.read(tmp_path / "empty", dataclasses.replace(RECIPE, augment=("spin",)))
+        dataset.read(tmp_path / "empty", dataclasses.replace(RECIPE, augment=("spin",)))
     with pytest.raises(TrainingError, match="size must be a multiple of 4"):
-        data.read(tmp_path / "empty", dataclasses.replace(RECIPE, degrade="shrink:4", size=18))
+        dataset.read(tmp_path / "empty", dataclasses.replace(RECIPE, degrade="shrink:4", size=18))
     for name in ("bad.zip", "bad.npz", "bad.npy"):
         (tmp_path / name).write_bytes(b"nothing of the kind")
         with pytest.raises(TrainingError, match=rf"{name} cannot be read"):
-            data.read(tmp_path / name, RECIPE)
+            dataset.read(tmp_path / name, RECIPE)
 
 
 # --- labels and captions ---------------------------------------------------------------------------------------------
@@ -364,14 +364,14 @@ def classified(root: Path) -> Path:
 
 
 def test_class_folders_are_labels(tmp_path: Path) -> None:
-    pictures = data.read(classified(tmp_path / "set"), dataclasses.replace(WHOLE, batch=16))
+    pictures = dataset.read(classified(tmp_path / "set"), dataclasses.replace(WHOLE, batch=16))
     assert pictures.classes == ("cat", "dog") and pictures.labels is not None
-    batch = data.batch(pictures, dataclasses.replace(WHOLE, batch=16), 0)
+    batch = dataset.batch(pictures, dataclasses.replace(WHOLE, batch=16), 0)
     assert batch["label"].dtype == torch.int64
     assert torch.equal(batch["label"], (batch["image"].mean((1, 2, 3)) * 255 > 50).long())
     assert "text" not in batch
     Image.new("RGB", (8, 8)).save(tmp_path / "set" / "loose.png")
-    assert data.read(tmp_path / "set", WHOLE).labels is None
+    assert dataset.read(tmp_path / "set", WHOLE).labels is None
 
 
 def test_captions_beside_pictures_and_in_tables(tmp_path: Path) -> None:
@@ -380,22 +380,22 @@ def test_captions_beside_pictures_and_in_tables(tmp_path: Path) -> None:
     (root / "metadata.jsonl").write_text(
         json.dumps({"file_name": "dog/2.png", "text": "x" + "ü" * 100}) + "\n", "utf-8"
     )
-    plain = data.read(root, WHOLE)
+    plain = dataset.read(root, WHOLE)
     assert len(plain.captions) == 16 and sorted(filter(None, plain.captions)) == ["a grey cat", "x" + "ü" * 100]
     recipe = dataclasses.replace(WHOLE, batch=16)
-    batch = data.batch(plain, recipe, 0)
+    batch = dataset.batch(plain, recipe, 0)
     assert batch["text"].shape == (16, 128) and batch["text"].dtype == torch.uint8
     texts = {bytes(row.tolist()).rstrip(b"\0").decode() for row in batch["text"]}
     assert texts == {"", "a grey cat", "x" + "ü" * 63}
     (root / "captions.csv").write_text('file_name,text\ncat/0.png,"first, of all"\n', "utf-8")
-    table = data.read(root, WHOLE)
+    table = dataset.read(root, WHOLE)
     assert "first, of all" in table.captions and "a grey cat" not in table.captions
     assert table.source.sha256 != plain.source.sha256, "captions are content"
     (root / "captions.csv").write_text("name;words\n", "utf-8")
-    assert data.read(root, WHOLE).captions == plain.captions
+    assert dataset.read(root, WHOLE).captions == plain.captions
     (root / "captions.csv").write_text("name;words\na;b\n", "utf-8")
     with pytest.raises(TrainingError, match=r"captions\.csv needs the columns file_name and text"):
-        data.read(root, WHOLE)
+        dataset.read(root, WHOLE)
 
 
 def test_a_caption_that_is_too_long_is_not_called_a_missing_column() -> None:
@@ -412,22 +412,22 @@ def test_captions_have_a_length(form: str, tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(
         TrainingError, match=r"cat/0\.txt has 65\.5 kB, more than the 65\.5 kB of a caption; shorten it"
     ):
-        data.read(path, WHOLE)
+        dataset.read(path, WHOLE)
     (root / "cat" / "0.txt").write_bytes(b"a" * sources.CAPTION)
     (root / "dog" / "0.txt").write_bytes(b"b")
-    assert len(data.read(path if form == "folder" else zipped(root, path), WHOLE).captions) == 16
+    assert len(dataset.read(path if form == "folder" else zipped(root, path), WHOLE).captions) == 16
     monkeypatch.setattr(sources, "CAPTIONS", sources.CAPTION)
     with pytest.raises(TrainingError, match=r"captions have more than 65\.5 kB together"):
-        data.read(path, WHOLE)
+        dataset.read(path, WHOLE)
     monkeypatch.setattr(sources, "TABLE", 3)
     (root / "captions.csv").write_text("file_name,text\n")
     with pytest.raises(TrainingError, match=r"captions\.csv has more than"):
-        data.read(root, WHOLE)
+        dataset.read(root, WHOLE)
     (root / "captions.csv").unlink()
     (root / "metadata.jsonl").write_text("[" * 10_000)
     monkeypatch.undo()
     monkeypatch.setenv("GENRESTORE_HOME", str(tmp_path / "home"))
-    assert len(data.read(root, WHOLE).captions) == 16, "a table of something else is passed over"
+    assert len(dataset.read(root, WHOLE).captions) == 16, "a table of something else is passed over"
 
 
 # --- zip -------------------------------------------------------------------------------------------------------------
@@ -445,11 +445,11 @@ def test_a_zip_gives_what_its_folder_gives(folder: Path, tmp_path: Path) -> None
     archive = zipped(folder, tmp_path / "set.zip", "holiday/")
     with zipfile.ZipFile(archive, "a") as more:
         more.writestr("__MACOSX/holiday/a.png", b"a Mac's own notes")
-    pictures, reference = data.read(archive, RECIPE), data.read(folder, RECIPE)
+    pictures, reference = dataset.read(archive, RECIPE), dataset.read(folder, RECIPE)
     assert len(pictures) == 7 and pictures.source.name == "set"
     shades = [sorted(int(each[k].sum()) for k in range(7)) for each in (pictures, reference)]
     assert shades[0] == shades[1]
-    labelled = data.read(zipped(classified(tmp_path / "set"), tmp_path / "labelled.zip", "top/"), WHOLE)
+    labelled = dataset.read(zipped(classified(tmp_path / "set"), tmp_path / "labelled.zip", "top/"), WHOLE)
     assert labelled.classes == ("cat", "dog")
 
 
@@ -459,7 +459,7 @@ def test_names_outside_of_the_archive_are_refused(name: str, folder: Path, tmp_p
     with zipfile.ZipFile(archive, "a") as more:
         more.writestr(name, (folder / "a.png").read_bytes())
     with pytest.raises(TrainingError, match="outside of the archive"):
-        data.read(archive, RECIPE)
+        dataset.read(archive, RECIPE)
     assert not list(tmp_path.rglob("evil.png"))
 
 
@@ -471,14 +471,14 @@ def test_bombs_are_refused_before_they_go_off(folder: Path, tmp_path: Path, monk
     monkeypatch.setattr(zipfile.ZipFile, "read", None)
     monkeypatch.setenv("GENRESTORE_PUBLIC", "1")
     with pytest.raises(TrainingError, match=r"bomb\.png in set\.zip unpacks to 68\.2 MB"):
-        data.read(archive, RECIPE)
+        dataset.read(archive, RECIPE)
     monkeypatch.delenv("GENRESTORE_PUBLIC")
     monkeypatch.setattr(sources, "UNPACKED", 1 << 20)
     with pytest.raises(TrainingError, match=r"set\.zip unpacks to"):
-        data.read(archive, RECIPE)
+        dataset.read(archive, RECIPE)
     monkeypatch.setattr(sources, "MEMBERS", 3)
     with pytest.raises(TrainingError, match="files, more than 3"):
-        data.read(archive, RECIPE)
+        dataset.read(archive, RECIPE)
 
 
 def test_a_member_that_lies_about_its_size_is_broken(folder: Path, tmp_path: Path) -> None:
@@ -492,8 +492,8 @@ def test_a_member_that_lies_about_its_size_is_broken(folder: Path, tmp_path: Pat
     struct.pack_into("<I", content, place, 10)
     archive.write_bytes(content)
     with pytest.raises(TrainingError, match=r"^a\.png is damaged in the archive"):
-        data.read(archive, RECIPE)
-    assert len(data.read(archive, dataclasses.replace(RECIPE, leave_out=("broken",)))) == 6
+        dataset.read(archive, RECIPE)
+    assert len(dataset.read(archive, dataclasses.replace(RECIPE, leave_out=("broken",)))) == 6
 
 
 def test_encrypted_archives_are_refused(folder: Path, tmp_path: Path) -> None:
@@ -502,7 +502,7 @@ def test_encrypted_archives_are_refused(folder: Path, tmp_path: Path) -> None:
     content[content.rindex(b"a.png") - 46 + 8] |= 1  # the flag in the central directory
     archive.write_bytes(content)
     with pytest.raises(TrainingError, match="encrypted"):
-        data.read(archive, RECIPE)
+        dataset.read(archive, RECIPE)
 
 
 # --- arrays ----------------------------------------------------------------------------------------------------------
@@ -519,11 +519,11 @@ def test_npz_of_arrays_and_of_encoded_pictures(tmp_path: Path) -> None:
     offsets = np.cumsum([0, *map(len, buffers)])
     np.savez_compressed(tmp_path / "packed.npz", train_png=np.concatenate(buffers), train_offsets=offsets)
     for name in ("plain", "packed"):
-        pictures = data.read(tmp_path / f"{name}.npz", WHOLE)
+        pictures = dataset.read(tmp_path / f"{name}.npz", WHOLE)
         assert len(pictures) == 16 and all(np.array_equal(pictures[k], images[k]) for k in range(16))
-    labelled = data.read(tmp_path / "plain.npz", WHOLE)
+    labelled = dataset.read(tmp_path / "plain.npz", WHOLE)
     assert labelled.classes == tuple(map(str, range(16)))
-    drawn = data.batch(labelled, dataclasses.replace(WHOLE, augment=(), batch=16), 0)
+    drawn = dataset.batch(labelled, dataclasses.replace(WHOLE, augment=(), batch=16), 0)
     assert sorted(drawn["label"].tolist()) == list(range(16))
     for image, label in zip(drawn["image"], drawn["label"], strict=True):
         assert np.array_equal((image * 255).round().byte().permute(1, 2, 0), images[label])
@@ -547,7 +547,7 @@ def test_arrays_of_every_kind(array: np.ndarray, expected: np.ndarray, tmp_path:
     np.save(tmp_path / "set.npy", array)
     np.savez(tmp_path / "set.npz", images=array)
     for name in ("set.npy", "set.npz"):
-        pictures = data.read(tmp_path / name, WHOLE)
+        pictures = dataset.read(tmp_path / name, WHOLE)
         assert pictures.channels == expected.shape[3]
         assert all(np.array_equal(pictures[k], expected[k]) for k in range(16))
 
@@ -585,7 +585,7 @@ def test_arrays_of_every_kind(array: np.ndarray, expected: np.ndarray, tmp_path:
 def test_unfit_arrays_are_explained(arrays: dict[str, Any], words: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "set.npz", **arrays)
     with pytest.raises(TrainingError, match=words):
-        data.read(tmp_path / "set.npz", WHOLE)
+        dataset.read(tmp_path / "set.npz", WHOLE)
 
 
 def header(shape: str, kind: str = "|u1") -> bytes:
@@ -620,7 +620,7 @@ def test_headers_that_claim_more_than_there_is(content: bytes, words: str, tmp_p
     tracemalloc.start()
     (tmp_path / "set.npy").write_bytes(content)
     with pytest.raises(TrainingError, match=words) as told:
-        data.read(tmp_path / "set.npy", WHOLE)
+        dataset.read(tmp_path / "set.npy", WHOLE)
     assert "\n" not in str(told.value)
     for name in ("labels", "classes", "offsets", "images"):
         with zipfile.ZipFile(tmp_path / "set.npz", "w") as archive:
@@ -628,7 +628,7 @@ def test_headers_that_claim_more_than_there_is(content: bytes, words: str, tmp_p
             if name != "images":
                 archive.writestr("images.npy", header("(300000000, 32, 32, 3)"))
         with pytest.raises(TrainingError) as told:
-            data.read(tmp_path / "set.npz", WHOLE)
+            dataset.read(tmp_path / "set.npz", WHOLE)
         assert "\n" not in str(told.value) and len(str(told.value)) < 500
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -643,12 +643,12 @@ def test_small_files_that_unpack_to_far_more_than_pictures_do(
     archive = zipped(folder, tmp_path / "set.zip")
     with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as more:
         more.writestr("readme.md", bytes(20 << 20))
-    assert len(data.read(tmp_path / "set.npz", WHOLE)) == 16
+    assert len(dataset.read(tmp_path / "set.npz", WHOLE)) == 16
     with pytest.raises(TrainingError, match=r"set\.zip unpacks to 21 MB, more than 200 times its size"):
-        data.read(archive, RECIPE)
+        dataset.read(archive, RECIPE)
     monkeypatch.setattr(sources, "TRIVIAL", 1 << 20)
     with pytest.raises(TrainingError, match=r"set\.npz unpacks to 1\.92 MB, more than 200 times its size"):
-        data.read(tmp_path / "set.npz", WHOLE)
+        dataset.read(tmp_path / "set.npz", WHOLE)
 
 
 def test_more_pictures_than_can_be_told_apart_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -656,7 +656,7 @@ def test_more_pictures_than_can_be_told_apart_are_refused(tmp_path: Path, monkey
     np.save(tmp_path / "set.npy", noise(16, 8, 8))
     for reference in (tmp_path / "set.npy", "torchvision:FakeData?size=16"):
         with pytest.raises(TrainingError, match=r"holds 16 pictures, more than 10; split it"):
-            data.read(reference, WHOLE)
+            dataset.read(reference, WHOLE)
 
 
 def test_what_numbered_pictures_are_called() -> None:
@@ -671,7 +671,7 @@ def test_a_cut_array_is_told(tmp_path: Path) -> None:
     np.save(tmp_path / "set.npy", noise(16, 8, 8))
     os.truncate(tmp_path / "set.npy", 800)
     with pytest.raises(TrainingError, match="cut off before its end"):
-        data.read(tmp_path / "set.npy", WHOLE)
+        dataset.read(tmp_path / "set.npy", WHOLE)
 
 
 # --- torchvision -----------------------------------------------------------------------------------------------------
@@ -694,18 +694,18 @@ def mnist(tmp_path: Path) -> Path:
 
 def test_torchvision_sets_by_name(mnist: Path, own_home: Path) -> None:
     recipe = dataclasses.replace(WHOLE, size=28)
-    pictures = data.read(f"torchvision:MNIST@{mnist}", recipe)
+    pictures = dataset.read(f"torchvision:MNIST@{mnist}", recipe)
     assert len(pictures) == 20 and pictures.channels == 1 and pictures.source.name == "MNIST"
     assert np.array_equal(pictures[3][..., 0], noise(20, 28, 28)[3])
     assert pictures.labels is not None and pictures.labels.tolist() == [k % 10 for k in range(20)]
     assert pictures.classes[3] == "3 - three"
     shutil.copytree(mnist, own_home / "datasets")
-    assert data.read("torchvision:MNIST", recipe).source.sha256 == pictures.source.sha256
+    assert dataset.read("torchvision:MNIST", recipe).source.sha256 == pictures.source.sha256
 
 
 def test_torchvision_settings_and_mistakes(tmp_path: Path) -> None:
     pytest.importorskip("torchvision")
-    pictures = data.read("torchvision:FakeData?size=16&image_size=(3,10,12)&num_classes=4", WHOLE)
+    pictures = dataset.read("torchvision:FakeData?size=16&image_size=(3,10,12)&num_classes=4", WHOLE)
     assert len(pictures) == 16 and pictures.channels == 3 and len(pictures.classes) <= 4
     for reference, words in (
         ("MNISTT", "Did you mean 'MNIST'"),
@@ -714,7 +714,7 @@ def test_torchvision_settings_and_mistakes(tmp_path: Path) -> None:
         (f"EMNIST@{tmp_path}", r"needs more settings .*split"),
     ):
         with pytest.raises(TrainingError, match=words):
-            data.read(f"torchvision:{reference}", WHOLE)
+            dataset.read(f"torchvision:{reference}", WHOLE)
 
 
 # --- sets larger than memory -----------------------------------------------------------------------------------------
@@ -722,13 +722,13 @@ def test_torchvision_settings_and_mistakes(tmp_path: Path) -> None:
 
 def test_a_large_set_stays_in_its_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A crop reads its own rows and no others."""
-    small = data.read(folder, RECIPE)
-    monkeypatch.setattr(data, "MEMORY", 1000)
-    large = data.read(folder, RECIPE)
-    assert isinstance(large.pixels, decoded.Stored)
+    small = dataset.read(folder, RECIPE)
+    monkeypatch.setattr(dataset, "MEMORY", 1000)
+    large = dataset.read(folder, RECIPE)
+    assert isinstance(large.pixels, cache.Stored)
     for step in range(3):
-        for key, value in data.batch(small, RECIPE, step).items():
-            assert torch.equal(value, data.batch(large, RECIPE, step)[key])
+        for key, value in dataset.batch(small, RECIPE, step).items():
+            assert torch.equal(value, dataset.batch(large, RECIPE, step)[key])
     read: list[int] = []
     fromfile = np.fromfile
 
@@ -737,20 +737,20 @@ def test_a_large_set_stays_in_its_file(folder: Path, monkeypatch: pytest.MonkeyP
         return fromfile(path, kind, count, offset=offset)
 
     monkeypatch.setattr(np, "fromfile", counted)
-    data.batch(large, RECIPE, 0)
+    dataset.batch(large, RECIPE, 0)
     assert len(read) == 4 and max(read) <= 30 * 16 * 3
 
 
 def test_a_file_that_vanishes_or_shrinks_is_told(folder: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "MEMORY", 1000)
-    pictures = data.read(folder, RECIPE)
+    monkeypatch.setattr(dataset, "MEMORY", 1000)
+    pictures = dataset.read(folder, RECIPE)
     file = own_home / "decoded" / left(own_home)[0] / "pixels.bin"
     os.truncate(file, 10)
     with pytest.raises(TrainingError, match="end too early; start again"):
-        data.batch(pictures, RECIPE, 0)
+        dataset.batch(pictures, RECIPE, 0)
     file.unlink()
     with pytest.raises(TrainingError, match="are gone"):
-        next(data.batches(pictures, RECIPE))
+        next(dataset.batches(pictures, RECIPE))
 
 
 def test_memory_does_not_grow_with_the_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -759,12 +759,12 @@ def test_memory_does_not_grow_with_the_set(tmp_path: Path, monkeypatch: pytest.M
     for k in range(len(rows)):
         rows[k] = noise(1, 256, 256, 3)[0]
     del rows
-    monkeypatch.setattr(data, "MEMORY", 1 << 20)
+    monkeypatch.setattr(dataset, "MEMORY", 1 << 20)
     recipe = TrainRecipe(batch=4, size=32, degrade="shrink:4", steps=20)
-    data.batch(packed(list(noise(4, 64, 64, 3))), recipe, 0)  # what is made once is not counted
+    dataset.batch(packed(list(noise(4, 64, 64, 3))), recipe, 0)  # what is made once is not counted
     tracemalloc.start()
-    pictures = data.read(tmp_path / "set.npy", recipe)
-    assert sum(1 for _ in data.batches(pictures, recipe)) == 20
+    pictures = dataset.read(tmp_path / "set.npy", recipe)
+    assert sum(1 for _ in dataset.batches(pictures, recipe)) == 20
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 38e6 / 4, f"{peak / 1e6:.1f} MB"
@@ -773,25 +773,25 @@ def test_memory_does_not_grow_with_the_set(tmp_path: Path, monkeypatch: pytest.M
 # --- what is kept aside ----------------------------------------------------------------------------------------------
 
 
-def numbered(count: int, **more: Any) -> data.Pictures:
+def numbered(count: int, **more: Any) -> dataset.Pictures:
     """Each picture is a constant of its own, so a batch tells which were drawn."""
     return packed([np.full((8, 8, 1), k, dtype=np.uint8) for k in range(count)], **more)
 
 
-def numbers(pictures: data.Pictures) -> list[int]:
+def numbers(pictures: dataset.Pictures) -> list[int]:
     return [int(pictures[k][0, 0, 0]) for k in range(len(pictures))]
 
 
 def test_holdout_takes_the_same_share_of_every_class() -> None:
     labels = np.arange(100) % 4 // 3  # three of four are of class 0
     pictures = numbered(100, labels=labels, classes=("a", "b"), captions=tuple(map(str, range(100))))
-    train, aside = data.split(pictures, dataclasses.replace(WHOLE, holdout=0.2))
+    train, aside = dataset.split(pictures, dataclasses.replace(WHOLE, holdout=0.2))
     assert aside is not None and aside.labels is not None and train.labels is not None
     assert sorted(numbers(train) + numbers(aside)) == list(range(100))
     assert np.bincount(aside.labels).tolist() == [15, 5] and np.bincount(train.labels).tolist() == [60, 20]
     assert [int(text) for text in aside.captions] == numbers(aside)
     assert [labels[k] for k in numbers(aside)] == aside.labels.tolist()
-    again, other = (data.split(pictures, dataclasses.replace(WHOLE, holdout=0.2, seed=seed))[1] for seed in (3, 4))
+    again, other = (dataset.split(pictures, dataclasses.replace(WHOLE, holdout=0.2, seed=seed))[1] for seed in (3, 4))
     assert again is not None and other is not None
     assert numbers(again) == numbers(aside) != numbers(other)
 
@@ -801,7 +801,7 @@ def test_folds_are_disjoint_and_make_up_the_whole() -> None:
     parts = []
     for fold in range(5):
         recipe = dataclasses.replace(WHOLE, folds=5, fold=fold)
-        train, aside = data.split(numbered(23, labels=labels), recipe)
+        train, aside = dataset.split(numbered(23, labels=labels), recipe)
         assert aside is not None and sorted(numbers(train) + numbers(aside)) == list(range(23))
         assert aside.labels is not None and abs(np.diff(np.bincount(aside.labels))[0]) <= 1
         parts.append(numbers(aside))
@@ -809,28 +809,28 @@ def test_folds_are_disjoint_and_make_up_the_whole() -> None:
 
 
 def test_nothing_is_kept_aside_unasked_and_no_part_is_empty() -> None:
-    assert data.split(numbered(4), WHOLE)[1] is None
+    assert dataset.split(numbered(4), WHOLE)[1] is None
     with pytest.raises(TrainingError, match=r"holdout=0\.1 of 4 pictures keeps none aside"):
-        data.split(numbered(4), dataclasses.replace(WHOLE, holdout=0.1))
+        dataset.split(numbered(4), dataclasses.replace(WHOLE, holdout=0.1))
     for fold in (0, 7):  # already the first, not after four trainings
         with pytest.raises(TrainingError, match="folds=9 of 4 pictures keeps none aside"):
-            data.split(numbered(4), dataclasses.replace(WHOLE, folds=9, fold=fold))
+            dataset.split(numbered(4), dataclasses.replace(WHOLE, folds=9, fold=fold))
 
 
 # --- batches ---------------------------------------------------------------------------------------------------------
 
 
 def test_batches_depend_on_seed_and_step_alone(folder: Path) -> None:
-    pictures = data.read(folder, RECIPE)
-    straight = [item["mask"] for item in data.batches(pictures, dataclasses.replace(RECIPE, steps=9))]
-    resumed = [item["mask"] for item in data.batches(pictures, dataclasses.replace(RECIPE, steps=9), start=3)]
+    pictures = dataset.read(folder, RECIPE)
+    straight = [item["mask"] for item in dataset.batches(pictures, dataclasses.replace(RECIPE, steps=9))]
+    resumed = [item["mask"] for item in dataset.batches(pictures, dataclasses.replace(RECIPE, steps=9), start=3)]
     assert len(straight) == 9
     assert all(torch.equal(a, b) for a, b in zip(straight[3:], resumed, strict=True))
     assert len({mask.numpy().tobytes() for mask in straight}) == 9, "each step draws anew"
-    image = data.batch(pictures, RECIPE, 2)["image"]
+    image = dataset.batch(pictures, RECIPE, 2)["image"]
     assert image.shape == (4, 3, 16, 16) and image.min() >= 0 and image.max() <= 1 and image.dtype == torch.float32
-    assert torch.equal(image, data.batch(pictures, RECIPE, 2)["image"])
-    assert not torch.equal(image, data.batch(pictures, dataclasses.replace(RECIPE, seed=4), 2)["image"])
+    assert torch.equal(image, dataset.batch(pictures, RECIPE, 2)["image"])
+    assert not torch.equal(image, dataset.batch(pictures, dataclasses.replace(RECIPE, seed=4), 2)["image"])
 
 
 @pytest.mark.parametrize(
@@ -848,8 +848,8 @@ def test_processes_that_share_a_batch_see_what_one_would(recipe: TrainRecipe) ->
     side = 24 if recipe.degrade == "none" else 70
     pictures = packed(list(noise(20, side, side, 3)), labels=np.arange(20), captions=tuple(map(str, range(20))))
     for step in (0, 5):
-        whole = data.batch(pictures, recipe, step)
-        halves = [data.batch(pictures, recipe, step, rows) for rows in (range(3), range(3, 8))]
+        whole = dataset.batch(pictures, recipe, step)
+        halves = [dataset.batch(pictures, recipe, step, rows) for rows in (range(3), range(3, 8))]
         assert whole.keys() >= {"image", "label", "text"}
         for key, value in whole.items():
             assert torch.equal(value, torch.cat([half[key] for half in halves])), key
@@ -859,7 +859,7 @@ def test_an_epoch_shows_every_picture_once() -> None:
     pictures = numbered(12)
 
     def seen(steps: range) -> list[int]:
-        drawn = [data.batch(pictures, WHOLE, step)["image"][:, 0, 0, 0] for step in steps]
+        drawn = [dataset.batch(pictures, WHOLE, step)["image"][:, 0, 0, 0] for step in steps]
         return (torch.cat(drawn) * 255).round().int().tolist()
 
     assert sorted(seen(range(3))) == sorted(seen(range(3, 6))) == list(range(12))
@@ -868,7 +868,7 @@ def test_an_epoch_shows_every_picture_once() -> None:
 
 def test_mirrored_pictures_are_about_half(folder: Path) -> None:
     ramp = np.broadcast_to(np.arange(8, dtype=np.uint8)[None, :, None], (8, 8, 3))
-    image = data.batch(packed([ramp] * 4), dataclasses.replace(WHOLE, batch=400), 0)["image"]
+    image = dataset.batch(packed([ramp] * 4), dataclasses.replace(WHOLE, batch=400), 0)["image"]
     mirrored = image[:, 0, 0, 0] > image[:, 0, 0, 7]
     assert 150 < mirrored.sum() < 250
     assert torch.equal(image[mirrored].flip(3)[:1], image[~mirrored][:1])
@@ -881,14 +881,14 @@ def test_the_crop_with_the_most_detail_is_taken() -> None:
     spread = {}
     for crops in (1, 4):
         recipe = dataclasses.replace(RECIPE, batch=64, crops=crops)
-        spread[crops] = data.batch(packed([picture]), recipe, 0)["image"].std((1, 2, 3)).mean().item()
+        spread[crops] = dataset.batch(packed([picture]), recipe, 0)["image"].std((1, 2, 3)).mean().item()
     assert spread[4] > 1.5 * spread[1] > 0
 
 
 def test_grey_pictures_in_a_colour_set_become_rgb() -> None:
     pictures = packed([noise(1, 8, 8, 1)[0], noise(1, 8, 8, 3)[0]])
     assert pictures.channels == 3 and pictures[0].shape == (8, 8, 3)
-    assert data.batch(pictures, WHOLE, 0)["image"].shape == (4, 3, 8, 8)
+    assert dataset.batch(pictures, WHOLE, 0)["image"].shape == (4, 3, 8, 8)
 
 
 def workers() -> int:
@@ -897,30 +897,30 @@ def workers() -> int:
 
 def test_the_worker_runs_ahead_and_ends_with_its_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     made = [threading.Event() for _ in range(10)]
-    batch = data.batch
+    batch = dataset.batch
 
-    def told(pictures: data.Pictures, recipe: TrainRecipe, step: int, rows: range | None = None) -> Any:
+    def told(pictures: dataset.Pictures, recipe: TrainRecipe, step: int, rows: range | None = None) -> Any:
         made[step].set()
         if step == 8:
             raise TrainingError("The disk is gone.")
         return batch(pictures, recipe, step, rows)
 
-    monkeypatch.setattr(data, "batch", told)
-    stream = data.batches(numbered(4), dataclasses.replace(WHOLE, steps=10))
+    monkeypatch.setattr(dataset, "batch", told)
+    stream = dataset.batches(numbered(4), dataclasses.replace(WHOLE, steps=10))
     next(stream)
     assert made[2].wait(10), "two batches ahead"
     assert workers() == 1
     stream.close()
     assert workers() == 0
     with pytest.raises(TrainingError, match="The disk is gone"):
-        list(data.batches(numbered(4), dataclasses.replace(WHOLE, steps=10)))
+        list(dataset.batches(numbered(4), dataclasses.replace(WHOLE, steps=10)))
     assert workers() == 0
 
 
 def test_several_threads_prepare_the_same_batches_in_order() -> None:
     recipe = dataclasses.replace(RECIPE, degrade="noise:5-50", steps=9)
-    pictures = packed(list(noise(6, data.side(recipe) + 5, data.side(recipe) + 5, 3)), labels=np.arange(6))
-    alone, together = (list(data.batches(pictures, recipe, start=2, threads=count)) for count in (1, 4))
+    pictures = packed(list(noise(6, dataset.side(recipe) + 5, dataset.side(recipe) + 5, 3)), labels=np.arange(6))
+    alone, together = (list(dataset.batches(pictures, recipe, start=2, threads=count)) for count in (1, 4))
     assert len(alone) == len(together) == 7
     for one, other in zip(alone, together, strict=True):
         assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
@@ -935,8 +935,8 @@ def test_pictures_that_do_not_come_are_noticed(monkeypatch: pytest.MonkeyPatch) 
             answered.wait()
         return step
 
-    monkeypatch.setattr(data, "STALLED", 0.2)
-    stream = data.ahead(waiting, range(5))
+    monkeypatch.setattr(dataset, "STALLED", 0.2)
+    stream = dataset.ahead(waiting, range(5))
     try:
         assert [next(stream), next(stream)] == [0, 1]
         with pytest.raises(TrainingError, match=r"No pictures came for 0.2 seconds"):
@@ -953,7 +953,7 @@ def test_preview_shows_the_picture_and_what_becomes_of_it(degrade: str) -> None:
     recipe = dataclasses.replace(WHOLE, size=16, augment=("mirror",), degrade=degrade)
     side = 16 if degrade == "none" else 80
     pictures = packed([np.full((side, side, 3), (200, 40, 40 * k), np.uint8) for k in range(3)])
-    sheet = data.preview(pictures, recipe, rows=2, columns=3)
+    sheet = dataset.preview(pictures, recipe, rows=2, columns=3)
     assert sheet.size == (3 * 66 - 2, 2 * 66 - 2)
     assert sheet.getpixel((30, 30)) == (200, 40, 0) and sheet.getpixel((30, 100)) == (200, 40, 80)
     assert sheet.getpixel((65, 30)) == (255, 255, 255), "a gap"
@@ -963,4 +963,4 @@ def test_preview_shows_the_picture_and_what_becomes_of_it(degrade: str) -> None:
 
 
 def test_preview_of_grey_pictures() -> None:
-    assert data.preview(numbered(2), WHOLE).size == (8 * 66 - 2, 2 * 66 - 2)
+    assert dataset.preview(numbered(2), WHOLE).size == (8 * 66 - 2, 2 * 66 - 2)

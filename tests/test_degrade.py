@@ -8,7 +8,7 @@ import torch
 from data_folder import SHARED, read_rgb
 from PIL import Image
 
-from genrestore import degrade
+from genrestore.data import degrade
 from genrestore.errors import TrainingError
 
 

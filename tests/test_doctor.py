@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genrestore import data, decoded, doctor, flaws
+from genrestore.data import cache, checks, dataset, flaws
 from genrestore.errors import TrainingError
 from genrestore.recipe import FLAWS, TrainRecipe
 
@@ -61,7 +61,7 @@ def test_every_flaw_is_found(folder: Path) -> None:
     """The names of the copies sort behind their originals, so that the originals stay."""
     (folder / "again-smaller.png").rename(folder / "z-again-smaller.png")
     (folder / "again.jpg").rename(folder / "z-again.jpg")
-    report = doctor.examine(folder, CROPS)
+    report = checks.examine(folder, CROPS)
     found = {finding.kind: finding.files for finding in report.findings}
     assert found == FOUND | {"duplicate": ("z-again-smaller.png", "z-again.jpg")}
     assert report.count == 27 and report.name.endswith("/set")
@@ -73,9 +73,9 @@ def test_every_flaw_is_found(folder: Path) -> None:
 
 def test_what_is_found_can_be_left_out(folder: Path) -> None:
     recipe = dataclasses.replace(CROPS, leave_out=FLAWS)
-    report = doctor.examine(folder, recipe)
+    report = checks.examine(folder, recipe)
     assert report.problem == "" and report.count == 27
-    pictures = data.read(folder, recipe)
+    pictures = dataset.read(folder, recipe)
     out = {file for finding in report.findings for file in finding.files}
     assert len(pictures) == 29 - len(out) == 22
     files = [file for file in sorted(path.name for path in folder.iterdir()) if file not in out]
@@ -89,22 +89,22 @@ def test_the_first_of_a_group_stays_but_a_sound_one_before_a_flawed(tmp_path: Pa
     scene(2).resize((40, 32), Image.Resampling.LANCZOS).save(tmp_path / "0-small.png")
     scene(3).save(tmp_path / "4.bmp")
     recipe = dataclasses.replace(CROPS, leave_out=("tiny", "duplicate"))
-    found = {finding.kind: finding.files for finding in doctor.examine(tmp_path, recipe).findings}
+    found = {finding.kind: finding.files for finding in checks.examine(tmp_path, recipe).findings}
     assert found == {"tiny": ("0-small.png",), "duplicate": ("0-small.png", "4.bmp")}
-    assert len(data.read(tmp_path, recipe)) == 4
+    assert len(dataset.read(tmp_path, recipe)) == 4
 
 
 def test_examining_and_reading_decode_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    doctor.examine(folder, WHOLE)
-    monkeypatch.setattr(decoded, "_decode_into", None)  # a second pass would call it
-    pictures = data.read(folder, dataclasses.replace(WHOLE, leave_out=("broken",)))
+    checks.examine(folder, WHOLE)
+    monkeypatch.setattr(cache, "_decode_into", None)  # a second pass would call it
+    pictures = dataset.read(folder, dataclasses.replace(WHOLE, leave_out=("broken",)))
     assert len(pictures) == 27 and set(map(tuple, pictures.shapes)) == {(64, 64, 3)}
 
 
 def test_nets_that_see_whole_pictures_take_smaller_ones(folder: Path) -> None:
-    kinds = [finding.kind for finding in doctor.examine(folder, dataclasses.replace(WHOLE, size=60)).findings]
+    kinds = [finding.kind for finding in checks.examine(folder, dataclasses.replace(WHOLE, size=60)).findings]
     assert "tiny" not in kinds
-    report = doctor.examine(folder, dataclasses.replace(WHOLE, size=62, leave_out=("broken",)))
+    report = checks.examine(folder, dataclasses.replace(WHOLE, size=62, leave_out=("broken",)))
     assert report.problem == "", "a small one is enlarged"
     assert "tiny" in [finding.kind for finding in report.findings]
 
@@ -112,12 +112,12 @@ def test_nets_that_see_whole_pictures_take_smaller_ones(folder: Path) -> None:
 def test_too_few_is_the_problem(tmp_path: Path) -> None:
     for k in range(3):
         scene(k).save(tmp_path / f"{k}.png")
-    report = doctor.examine(tmp_path, WHOLE)
+    report = checks.examine(tmp_path, WHOLE)
     assert report.problem.startswith("3 pictures are too few to learn from;")
     assert (report.count, report.least, report.enough) == (3, 16, 1000)
     (tmp_path / "empty").mkdir()
     with pytest.raises(TrainingError, match="no picture"):
-        doctor.examine(tmp_path / "empty", WHOLE)
+        checks.examine(tmp_path / "empty", WHOLE)
 
 
 def test_classes_and_captions_are_counted(tmp_path: Path) -> None:
@@ -126,14 +126,14 @@ def test_classes_and_captions_are_counted(tmp_path: Path) -> None:
         scene(k).save(tmp_path / "set" / "ab"[k % 2] / f"{k}.png")
     (tmp_path / "set" / "a" / "0.txt").write_text("six blobs")
     (tmp_path / "set" / "b" / "broken.png").write_bytes(b"")
-    report = doctor.examine(tmp_path / "set", CROPS)
+    report = checks.examine(tmp_path / "set", CROPS)
     assert report.classes == {"a": 3, "b": 3} and report.captions == 1
 
 
 def test_the_report_fits_a_terminal_and_json(folder: Path) -> None:
     for k in range(20):
         (folder / f"{'long-' * 25}{k:02d}.png").write_bytes(b"")
-    report = doctor.examine(folder, CROPS)
+    report = checks.examine(folder, CROPS)
     text = report.text()
     assert max(map(len, text.splitlines())) <= 100
     assert "and 17 more" in text and "Duplicate" in text and report.problem[:20] in text

@@ -13,15 +13,14 @@ import numpy as np
 import pytest
 import torch
 
-from genrestore import runs
 from genrestore.errors import Cancelled, TrainingError
 from genrestore.models import find
 from genrestore.models.dcgan import Config
-from genrestore.runs import Estimate
-from genrestore.train import command
-from genrestore.train import estimate as estimating
-from genrestore.train.estimate import estimate
-from genrestore.train.players import Players
+from genrestore.training import command, runs
+from genrestore.training import estimate as estimating
+from genrestore.training.estimate import estimate
+from genrestore.training.players import Players
+from genrestore.training.runs import Estimate
 
 TINY = dataclasses.replace(find("dcgan-cifar10").recipe, steps=1000, batch=8, licence="own")
 CONFIG = Config(latent=8, width=8)
@@ -68,7 +67,7 @@ def test_all_steps_at_the_measured_pace(pictures: Path, monkeypatch: pytest.Monk
 
 def test_turns_that_are_rare_count_as_often_as_they_are_taken(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Clock(monkeypatch, usual=0.5, rare=2.1)
-    found = estimate(dataclasses.replace(TINY, r1=1.0), pictures, config=CONFIG)
+    found = estimate(dataclasses.replace(TINY, own={"r1": 1.0}), pictures, config=CONFIG)
     assert found.step == pytest.approx(0.6)
 
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from genrestore import layers
 from genrestore.errors import Cancelled, MaskError
 from genrestore.fill import exemplar, labels, lines, offsets
 from genrestore.fill.blend import blended
@@ -15,6 +14,7 @@ from genrestore.fill.exemplar import Settings, fill
 from genrestore.fill.labels import Labels
 from genrestore.fill.polish import polished
 from genrestore.fill.pyramid import Level, grown, pyramid
+from genrestore.nets import layers
 
 pytestmark = pytest.mark.usefixtures("one_thread")  # as the program fills; see `runtime.one_core`
 

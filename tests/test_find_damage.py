@@ -12,13 +12,14 @@ from PIL import Image
 
 import genrestore
 from genrestore import __main__ as command
-from genrestore import degrade, image
-from genrestore.damage import Damage
+from genrestore.data import degrade
+from genrestore.data.damage import Damage
 from genrestore.errors import Cancelled, SettingError
-from genrestore.image import Picture
 from genrestore.models.damage_net import Config, DamageNet
-from genrestore.tasks import damage as task
-from genrestore.tasks.inpaint import widened
+from genrestore.pictures import image
+from genrestore.pictures.image import Picture
+from genrestore.pipelines import damage as task
+from genrestore.pipelines.inpaint import widened
 from genrestore.ui.job import EXAMPLES
 
 

@@ -19,12 +19,12 @@ import pytest
 from fuzzing import mutated, outcomes
 from PIL import Image
 
-from genrestore import data, runs
-from genrestore.judge import judge
+from genrestore.data import dataset
 from genrestore.models.dcgan import Config
 from genrestore.recipe import TrainRecipe
-from genrestore.runs import Run
-from genrestore.train import checkpoint, loop
+from genrestore.training import checkpoint, loop, runs
+from genrestore.training.judge import judge
+from genrestore.training.runs import Run
 
 COUNT = 24  # damaged files of each kind
 WHOLE = TrainRecipe(batch=4, size=8, leave_out=("broken",), licence="own")
@@ -109,8 +109,8 @@ def read_set(path: Path) -> bytes:
     os.environ["GENRESTORE_HOME"] = f"{path}.home"
     try:
         for recipe in (WHOLE, CROPS):
-            pictures = data.read(path, recipe)
-            for value in data.batch(pictures, recipe, 0).values():
+            pictures = dataset.read(path, recipe)
+            for value in dataset.batch(pictures, recipe, 0).values():
                 whole.update(value.numpy().tobytes())
             whole.update(repr((pictures.source.sha256, pictures.classes, pictures.captions)).encode())
     finally:

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from genrestore import image
 from genrestore.errors import ImageError
-from genrestore.image import Limits, Picture
+from genrestore.pictures import image
+from genrestore.pictures.image import Limits, Picture
 
 SEEDS = 12  # of each file; 1 700 were tried, and only the decoder of HEIC fell over: it now has a process of its own
 LIMITS = Limits(bytes=1 << 20, megapixels=4, side=8192)  # a header may claim any size, and decoding takes time

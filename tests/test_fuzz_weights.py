@@ -99,10 +99,10 @@ def test_a_damaged_weight_computes_or_is_one_sentence(tmp_path: Path) -> None:
 def test_damage_hides_no_other_weight(tmp_path: Path, monkeypatch: Any) -> None:
     """All of the damaged cards at once, as weights of one's own: the list comes, and holds all that ships."""
     monkeypatch.setenv("GENRESTORE_HOME", str(tmp_path / "home"))
-    shipped = [card.name for card in weights.models()]
+    shipped = [card.name for card in weights.list_models()]
     tiny(tmp_path / "whole")
     for seed in range(4 * SEEDS):
         damaged(tmp_path / "whole", tmp_path / "home" / "weights" / f"seed-{seed}", seed)
-    cards = weights.models()
+    cards = weights.list_models()
     assert [card.name for card in cards][: len(shipped)] == shipped
     assert all(isinstance(card, Card) and json.dumps(card.config) for card in cards)

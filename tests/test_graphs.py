@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from genrestore.recipe import Phase
-from genrestore.train import graphs
-from genrestore.train.graphs import Graphs
+from genrestore.training import graphs
+from genrestore.training.graphs import Graphs
 
 CPU = torch.device("cpu")
 

@@ -32,9 +32,10 @@ from gradio import utils
 from gradio_client import Client
 from PIL import Image
 
-from genrestore import image, ui
+from genrestore import ui
 from genrestore.__main__ import main
 from genrestore.errors import SettingError
+from genrestore.pictures import image
 from genrestore.ui import guard, serve, uploads, visitors
 from genrestore.ui.access import Access
 from genrestore.ui.guard import Guard, RefusedError, Sessions, Setting

@@ -1,4 +1,4 @@
-"""image.py with container.py and samples.py: a right Picture or one ImageError comes in, and all of it goes out."""
+"""image.py with ifd.py and codec.py: a right Picture or one ImageError comes in, and all of it goes out."""
 
 import contextlib
 import io
@@ -18,9 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin, TiffImagePlugin
 
-from genrestore import container, image, samples
 from genrestore.errors import ImageError, MaskError, SettingError
-from genrestore.image import Limits, Picture, encode, load, load_mask, save
+from genrestore.pictures import codec, ifd, image
+from genrestore.pictures.image import Limits, Picture, encode, load, load_mask, save
 
 pytestmark = [  # pytest lifts the filters that image.py sets
     pytest.mark.filterwarnings("ignore::UserWarning:PIL"),
@@ -293,7 +293,7 @@ def test_orientation_is_applied_and_reset(orientation: int, kind: str) -> None:
         turned += [np.rot90(pixels, -1), np.rot90(pixels, 2).swapaxes(0, 1), np.rot90(pixels)]
         np.testing.assert_array_equal(picture.pixels, turned[orientation - 1])
     again = load(encode(picture))
-    assert picture.exif is None or container.orientation(picture.exif) == 1
+    assert picture.exif is None or ifd.orientation(picture.exif) == 1
     assert again.pixels.shape == picture.pixels.shape, "turned twice"
 
 
@@ -749,7 +749,7 @@ def test_parts_of_a_picture() -> None:
 
 def test_16_bit_is_rounded_to_8() -> None:
     every = np.arange(65_536, dtype=np.uint16).reshape(256, 256, 1)
-    np.testing.assert_array_equal(samples.eight(every), np.rint(every / 257))
+    np.testing.assert_array_equal(codec.eight(every), np.rint(every / 257))
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -806,7 +806,7 @@ def test_save_replaces_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.M
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(samples, "write_png", fail)
+        patch.setattr(codec, "write_png", fail)
         with pytest.raises(ImageError, match="No space left on device"):
             save(Picture(noise()), path)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
@@ -822,7 +822,7 @@ def test_save_replaces_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.M
             save(Picture(noise()), folder)
 
 
-@pytest.mark.parametrize("write", [samples.write_png, samples.write_tiff])
+@pytest.mark.parametrize("write", [codec.write_png, codec.write_tiff])
 def test_large_pictures_are_written_block_by_block(write: Callable[..., None], tmp_path: Path) -> None:
     pixels = np.zeros((4000, 4000, 3), np.uint16)  # 96 MB
     tracemalloc.start()

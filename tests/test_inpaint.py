@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import genrestore
-from genrestore import image
 from genrestore.errors import Cancelled, GenrestoreError, MaskError, SettingError
-from genrestore.image import Picture
-from genrestore.tasks import inpaint as task
+from genrestore.pictures import image
+from genrestore.pictures.image import Picture
+from genrestore.pipelines import inpaint as task
 
 EXAMPLES = Path(genrestore.__file__).parent / "ui" / "examples"
 

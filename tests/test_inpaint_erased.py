@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 import genrestore
-from genrestore import image
 from genrestore.errors import MaskError
-from genrestore.image import Picture
-from genrestore.tasks import inpaint as task
+from genrestore.pictures import image
+from genrestore.pictures.image import Picture
+from genrestore.pipelines import inpaint as task
 
 SAND = Path(genrestore.__file__).parent / "ui" / "examples" / "sand.jpg"
 NET = "residual-fill"

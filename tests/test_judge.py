@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from genrestore import judge as judging
-from genrestore.judge import Score, judge
 from genrestore.recipe import TrainRecipe
+from genrestore.tasks.task import Score
+from genrestore.training import judge as judging
+from genrestore.training.judge import judge
 
 
 def log(count: int, noise: float = 0.1, seed: int = 0, **curves: Callable[[float], float]) -> list[dict[str, Any]]:
@@ -56,7 +57,7 @@ def test_too_early() -> None:
     slow = [{**line, "step": line["step"] // 50} for line in log(60, net=lambda t: 1 - t)]
     assert judge(slow).text == "Too early to say: 60 steps are done."
     lines = log(30, net=lambda t: 1 + t)
-    assert judge(lines, TrainRecipe(beta_warmup=2000)).code == "early", "the loss rises because its weights do"
+    assert judge(lines, TrainRecipe(own={"beta_warmup": 2000})).code == "early", "the loss rises because its weights do"
     assert judge(lines, TrainRecipe(warmup=1000)).code == "rising"
 
 
@@ -128,5 +129,5 @@ def test_scores_know_what_is_better() -> None:
 
 
 def test_judging_loads_no_torch() -> None:
-    code = "import genrestore.judge, sys; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    code = "import genrestore.training.judge, sys; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

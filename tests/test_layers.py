@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from genrestore import layers
+from genrestore.nets import layers
 
 
 def hole(height: int, width: int) -> torch.Tensor:

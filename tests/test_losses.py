@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from genrestore import losses
 from genrestore.errors import TrainingError
+from genrestore.nets import losses
 
 A, B = torch.tensor([[[[0.2, 0.9]]]]), torch.tensor([[[[0.5, 1.0]]]])
 

@@ -13,8 +13,8 @@ from PIL import Image
 
 pytest.importorskip("gradio")
 
-from genrestore import image
 from genrestore.errors import GenrestoreError, ImageError, MaskError
+from genrestore.pictures import image
 from genrestore.ui import job, mask_editor, shown
 from genrestore.ui.mask_editor import MaskEditor, checks
 

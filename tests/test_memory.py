@@ -10,7 +10,7 @@ import torch
 
 from genrestore.errors import TrainingError
 from genrestore.models import find
-from genrestore.train import memory
+from genrestore.training import memory
 
 PAIR = {"image": torch.rand(2, 3, 96, 96), "low": torch.rand(2, 3, 24, 24)}
 
@@ -38,7 +38,7 @@ def test_more_rows_need_more(monkeypatch: pytest.MonkeyPatch) -> None:
 PEAK = """
 import dataclasses, sys, torch
 from genrestore.models import find
-from genrestore.train import memory
+from genrestore.training import memory
 def peak(): return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
 rows = int(sys.argv[1])
 preset = find("vae-clothing")

@@ -5,7 +5,8 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from genrestore import losses, metrics
+from genrestore import metrics
+from genrestore.nets import losses
 
 
 def test_psnr_by_hand() -> None:

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from genrestore import backends, weights
 from genrestore.card import Card, DataSource
-from genrestore.data import Pictures, batch
-from genrestore.degrade import find as degradation
+from genrestore.data.dataset import Pictures, batch
+from genrestore.data.degrade import find as degradation
 from genrestore.errors import ModelError
 from genrestore.models import build, find, names
 from genrestore.registry import Preset, channels
 from genrestore.runtime import Model
-from genrestore.train.loop import train
+from genrestore.training.loop import train
 
 ALL = names()
 

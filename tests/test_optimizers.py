@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from genrestore import optimizers
 from genrestore.errors import TrainingError
+from genrestore.nets import optimizers
 from genrestore.recipe import OPTIMIZERS, TrainRecipe
 
 

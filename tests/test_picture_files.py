@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, JpegImagePlugin
 
-from genrestore import boxes, colour, container, heif, image, jpeg, structure
-from genrestore.boxes import Cicp
 from genrestore.errors import ImageError
-from genrestore.image import Limits, Picture, encode, load, save
+from genrestore.pictures import boxes, colour, heif, ifd, image, jpeg, structure
+from genrestore.pictures.boxes import Cicp
+from genrestore.pictures.image import Limits, Picture, encode, load, save
 
 pytestmark = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # pytest lifts image.py's filter
 
@@ -445,7 +445,7 @@ def test_tiff_without_all_its_strips(tag: int) -> None:
     data = bytearray(
         encode(Picture(np.arange(4_000_000, dtype=np.uint32).astype(np.uint8).reshape(2000, 2000, 1)), format="tif")
     )
-    first, _ = container.directory(bytes(data), container.first(bytes(data)))
+    first, _ = ifd.directory(bytes(data), ifd.first(bytes(data)))
     entry = next(entry for entry in first if entry.tag == tag)
     where = entry.at if tag in (0x0111, 0x0117) else bytes(data).rindex(entry.raw) + 8
     worse = {0x0111: 1 << 30, 0x0117: 0, 0x0116: 1, 0x0100: 1 << 30, 0x0102: 7}[tag]
@@ -611,7 +611,7 @@ def test_limits_are_checked_on_the_header_of_every_format(kind: str, monkeypatch
     def never(*_: object) -> None:
         raise AssertionError("decoded")
 
-    monkeypatch.setattr(image.samples, "decode", never)
+    monkeypatch.setattr(image.codec, "decode", never)
     for tight, words in [
         (Limits(bytes=10**6, megapixels=0.0007, side=100), "megapixels"),
         (Limits(bytes=10**6, megapixels=1, side=31), "31 pixels a side"),

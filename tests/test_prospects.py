@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 import genrestore
-from genrestore import cli, image
+from genrestore.cli import inpaint as repair
+from genrestore.cli import main as cli
 from genrestore.errors import MaskError
-from genrestore.image import Picture
-from genrestore.tasks import inpaint, pace, rim
-from genrestore.tasks.prospects import REASONS, outlook
+from genrestore.pictures import image
+from genrestore.pictures.image import Picture
+from genrestore.pipelines import inpaint, pace, rim
+from genrestore.pipelines.prospects import REASONS, outlook
 
 EXAMPLES = Path(genrestore.__file__).parent / "ui" / "examples"
 ROWS, COLUMNS = np.ogrid[:400, :400]
@@ -98,7 +100,7 @@ def test_what_is_told_is_planned_once_and_for_the_model(sand: Picture, monkeypat
 def test_the_command_line_says_it_and_works_on(
     sand: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert set(cli.PROSPECTS) == set(REASONS)
+    assert set(repair.PROSPECTS) == set(REASONS)
     image.save(sand, tmp_path / "sand.png")
     image.save(Picture(disc(200, 20, 130)[..., None] * np.uint8(255)), tmp_path / "mask.png")
     done: list[Any] = []
@@ -108,4 +110,4 @@ def test_the_command_line_says_it_and_works_on(
         cli.main(["inpaint", str(tmp_path / "sand.png"), str(tmp_path / "mask.png"), "-o", str(tmp_path / "out.png")])
     told = capsys.readouterr().err.splitlines()
     assert not ended.value.code and done
-    assert told[0] == cli.PROSPECTS["frame"] and told[1].startswith("This will take about ")
+    assert told[0] == repair.PROSPECTS["frame"] and told[1].startswith("This will take about ")

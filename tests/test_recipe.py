@@ -7,8 +7,10 @@ import pytest
 import torch
 
 import genrestore
-from genrestore.errors import TrainingError
-from genrestore.recipe import LICENCES, RunRecipe, TrainRecipe, changed, licence_named, licence_told, settings_of
+from genrestore.errors import SettingError, TrainingError
+from genrestore.licences import LICENCES, licence_named, licence_told
+from genrestore.nets import losses
+from genrestore.recipe import RunRecipe, TrainRecipe, changed, settings_of
 
 
 def test_json_round_trip() -> None:
@@ -101,11 +103,21 @@ def test_what_was_done_can_be_done_again() -> None:
 
 
 def test_kl_weight_rises() -> None:
-    recipe = TrainRecipe(beta=2.0, beta_warmup=10)
-    assert [float(recipe.kl_weight(torch.tensor(step))) for step in (0, 4, 9, 99)] == pytest.approx(
-        [0.2, 1.0, 2.0, 2.0]
-    )
-    assert TrainRecipe(beta=2.0).kl_weight(torch.tensor(0)) == 2.0
+    kl = TrainRecipe(own={"beta": 2.0, "beta_warmup": 10}).part(losses.KL)
+    assert [float(kl.weight(torch.tensor(step))) for step in (0, 4, 9, 99)] == pytest.approx([0.2, 1.0, 2.0, 2.0])
+    assert losses.KL(beta=2.0).weight(torch.tensor(0)) == 2.0
+
+
+def test_what_a_model_adds_is_checked_as_its_own_fields() -> None:
+    recipe = changed(TrainRecipe(model="vae"), {"beta": "0.5", "steps": "7"}, losses.KL)
+    assert recipe.part(losses.KL) == losses.KL(beta=0.5) and recipe.steps == 7
+    assert TrainRecipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+    with pytest.raises(TrainingError, match="beta must be at least 0"):
+        changed(TrainRecipe(), {"beta": -1}, losses.KL)
+    with pytest.raises(TrainingError, match="There is no setting named 'r1'"):
+        changed(TrainRecipe(), {"r1": 1}, losses.KL)
+    with pytest.raises(TrainingError, match="vae takes no r1; it takes beta, beta_warmup"):
+        TrainRecipe(model="vae", own={"r1": 1.0}).part(losses.KL)
 
 
 def test_texts_are_read_as_the_type_of_their_field() -> None:
@@ -134,7 +146,7 @@ def test_texts_are_read_as_the_type_of_their_field() -> None:
 def test_wrong_settings_are_named(setting: dict[str, str], says: str) -> None:
     with pytest.raises(TrainingError, match=says):
         changed(TrainRecipe(), dict(setting))
-    with pytest.raises(TrainingError, match="FIELD=VALUE"):
+    with pytest.raises(SettingError, match="NAME=VALUE"):
         settings_of(["lr"], {})
 
 
@@ -155,4 +167,4 @@ def test_a_licence_in_words_is_told_in_its_words() -> None:
     """`other:` is how one is written, and nothing that a card's reader should see."""
     assert licence_told(licence_named("Other:  my own terms")) == "my own terms"
     assert licence_told(licence_named("cc0-1.0")) == "CC0-1.0"
-    assert all("other:" not in card.license for card in genrestore.models())
+    assert all("other:" not in card.license for card in genrestore.list_models())

@@ -1,4 +1,4 @@
-"""Batches made where the pictures lie: the same as those of `data.batch`."""
+"""Batches made where the pictures lie: the same as those of `dataset.batch`."""
 
 import dataclasses
 
@@ -7,9 +7,9 @@ import pytest
 import torch
 from test_data import noise, packed
 
-from genrestore import data, resident
+from genrestore.data import dataset, resident
+from genrestore.data.resident import Resident
 from genrestore.recipe import TrainRecipe
-from genrestore.resident import Resident
 
 CPU = torch.device("cpu")
 RECIPE = TrainRecipe(model="x", batch=6, size=32, steps=5, augment=("mirror", "flip", "turn"), seed=3)
@@ -24,7 +24,7 @@ def test_whole_pictures(augment: tuple[str, ...]) -> None:
     recipe = dataclasses.replace(RECIPE, augment=augment)
     pictures = packed(list(noise(7, 32, 32, 3)), labels=np.arange(7))
     here = Resident(pictures, recipe, CPU)
-    assert all(same(here.batch(here.plan(step)), data.batch(pictures, recipe, step)) for step in range(3))
+    assert all(same(here.batch(here.plan(step)), dataset.batch(pictures, recipe, step)) for step in range(3))
 
 
 @pytest.mark.parametrize("degrade", ["holes:scratch,box", "shrink:4", "shrink:2:bicubic,area"])
@@ -32,12 +32,12 @@ def test_whole_pictures(augment: tuple[str, ...]) -> None:
 def test_crops_of_pictures_of_any_size(degrade: str, crops: int) -> None:
     """Grey ones among colour ones too; of several places the same one is chosen."""
     recipe = dataclasses.replace(RECIPE, degrade=degrade, crops=crops)
-    side = data.side(recipe)
+    side = dataset.side(recipe)
     shapes = [(side, side + 9, 3), (side + 30, side, 1), (side + 5, side + 40, 3), (side, side, 1)]
     pictures = packed([noise(1, *shape)[0] for shape in shapes])
     here = Resident(pictures, recipe, CPU)
     for step in range(3):
-        ours, usual = here.batch(here.plan(step)), data.batch(pictures, recipe, step)
+        ours, usual = here.batch(here.plan(step)), dataset.batch(pictures, recipe, step)
         assert ours.keys() == usual.keys() and torch.equal(ours["image"], usual["image"])
         for key in ours.keys() - {"image"}:
             assert (ours[key] - usual[key]).abs().max() < 1.01 / 255 and (ours[key] == usual[key]).float().mean() > 0.99

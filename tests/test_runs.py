@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genrestore import locks, runs
-from genrestore.card import PACKAGE, home
+from genrestore import locks
 from genrestore.errors import TrainingError
+from genrestore.paths import PACKAGE, home
 from genrestore.recipe import TrainRecipe
-from genrestore.runs import Run, Status
+from genrestore.training import runs
+from genrestore.training.runs import Run, Status
 
 
 @pytest.fixture(autouse=True)
@@ -161,7 +162,7 @@ def test_of_many_starts_at_once_one_begins() -> None:
     """Eight processes, as the page's visitors and command lines are, each of which wants another run."""
     code = (
         "import sys, subprocess\n"
-        "from genrestore import runs\n"
+        "from genrestore.training import runs\n"
         "from genrestore.errors import TrainingError\n"
         "from genrestore.recipe import TrainRecipe\n"
         "real = subprocess.Popen\n"
@@ -286,5 +287,5 @@ def test_a_run_without_a_recipe(run: Run) -> None:
 
 
 def test_runs_load_no_torch() -> None:
-    code = "import genrestore.runs, sys; assert 'torch' not in sys.modules"
+    code = "import genrestore.training.runs, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent, timeout=60)

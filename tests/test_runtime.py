@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from genrestore import backends, machine, runtime, weights
+from genrestore import backends, machine, runtime, tasks, weights
 from genrestore.card import Card, SizeRule
 from genrestore.errors import Cancelled, ModelError, SettingError
 from genrestore.models import find
@@ -360,7 +360,7 @@ def test_the_quickest_backend_is_measured(
 ) -> None:
     clock = Timed(monkeypatch, **seconds)
     backends_of = backends.Bodies(weights.load_net(own / "weights" / "one" / "model.safetensors"), 1)
-    choice = backends.measure(backends_of)
+    choice = backends.measure(backends_of, tasks.find("upscale"))
     assert choice.backend == best and {*choice.speeds} == {*clock.seconds}
     assert choice.speeds[best] == pytest.approx(backends.SIDE**2 / clock.seconds[best], rel=0.01)
 
@@ -370,7 +370,7 @@ def test_a_backend_that_is_too_wrong_is_not_taken(own: Path, monkeypatch: pytest
     clock = Timed(monkeypatch, ov32=2.0, ov16=1.0, torch32=3.0)
     for off, taken in ((3 / 255, "openvino bf16"), (9 / 255, "openvino f32"), (float("nan"), "openvino f32")):
         clock.off["openvino bf16"] = off
-        choice = backends.measure(backends.Bodies(net, 1))
+        choice = backends.measure(backends.Bodies(net, 1), tasks.find("upscale"))
         assert choice.backend == taken
         assert choice.difference == (pytest.approx(3, abs=0.01) if taken.endswith("bf16") else 0)
 

@@ -5,9 +5,9 @@ import pytest
 
 import genrestore
 from genrestore.errors import ModelError, SettingError
-from genrestore.tasks import sample as task
+from genrestore.pipelines import sample as task
 
-MODELS = [card.name for card in genrestore.models("sample")]
+MODELS = [card.name for card in genrestore.list_models("sample")]
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from genrestore import select
 from genrestore.errors import MaskError
+from genrestore.pictures import select
 
 
 def scene(seed: int, height: int = 240, width: int = 320) -> tuple[np.ndarray, np.ndarray, list[tuple[float, float]]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from genrestore.recipe import TrainRecipe
-from genrestore.train.terminal import BLOCKS, Terminal, curve
+from genrestore.training.terminal import BLOCKS, Terminal, curve
 
 
 def test_curve_spans_its_values() -> None:

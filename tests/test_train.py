@@ -22,17 +22,18 @@ import numpy as np
 import pytest
 import torch
 
-from genrestore import losses as formulas
 from genrestore import runtime, weights
-from genrestore.card import Card, home
+from genrestore.card import Card
 from genrestore.errors import Cancelled, TrainingError
-from genrestore.judge import Score
 from genrestore.models import find
 from genrestore.models.dcgan import Config
+from genrestore.nets import losses as formulas
+from genrestore.paths import home
 from genrestore.recipe import TrainRecipe
-from genrestore.runs import Run
-from genrestore.train import checkpoint, command, loop, players
-from genrestore.train.players import Average
+from genrestore.tasks.task import Score
+from genrestore.training import checkpoint, command, loop, players
+from genrestore.training.players import Average
+from genrestore.training.runs import Run
 
 train = loop.train
 
@@ -115,11 +116,11 @@ def test_no_weight_is_offered_before_its_pictures_mean_something(
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 1e9)
     distances = itertools.chain([100.0, 95.0, 86.0, 110.0, 79.0], itertools.repeat(100.0))
-    monkeypatch.setattr(loop.Watcher, "distance", lambda self, net: next(distances))
+    monkeypatch.setattr(loop.Evaluator, "distance", lambda self, net: next(distances))
     listed: list[int] = []
 
     def look(step: int, numbers: dict[str, float]) -> None:
-        if "mine" in [card.name for card in weights.models("sample")]:
+        if "mine" in [card.name for card in weights.list_models("sample")]:
             listed.append(step)
 
     run = train(TINY, pictures, home() / "runs" / "mine", config=CONFIG, on_step=look)
@@ -130,7 +131,7 @@ def test_no_weight_is_offered_before_its_pictures_mean_something(
 
 def test_a_trained_run_is_found_by_name(pictures: Path) -> None:
     train(TINY, pictures, home() / "runs" / "mine", config=CONFIG)
-    assert "mine" in [card.name for card in weights.models("sample")]
+    assert "mine" in [card.name for card in weights.list_models("sample")]
 
 
 def test_tensorboard(pictures: Path, tmp_path: Path) -> None:
@@ -427,7 +428,7 @@ def test_patience_leaves_the_best_weight_not_the_last(
 ) -> None:
     """PSNR is better the higher it is."""
     scores = iter(values)
-    monkeypatch.setattr(loop.Watcher, "scores", lambda self, net, recipe: [Score(name, next(scores), better)])
+    monkeypatch.setattr(loop.Evaluator, "scores", lambda self, net, recipe: [Score(name, next(scores), better)])
     recipe = dataclasses.replace(TINY, steps=100, holdout=0.5, check=2, patience=2)
     run = train(recipe, pictures, tmp_path / "run", config=CONFIG)
     card = Card.read(run)
@@ -442,7 +443,7 @@ def test_scores_that_are_no_numbers_are_not_written(
     """Nor do they count as better than anything; the log stays JSON as every reader takes it."""
     scores = iter([5.0, float("nan"), float("-inf"), 4.0])
     monkeypatch.setattr(
-        loop.Watcher,
+        loop.Evaluator,
         "scores",
         lambda self, net, recipe: [Score("loss", next(scores), "lower"), Score("psnr", 9.0, "higher")],
     )
@@ -510,7 +511,8 @@ def distance(a: Path, b: Path) -> float:
 @pytest.mark.parametrize(
     "change",
     [
-        {"dropout": 0.3}, {"l1": 1e-3}, {"weight_decay": 0.1}, {"clip": 1e-3, "optimizer": "gd"}, {"r1": 10.0}, {"loss": "hinge"},
+        {"dropout": 0.3}, {"l1": 1e-3}, {"weight_decay": 0.1}, {"clip": 1e-3, "optimizer": "gd"}, {"own": {"r1": 10.0}},
+        {"loss": "hinge"},
         {"optimizer": "sgd"}, {"optimizer": "rmsprop"}, {"schedule": "cosine"}, {"schedule": "step"}, {"warmup": 5},
         {"augment": ("rotate:20",)}, {"seed": 1},
     ],
@@ -547,7 +549,7 @@ def test_a_turn_moves_its_own_player_only(pictures: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("r1", [0.0, 1.0])
 def test_a_step_is_the_textbooks_turns(rows: int, r1: float) -> None:
     """The critic judges the drawn pictures once for both players: the same gradients."""
-    recipe = dataclasses.replace(TINY, batch=rows, optimizer="gd", lr=1e-2, r1=r1)
+    recipe = dataclasses.replace(TINY, batch=rows, optimizer="gd", lr=1e-2, own={"r1": r1})
     config = Config(latent=8, width=32)
     players = loop.Players(find("dcgan-cifar10"), config, recipe, loop.World(), "fp32")
     torch.manual_seed(0)
@@ -779,7 +781,16 @@ def test_the_command_says_what_is_missing(given: dict[str, Any], sentence: str) 
 
 def test_a_signal_ends_the_command_with_a_checkpoint(pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "genrestore.train", "dcgan-cifar10", "--data", str(pictures), "--licence", "own"]
+    command = [
+        sys.executable,
+        "-m",
+        "genrestore.training",
+        "dcgan-cifar10",
+        "--data",
+        str(pictures),
+        "--licence",
+        "own",
+    ]
     process = subprocess.Popen([*command, "--out", str(out), "--steps", "100000", "--batch", "4"])
     try:
         waiting(Run(out), "training")
@@ -796,7 +807,7 @@ def test_bare_checkout_trains_without_the_application(tmp_path: Path, pictures: 
         "for name in ('gradio', 'typer', 'huggingface_hub', 'openvino', 'torchvision', 'cv2', 'skimage', 'accelerate',\n"
         "             'tensorboard'):\n"
         "    sys.modules[name] = None\n"
-        "from genrestore.train.command import main\n"
+        "from genrestore.training.command import main\n"
         f"data, out = {str(pictures)!r}, {str(tmp_path / 'run')!r}\n"
         "sys.argv = ['train', 'vae-clothing', '--data', data, '--licence', 'own', '--out', out, '--steps', '1', '--batch', '4']\n"
         "main()\n"

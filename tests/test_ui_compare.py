@@ -10,8 +10,8 @@ import pytest
 from conftest import PHONE
 from PIL import Image, ImageCms
 
-from genrestore import image
 from genrestore.errors import ImageError
+from genrestore.pictures import image
 from genrestore.ui import words
 from genrestore.ui.compare import FULL, PREVIEW, Compare
 

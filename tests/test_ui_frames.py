@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genrestore import image
+from genrestore.pictures import image
 from genrestore.ui import mask_editor
 
 COLOURS = [(220, 30, 30), (30, 200, 30), (30, 30, 220)]

@@ -21,9 +21,9 @@ pytest.importorskip("gradio")
 
 from conftest import PHONE
 
-from genrestore import image, samples
 from genrestore.errors import ImageError, MaskError
-from genrestore.tasks import inpaint as task
+from genrestore.pictures import codec, image
+from genrestore.pipelines import inpaint as task
 from genrestore.ui import inpaint, mask_editor, upright
 from genrestore.ui import job as jobs
 from genrestore.ui.mask_editor import MaskEditor, recent
@@ -876,7 +876,7 @@ def test_the_stage_shows_the_pixels_that_the_file_decodes_to(
         (base64.b64decode(data), tmp_path / "scan.tif"),
         (scene["shown"]["path"], scene["file"]["path"]),
     ):
-        expected = samples.eight(image.load(file).pixels)
+        expected = codec.eight(image.load(file).pixels)
         assert image.header(shown).format in upright.DRAWN
         assert np.array_equal(np.broadcast_to(image.load(shown).pixels, expected.shape), expected)
 

@@ -15,7 +15,7 @@ pytest.importorskip("gradio")
 from conftest import PHONE
 from test_ui_inpaint import Editor, photo, read_png, spread, value
 
-from genrestore.tasks import inpaint as task
+from genrestore.pipelines import inpaint as task
 from genrestore.ui import inpaint
 
 __all__ = ["value"]  # a fixture

@@ -14,9 +14,9 @@ pytest.importorskip("gradio")
 from test_ui_inpaint import photo
 from test_ui_stage import Stage
 
-from genrestore import image
 from genrestore.errors import Cancelled
-from genrestore.tasks import damage as task
+from genrestore.pictures import image
+from genrestore.pipelines import damage as task
 from genrestore.ui import inpaint
 
 

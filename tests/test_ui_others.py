@@ -11,10 +11,10 @@ pytest.importorskip("gradio")
 from test_ui_inpaint import photo, pixels, url
 from test_ui_stage import Stage
 
-from genrestore import image
 from genrestore import ui as page_words
 from genrestore.errors import ImageError, MaskError
-from genrestore.tasks import candidates
+from genrestore.pictures import image
+from genrestore.pipelines import candidates
 from genrestore.ui import job as jobs
 from genrestore.ui import mask_editor
 from genrestore.ui.mask_editor import MaskEditor

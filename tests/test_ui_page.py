@@ -2,7 +2,6 @@
 
 import dataclasses
 import http.client
-import importlib
 import io
 import itertools
 import json
@@ -25,7 +24,7 @@ import genrestore
 from genrestore import ui
 from genrestore.card import Card, DataSource, Metric
 from genrestore.errors import Cancelled, MaskError
-from genrestore.ui import TABS, about, words
+from genrestore.ui import about, words
 from genrestore.ui.shown import shown
 
 ENGLISH = ["Inpaint", "Upscale", "Sample", "Train", "About"]
@@ -406,11 +405,10 @@ def test_the_browser_s_language_decides(visit: Callable[..., Any], locale: str, 
 
 
 def test_every_tab_says_everything_in_both_languages() -> None:
-    for name in TABS:
-        importlib.import_module(f"genrestore.ui.{name}")
+    ui.build()
     english, chinese = (words.translations().translations[language] for language in words.LANGUAGES)
     assert set(english) == set(chinese)
-    assert {key.partition(".")[0] for key in english} >= set(TABS)
+    assert {key.partition(".")[0] for key in english} >= {"inpaint", "upscale", "sample", "train", "about"}
     assert all(english.values())
     assert all(chinese.values())
 
@@ -421,7 +419,7 @@ def test_every_tab_says_everything_in_both_languages() -> None:
 def test_about_shows_every_card(page: Any) -> None:
     open_tab(page, "About")
     text = page.locator("#about").inner_text()
-    for card in genrestore.models():
+    for card in genrestore.list_models():
         assert card.title in text
         assert card.limits in text
         assert card.license in text

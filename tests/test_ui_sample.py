@@ -15,7 +15,7 @@ from conftest import PHONE
 from PIL import Image
 
 import genrestore
-import genrestore.tasks.sample as task
+import genrestore.pipelines.sample as task
 from genrestore.ui import sample as tab
 from genrestore.ui.sample import State
 
@@ -335,7 +335,7 @@ def test_another_model_keeps_the_seed_but_not_the_sliders(live: Live):
 
 
 def test_the_best_picture_of_each_model_comes_first(live: Live):
-    best = genrestore.models("sample")[0]
+    best = genrestore.list_models("sample")[0]
     assert (live.state()["model"], live.state()["seed"]) == (best.name, best.first)
     other = live.choose_other_model()
     assert live.state()["seed"] == genrestore.weights.resolve(other).first > 0

@@ -15,8 +15,8 @@ pytest.importorskip("gradio")
 
 from test_ui_inpaint import Editor, inverse, photo, pixels, url
 
-from genrestore import image
-from genrestore.tasks import inpaint as task
+from genrestore.pictures import image
+from genrestore.pipelines import inpaint as task
 from genrestore.ui import inpaint
 from genrestore.ui.mask_editor import MaskEditor
 

@@ -22,13 +22,16 @@ from fastapi.testclient import TestClient
 from gradio.context import LocalContext
 from PIL import Image
 
-from genrestore import doctor, judge, runs, setting, ui
-from genrestore.augment import AUGMENT
+from genrestore import setting, ui
+from genrestore.data import checks
+from genrestore.data.augment import AUGMENT
 from genrestore.errors import GenrestoreError, SettingError, TrainingError
 from genrestore.models import find, names
 from genrestore.recipe import TrainRecipe
-from genrestore.runs import Run, Status
-from genrestore.ui import begin, findings, picker, said, sample, settings, train, watch
+from genrestore.setting import options
+from genrestore.training import judge, runs
+from genrestore.training.runs import Run, Status
+from genrestore.ui import begin, findings, picker, said, sample, settings, slots, train, watch
 from genrestore.ui.access import Access, loopback
 
 HERE = Access(anyone=True, local=True)
@@ -347,7 +350,7 @@ def test_an_examination_ends_when_nobody_waits_for_it(monkeypatch: pytest.Monkey
         progress(0.25, "")
         stopped.append(cancel.wait(20))
 
-    monkeypatch.setattr(doctor, "examine", examine)
+    monkeypatch.setattr(checks, "examine", examine)
     following = train.Page(HERE, {}).examined(None, asked(), ("/pictures", PRESET))
     while "0.250" not in next(following)[0]:
         pass
@@ -360,9 +363,12 @@ def test_an_examination_ends_when_nobody_waits_for_it(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("preset", names())
 def test_the_fields_begin_as_the_preset_and_make_its_recipe(preset: str) -> None:
-    recipe = find(preset).recipe
-    assert settings.recipe(recipe, settings.values(recipe)) == recipe
-    assert begin.recipe(("/pictures", preset), [], settings.values(recipe), None) == recipe
+    chosen = find(preset)
+    recipe, own = chosen.recipe, options(chosen.own)
+    fields = [*settings.values(recipe), *(update.get("value") for update in slots.shown(own, recipe.own))]
+    usual = {one.name: one.usual for one in own}
+    for made in (settings.recipe(recipe, chosen.own, fields), begin.recipe(("/pictures", preset), [], fields, None)):
+        assert made == dataclasses.replace(recipe, own=usual | dict(recipe.own))
 
 
 @pytest.mark.parametrize(
@@ -492,11 +498,11 @@ def test_a_run_tells_in_chinese_why_it_ended(home: Path, monkeypatch: pytest.Mon
 
 
 def test_what_the_doctor_found_is_told_in_chinese() -> None:
-    found = doctor.Finding(
+    found = checks.Finding(
         "broken", ("a.jpg",), "They cannot be read; the first: a.jpg is empty (0 bytes); choose another file."
     )
     problem = "3 pictures are too few to learn from; this model needs at least 16, better 1000."
-    report = doctor.Report("cats", 3, (found,), (), {}, {}, 0, 16, 1000, problem)
+    report = checks.Report("cats", 3, (found,), (), {}, {}, 0, 16, 1000, problem)
     text = findings.html(report, asked(accept_language="zh-CN"))
     assert "3 张图片太少，不足以训练；此模型至少需要 16 张，最好有 1000 张。" in text
     assert "无法读取；第一张：a.jpg" in text and "empty" not in text

@@ -17,10 +17,13 @@ from gradio import utils
 from PIL import Image, ImageCms
 
 import genrestore
-from genrestore import image, ui
+from genrestore import ui
 from genrestore.errors import Cancelled, SettingError
+from genrestore.pictures import image
 from genrestore.ui import job as jobs
-from genrestore.ui import upscale, words
+from genrestore.ui import slots, upscale, words
+from genrestore.ui.image_to_image import OUTPUTS, Job, told_bytes
+from genrestore.ui.shown import shown
 
 HURRY = 1.0  # seconds within which a cancelled job must have stopped
 REQUEST: Any = SimpleNamespace(headers={"accept-language": "en"})
@@ -41,10 +44,39 @@ def uploaded(name: str = "photo.jpg", **options: Any) -> dict[str, Any]:
     return {"file": gr.FileData(path=str(folder / name), orig_name=name).model_dump()}
 
 
+def given(value: Any, scale: int, width: int, height: int, kind: str, model: str, request: Any) -> tuple[Any, ...]:
+    """The arguments of a handler."""
+    return request, value, kind, model, scale, width, height, *[None] * slots.COUNT
+
+
+def running(
+    value: Any,
+    scale: int = 4,
+    width: int = 0,
+    height: int = 0,
+    kind: str = "input",
+    model: str = "auto",
+    request: Any = REQUEST,
+) -> Iterator[list[Any]]:
+    return shown(upscale.TAB.run)(*given(value, scale, width, height, kind, model, request))
+
+
+def quoted(
+    value: Any,
+    scale: int = 4,
+    width: int = 0,
+    height: int = 0,
+    kind: str = "input",
+    model: str = "auto",
+    request: Any = REQUEST,
+) -> str:
+    return shown(upscale.TAB.quoted)(*given(value, scale, width, height, kind, model, request))
+
+
 def changes(value: Any, scale: int = 4, kind: str = "input", model: str = "auto") -> Iterator[dict[str, Any]]:
     """What `run` alters on the page, step by step."""
-    for step in upscale.run(value, scale, 0, 0, kind, model, REQUEST):
-        yield {name: part for name, part in zip(upscale.OUTPUTS, step, strict=True) if part != gr.skip()}
+    for step in running(value, scale, kind=kind, model=model):
+        yield {name: part for name, part in zip(OUTPUTS, step, strict=True) if part != gr.skip()}
 
 
 # --- handlers ---
@@ -86,7 +118,7 @@ def test_nothing_is_enlarged_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(steps) == 1 and steps[0]["go"].visible and not steps[0]["stop"].visible
         assert set(steps[0]) == {"go", "stop", "status"}, "the last result must stay"
     assert told == ["Choose a picture or an example first."] * 3
-    assert upscale.quoted({}, 4, 0, 0, "input", "auto", REQUEST) == told[0]
+    assert quoted({}, 4, 0, 0, "input", "auto", REQUEST) == told[0]
 
 
 @pytest.mark.parametrize(
@@ -120,9 +152,9 @@ def test_what_the_format_cannot_hold_is_refused_before_the_work(
     folder.mkdir(parents=True, exist_ok=True)
     Image.new("RGBA", (1100, 2), (9, 9, 9, 99)).save(folder / "clear.png")
     value = {"file": gr.FileData(path=str(folder / "clear.png"), orig_name="clear.png").model_dump()}
-    assert upscale.quoted(value, 4, width, 0, kind, "auto", REQUEST).startswith(sentence)
-    steps = list(upscale.run(value, 4, width, 0, kind, "auto", REQUEST))
-    assert len(steps) == 1 and steps[0][upscale.OUTPUTS.index("go")].visible
+    assert quoted(value, 4, width, 0, kind, "auto", REQUEST).startswith(sentence)
+    steps = list(running(value, 4, width, 0, kind, "auto", REQUEST))
+    assert len(steps) == 1 and steps[0][OUTPUTS.index("go")].visible
     assert len(told) == 1 and told[0].startswith(sentence)
 
 
@@ -133,13 +165,13 @@ def test_formats_are_judged_as_they_are_written(monkeypatch: pytest.MonkeyPatch)
     folder.mkdir(parents=True, exist_ok=True)
     Image.new("RGBA", (40, 30), (9, 9, 9, 255)).save(folder / "opaque.png")
     value = {"file": gr.FileData(path=str(folder / "opaque.png"), orig_name="opaque.png").model_dump()}
-    assert "40 × 30" in upscale.quoted(value, 4, 0, 0, "jpeg", "auto", REQUEST)
+    assert "40 × 30" in quoted(value, 4, 0, 0, "jpeg", "auto", REQUEST)
     assert Path(list(changes(value, kind="jpeg"))[-1]["download"].value["path"]).name == "opaque.x4.jpg"
     monkeypatch.setitem(image.LONGEST, "WEBP", 159)
     small = uploaded("small.webp")
-    assert "160 × 120" in upscale.quoted(small, 4, 0, 0, "input", "auto", REQUEST)
+    assert "160 × 120" in quoted(small, 4, 0, 0, "input", "auto", REQUEST)
     assert Path(list(changes(small))[-1]["download"].value["path"]).name == "small.x4.png"
-    assert upscale.quoted(small, 4, 0, 0, "webp", "auto", REQUEST).startswith("WEBP holds 159 pixels a side")
+    assert quoted(small, 4, 0, 0, "webp", "auto", REQUEST).startswith("WEBP holds 159 pixels a side")
 
 
 @pytest.mark.parametrize(
@@ -153,8 +185,8 @@ def test_what_a_result_cannot_keep_is_told(monkeypatch: pytest.MonkeyPatch, lang
     source.write_bytes(Path(__file__).with_name("repro").joinpath("uhdr.jpg").read_bytes())
     value = {"file": gr.FileData(path=str(source), orig_name="hdr.jpg").model_dump()}
     request: Any = SimpleNamespace(headers={"accept-language": language})
-    last = list(upscale.run(value, 2, 0, 0, "input", "auto", request))[-1]
-    assert sentence in last[upscale.OUTPUTS.index("status")]
+    last = list(running(value, 2, 0, 0, "input", "auto", request))[-1]
+    assert sentence in last[OUTPUTS.index("status")]
 
 
 def test_a_mistake_is_told_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +213,7 @@ def test_only_uploads_are_read(value: Any, monkeypatch: pytest.MonkeyPatch) -> N
     steps = list(changes(value))
     assert len(told) == 1
     assert steps[-1]["go"].visible, "the button did not come back"
-    change = dict(zip(upscale.OUTPUTS, upscale.arrived(value), strict=True))
+    change = dict(zip(OUTPUTS, shown(upscale.TAB.arrived)(value), strict=True))
     assert change["stage"] is None
 
 
@@ -190,7 +222,7 @@ def test_what_is_no_picture_leaves_an_empty_stage(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(gr, "Warning", lambda text, **_: told.append(text))
     value = uploaded()
     Path(value["file"]["path"]).write_bytes(b"no picture")
-    change = dict(zip(upscale.OUTPUTS, upscale.arrived(value), strict=True))
+    change = dict(zip(OUTPUTS, shown(upscale.TAB.arrived)(value), strict=True))
     assert change["stage"] is None
     assert change["source"] == {}, "it must not stay in the box"
     assert len(told) == 1 and "photo.jpg" in told[0]
@@ -206,15 +238,15 @@ def test_closing_the_generator_stops_the_job(monkeypatch: pytest.MonkeyPatch) ->
         raise Cancelled("stopped")
 
     monkeypatch.setattr(genrestore, "upscale", fake)
-    running = upscale.run(uploaded(), 4, 0, 0, "input", "auto", REQUEST)
-    next(running)
-    next(running)
-    running.close()
+    run = running(uploaded())
+    next(run)
+    next(run)
+    run.close()
     assert stopped.wait(HURRY)
 
 
 def test_the_time_left_leaves_out_the_loading() -> None:
-    job = upscale.Job(Path("photo.jpg"), PICTURE, None)
+    job = Job(upscale.TAB, Path("photo.jpg"), PICTURE, None)
     assert job.left() is None
     job.report(0.25, "")
     assert job.left() is None
@@ -225,7 +257,7 @@ def test_the_time_left_leaves_out_the_loading() -> None:
 
 def test_the_time_left_never_climbs() -> None:
     """Other work beside it slows a job down; what was said then stands still until it is true."""
-    job = upscale.Job(Path("photo.jpg"), PICTURE, None)
+    job = Job(upscale.TAB, Path("photo.jpg"), PICTURE, None)
     told: list[float] = []
     for moment, fraction in [(10, 0.5), (30, 0.55), (40, 0.9), (60, 0.91)]:
         job.first = (0.0, time.monotonic() - moment)
@@ -240,7 +272,7 @@ def test_the_time_left_never_climbs() -> None:
     [(999, "1 kB"), (450_000, "450 kB"), (1_250_000, "1.2 MB"), (498e6, "498 MB"), (2.31e9, "2.3 GB")],
 )
 def test_bytes_are_told_in_a_fitting_unit(count: float, text: str) -> None:
-    assert upscale._bytes(int(count)) == text
+    assert told_bytes(int(count)) == text
 
 
 # --- in the browser, with a task that only waits ---

@@ -21,8 +21,8 @@ PACKAGE = Path(genrestore.__file__).parent
 # Files that tell a visitor nothing: what the command line and the start of a page say, the answers to programs, and verdicts on
 # a run, for which the page has words of its own.
 ELSEWHERE = {
-    "cli", "batch", "__main__", "console", "judge",
-    "train/board", "train/command", "train/terminal", "train/world",
+    "cli", "__main__", "console",
+    "training/board", "training/command", "training/distributed", "training/judge", "training/terminal",
     "ui/guard", "ui/serve", "ui/uploads",
 }  # fmt: skip
 CHINESE: Any = SimpleNamespace(headers={"accept-language": "zh-CN,zh;q=0.9"})
@@ -84,8 +84,10 @@ def test_chinese_forms_hold_the_same_values() -> None:
 
 
 def test_cards_and_presets_have_their_chinese() -> None:
-    texts = [text for card in genrestore.models() for text in (card.title, card.intended, card.limits, card.license)]
-    texts += [metric.protocol for card in genrestore.models() for metric in card.metrics]
+    texts = [
+        text for card in genrestore.list_models() for text in (card.title, card.intended, card.limits, card.license)
+    ]
+    texts += [metric.protocol for card in genrestore.list_models() for metric in card.metrics]
     texts += [
         text for one in map(find, names()) for text in (one.title, one.intended, one.limits, one.makes, one.advice)
     ]

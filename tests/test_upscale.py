@@ -12,12 +12,14 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw
 
 import genrestore
-from genrestore import degrade, image, metrics, runtime, weights
+from genrestore import metrics, runtime, weights
 from genrestore.card import SizeRule
+from genrestore.data import degrade
 from genrestore.errors import Cancelled, SettingError
-from genrestore.image import Picture
-from genrestore.tasks import colours
-from genrestore.tasks import upscale as task
+from genrestore.pictures import image
+from genrestore.pictures.image import Picture
+from genrestore.pipelines import colours
+from genrestore.pipelines import upscale as task
 
 EXAMPLES = Path(genrestore.__file__).parent / "ui" / "examples"
 

@@ -17,9 +17,10 @@ import torch
 from safetensors.torch import save_file
 
 from genrestore import runtime, weights
-from genrestore.card import Card, shelves
+from genrestore.card import Card
 from genrestore.errors import ModelError, SettingError
 from genrestore.models import find
+from genrestore.paths import shelves
 from genrestore.recipe import TrainRecipe
 
 SHIPPED = sorted(path.parent for path in shelves()[0].glob("*/card.json"))
@@ -92,7 +93,7 @@ def test_cards_that_are_none(copy: Path) -> None:
         Card.read(copy)
     change(copy, schema=1, task="cook")
     with pytest.raises(ModelError, match="cook"):
-        Card.read(copy)
+        weights.resolve(f"file:{copy}")
     (copy / "card.json").write_text("{", "utf-8")
     with pytest.raises(ModelError, match="not a genrestore card"):
         Card.read(copy)
@@ -103,7 +104,7 @@ def test_cards_that_are_none(copy: Path) -> None:
 
 def test_references(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GENRESTORE_HOME", str(tmp_path))
-    known = weights.models("upscale")[0].name
+    known = weights.list_models("upscale")[0].name
     assert weights.resolve("auto", "upscale").task == "upscale"
     with pytest.raises(ModelError, match="Did you mean"):
         weights.resolve(known[:-1])
@@ -112,7 +113,7 @@ def test_references(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="No weight for compress"):
         weights.resolve("auto", "compress")
     with pytest.raises(SettingError, match="cook"):
-        weights.models("cook")
+        weights.list_models("cook")
     for wrong in (None, 5, ["span-x4"]):
         with pytest.raises(ModelError, match="named by a text"):
             weights.resolve(wrong)  # pyright: ignore[reportArgumentType]
@@ -150,15 +151,15 @@ def test_a_damaged_card_of_ones_own_is_passed_over(
 ) -> None:
     """One sentence where it is asked for, one line in the log, and all other weights are listed."""
     monkeypatch.setenv("GENRESTORE_HOME", str(tmp_path))
-    before = [card.name for card in weights.models()]
+    before = [card.name for card in weights.list_models()]
     folder = tmp_path / "weights" / "broken"
     shutil.copytree(SHIPPED[0], folder)
     change(folder, **values)
     for _ in range(2):
-        assert [card.name for card in weights.models()] == before
+        assert [card.name for card in weights.list_models()] == before
     assert len(caplog.records) == 1 and str(folder) in caplog.text
     with pytest.raises(ModelError) as caught:
-        Card.read(folder)
+        weights.resolve(f"file:{folder}")
     assert "\n" not in str(caught.value) and str(caught.value).endswith(("again.", "Update genrestore."))
 
 
@@ -172,7 +173,7 @@ def test_a_card_that_is_something_else_is_passed_over(
     folder = tmp_path / "weights" / "broken"
     shutil.copytree(SHIPPED[0], folder)
     (folder / "card.json").write_bytes(content)
-    assert weights.models()
+    assert weights.list_models()
     with pytest.raises(ModelError):
         Card.read(folder)
 
@@ -229,7 +230,7 @@ def test_the_shelves_are_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         change(own / f"own-{k}", name=f"own-{k}")
 
     def names() -> list[str]:
-        return [card.name for card in weights.models() if card.name.startswith("own")]
+        return [card.name for card in weights.list_models() if card.name.startswith("own")]
 
     assert names() == ["own-0", "own-1", "own-2"] and weights.resolve("own-1").folder == own / "own-1"
     long_ago = time.time() - 60

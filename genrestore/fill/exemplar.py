@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genrestore import layers
 from genrestore.errors import Cancelled, MaskError
 from genrestore.fill import labels as labelling
 from genrestore.fill import lines, offsets
@@ -22,6 +21,7 @@ from genrestore.fill.labels import Labels
 from genrestore.fill.polish import polished
 from genrestore.fill.pyramid import AROUND, Level, box, pyramid
 from genrestore.fill.shared import Once, anew
+from genrestore.nets import layers
 
 SPARED = 0.3  # share of the moves that another seed than 0 does without
 SWEEPS = 6  # of refining on a level above the coarsest, where it is eight

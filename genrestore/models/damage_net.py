@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genrestore import layers, losses, optimizers
 from genrestore.card import SizeRule
+from genrestore.nets import layers, losses, optimizers
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import register
 
@@ -63,6 +63,7 @@ def _reach(blocks: tuple[int, ...]) -> int:
         data="photos/train",
         steps=11_600,
         batch=8,
+        frame="crop",
         size=112,
         augment=("mirror", "turn"),
         degrade="damage:all+noise:0-6+jpeg:60-95|noise:0-8|noise:0-4+blur:0.3-0.7+jpeg:60-95",

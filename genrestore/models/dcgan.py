@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from genrestore import losses, optimizers
 from genrestore.card import SizeRule
+from genrestore.nets import losses, optimizers
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import register
 
@@ -46,6 +46,7 @@ def _start(module: nn.Module) -> None:
         data="small/cifar10.npz",
         steps=20_000, batch=32, size=32, lr=2e-4, betas=(0.5, 0.999), ema=0.999, precision="fp32",
     ),
+    own=losses.R1,
     title="DCGAN, everyday things 32×32",
     intended="Exploring the latent space of a classical GAN.",
     limits="32×32 pixels; shapes are only suggested, as with every DCGAN of this size.",
@@ -85,6 +86,7 @@ class DCGAN(nn.Module):
         return self.decode(torch.randn(n, self.latent, generator=generator))
 
     def phases(self, recipe: TrainRecipe) -> list[Phase]:
+        weight = recipe.part(losses.R1).r1
         critic_side, generator_side = losses.chosen(losses.ADVERSARIAL, recipe.loss, "non-saturating")
         critic, generator = optimizers.build(recipe, self.critic), optimizers.build(recipe, self.generator)
         judged: list[Tensor] = []  # what the critic said in the generator's turn: it is the same until its own
@@ -100,7 +102,7 @@ class DCGAN(nn.Module):
 
         def penalty(batch: dict[str, Tensor]) -> Tensor:
             real = (batch["image"] * 2 - 1).requires_grad_()
-            return recipe.r1 * R1_EVERY * losses.r1(self.critic(real).float(), real)
+            return weight * R1_EVERY * losses.r1(self.critic(real).float(), real)
 
         phases = [Phase("generator", generator, generator_loss, shared=True), Phase("critic", critic, critic_loss)]
-        return [*phases, Phase("r1", critic, penalty, every=R1_EVERY, penalty=True)] if recipe.r1 else phases
+        return [*phases, Phase("r1", critic, penalty, every=R1_EVERY, penalty=True)] if weight else phases

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from genrestore import losses, optimizers
 from genrestore.card import SizeRule
+from genrestore.nets import losses, optimizers
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import register
 
@@ -35,6 +35,7 @@ class Config:
         data="small/mnist.npz",
         steps=20_000, batch=64, size=28, augment=(), lr=1e-3, schedule="trapezoid", warmup=200, ema=0.999, precision="fp32",
     ),
+    own=losses.KL,
     title="Dense VAE, digits 28×28",
     intended="Understanding a latent space: from digit to digit on a smooth way, in the smallest net that does it.",
     limits="28×28 pixels and soft strokes, as every VAE; what lies between two digits is none.",
@@ -74,6 +75,7 @@ class DenseVAE(nn.Module):
         return self.decode(torch.randn(n, self.latent, generator=generator))
 
     def phases(self, recipe: TrainRecipe) -> list[Phase]:
+        kl = recipe.part(losses.KL)
         error = losses.chosen(losses.PIXEL, recipe.loss, "bce")
 
         def loss(batch: dict[str, Tensor]) -> Tensor:
@@ -82,6 +84,6 @@ class DenseVAE(nn.Module):
             mean, log_variance = self.encode(image)
             z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
             misfit = error(self.decode(z).float(), image) * image[0].numel()
-            return misfit + recipe.kl_weight(batch["step"]) * losses.kl_normal(mean, log_variance)
+            return misfit + kl.weight(batch["step"]) * losses.kl_normal(mean, log_variance)
 
         return [Phase("vae", optimizers.build(recipe, self), loss)]

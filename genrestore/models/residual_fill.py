@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from genrestore import layers, losses, optimizers
 from genrestore.card import SizeRule
+from genrestore.nets import layers, losses, optimizers
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import register
 
@@ -43,6 +43,7 @@ class Config:
         data="photos/train",
         steps=60_000,
         batch=8,
+        frame="crop",
         size=128,
         augment=("mirror", "turn"),
         degrade="holes:scratch,scratch,scratch,text,text,text,strokes,box",

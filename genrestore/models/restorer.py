@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genrestore import layers, losses, optimizers
 from genrestore.card import SizeRule
-from genrestore.degrade import LEVELS
+from genrestore.data.degrade import LEVELS
+from genrestore.nets import layers, losses, optimizers
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import register
 
@@ -43,6 +43,7 @@ class Config:
         data="photos/train",
         steps=60_000,
         batch=16,
+        frame="crop",
         size=128,
         augment=("mirror", "turn"),
         degrade="noise:0-55:raw|noise:0-55|jpeg:10-95|noise:0-25+jpeg:20-95",

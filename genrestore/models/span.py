@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genrestore import losses, optimizers
 from genrestore.card import SizeRule
+from genrestore.nets import losses, optimizers
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import register
 
@@ -77,6 +77,7 @@ class Body(nn.Module):
         data="photos/train",
         steps=80_000,
         batch=4,
+        frame="crop",
         size=96,
         crops=3,
         augment=("mirror", "turn"),

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from genrestore import losses, optimizers
 from genrestore.card import SizeRule
+from genrestore.nets import losses, optimizers
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import register
 
@@ -35,6 +35,7 @@ class Config:
         data="small/clothing.npz",
         steps=6_000, batch=64, size=64, lr=2e-4, schedule="trapezoid", warmup=200, ema=0.999, precision="fp32",
     ),
+    own=losses.KL,
     title="VAE, clothing 64×64",
     intended="Exploring a smooth latent space: every slider changes the garment without a jump.",
     limits="64×64 pixels and soft edges, as every VAE with a squared error; ten kinds of garment only.",
@@ -79,6 +80,7 @@ class VAE(nn.Module):
         return self.decode(torch.randn(n, self.latent, generator=generator))
 
     def phases(self, recipe: TrainRecipe) -> list[Phase]:
+        kl = recipe.part(losses.KL)
         error = losses.chosen(losses.PIXEL, recipe.loss, "l2")
 
         def loss(batch: dict[str, Tensor]) -> Tensor:
@@ -87,6 +89,6 @@ class VAE(nn.Module):
             mean, log_variance = self.encode(image)
             z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
             misfit = error(self.decode(z).float(), image) * image[0].numel() * SPREAD
-            return misfit + recipe.kl_weight(batch["step"]) * losses.kl_normal(mean, log_variance)
+            return misfit + kl.weight(batch["step"]) * losses.kl_normal(mean, log_variance)
 
         return [Phase("vae", optimizers.build(recipe, self), loss)]

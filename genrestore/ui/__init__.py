@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-import importlib
+import importlib.util
 import json
 import os
 import threading
@@ -24,13 +24,13 @@ import gradio as gr
 from fastapi import FastAPI
 from gradio import routes
 
-from genrestore import machine
+from genrestore import machine, tasks
 from genrestore.errors import GenrestoreError
-from genrestore.ui import frames, picker, serve, train, uploads, visitors, words
+from genrestore.tasks.task import Task
+from genrestore.ui import about, frames, image_to_image, picker, said, serve, train, uploads, visitors, words
 from genrestore.ui.access import Access
 from genrestore.ui.guard import UPLOAD, Guard, Setting
 
-TABS = ("inpaint", "upscale", "sample", "train", "about")  # the first is open where the address names none
 HOUR = 3600  # seconds
 FILES_KEPT = 12 * HOUR  # how long uploads and results stay on the disk
 TIDY = 5.0  # seconds between two looks at what nobody listens to any more
@@ -41,9 +41,6 @@ W = words.Words(
     "page",
     {
         "tagline": ("Repair, enlarge and generate pictures.", "修复、放大、生成图片。"),
-        "sample": ("Sample", "生成"),
-        "inpaint": ("Inpaint", "修复"),
-        "upscale": ("Upscale", "放大"),
         "train": ("Train", "训练"),
         "about": ("About", "关于"),
     },
@@ -98,19 +95,28 @@ def build(access: Access = Access()) -> gr.Blocks:  # noqa: B008 (nobody may tra
         gr.HTML(f"<h1>genrestore</h1><p>{W('tagline')}</p>", elem_id="page-head", padding=False)
         pickers: dict[str, Any] = {}
         with gr.Tabs() as tabs:
-            for name in TABS:
-                with gr.Tab(W(name), id=name, elem_id=f"tab-{name}") as tab:
-                    if name == "train":
-                        train.build(access, tabs, pickers)
-                        continue
-                    part = importlib.import_module(f"genrestore.ui.{name}").build()
-                    if part is not None:
-                        pickers[name] = part
+            for task in map(tasks.find, tasks.names()):  # the first is open where the address names none
+                if task.tab != task.name:
+                    continue
+                with gr.Tab(said.label(task.title), id=task.name, elem_id=f"tab-{task.name}") as tab:
+                    part = pickers[task.name] = _tab(task)
                     if isinstance(part, gr.Dropdown):
-                        refreshed = functools.partial(picker.refreshed, name)
+                        refreshed = functools.partial(picker.refreshed, task.name)
                         tab.select(refreshed, part, part, show_progress="hidden", api_visibility="private")
+            with gr.Tab(W("train"), id="train", elem_id="tab-train"):
+                train.build(access, tabs, pickers)
+            with gr.Tab(W("about"), id="about", elem_id="tab-about"):
+                about.build()
     page.queue(api_open=False, max_size=visitors.WAITING)
     return page
+
+
+def _tab(task: Task) -> Any:
+    """Lay out the tab of a task, from the file of its name here, or as every task of pictures has it; returns what takes the
+    names of models."""
+    if importlib.util.find_spec(f"genrestore.ui.{task.name}"):
+        return importlib.import_module(f"genrestore.ui.{task.name}").build()
+    return image_to_image.Tab(task).build()
 
 
 def launch(
@@ -199,10 +205,10 @@ def serving(access: Access, folder: Path, published: str = "") -> tuple[Guard, a
 def _warm() -> None:
     """Load torch and the nets that the tabs begin with, so that the first click is quick."""
     import genrestore
-    from genrestore.tasks import sample
+    from genrestore.pipelines import sample
 
-    for task in ("sample", "inpaint", "upscale"):
+    for name in tasks.names():
         with suppress(GenrestoreError):  # the tab tells when it is used
-            genrestore.load("auto", task=task)
+            genrestore.load("auto", task=name)
     with suppress(GenrestoreError):
         sample.directions()

@@ -10,9 +10,9 @@ import gradio as gr
 from PIL import Image
 
 import genrestore
-from genrestore import machine
-from genrestore.card import TASKS, Card, DataSource, Metric
-from genrestore.recipe import licence_told
+from genrestore import machine, tasks
+from genrestore.card import Card, DataSource, Metric
+from genrestore.licences import licence_told
 from genrestore.ui import job as jobs
 from genrestore.ui.said import in_both
 from genrestore.ui.words import Words
@@ -36,11 +36,6 @@ W = Words(
             "No model is installed yet; train one in the Train tab.",
             "尚未安装模型，请先在“训练”页训练一个。",
         ),
-        "sample": ("Sample", "生成"),
-        "inpaint": ("Inpaint", "修复"),
-        "upscale": ("Upscale", "放大"),
-        "restore": ("Restore", "复原"),
-        "damage": ("Find damage", "查找损伤"),
         "compress": ("Compress", "压缩"),
         "intended": ("Good for", "适用于"),
         "limits": ("Limits", "局限"),
@@ -78,7 +73,7 @@ W = Words(
 
 def build() -> None:
     """Lay out the tab inside the gr.Tab that is open."""
-    cards = sorted(genrestore.models(), key=lambda card: TASKS.index(card.task))
+    cards = sorted(genrestore.list_models(), key=lambda card: tasks.names().index(card.task))
     gr.set_static_paths([path for card in cards if (path := sample_picture(card))])
     gr.HTML(
         f"<p>{say('privacy')}</p>"
@@ -132,7 +127,7 @@ def article(card: Card) -> str:
     recipe = json.dumps(card.recipe, indent=2, ensure_ascii=False)
     return (
         f"<article><header><h3>{told(card.title or card.name)}</h3>"
-        + f"<p>{say(card.task)} · <code>{escape(card.name)}</code></p></header>"
+        + f"<p>{told(tasks.find(card.task).title)} · <code>{escape(card.name)}</code></p></header>"
         + (f"<img src='{address(picture)}' {_room(picture)} alt='' loading='lazy'>" if picture else "")
         + f"<dl>{rows}</dl>"
         + f"<h4>{say('scores')}</h4>{_scores(card.metrics)}"

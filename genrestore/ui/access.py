@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import gradio as gr
 
-from genrestore import image
 from genrestore.errors import SettingError
+from genrestore.pictures import image
 from genrestore.ui.guard import foreign, netloc
 from genrestore.ui.visitors import forwarded, loopback
 from genrestore.ui.words import Words

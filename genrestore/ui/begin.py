@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio import utils
 
-from genrestore import augment, runs
+from genrestore.data import augment
 from genrestore.errors import TrainingError
 from genrestore.recipe import TrainRecipe
+from genrestore.training import runs
 from genrestore.ui import job as jobs
 from genrestore.ui import settings, watch
 from genrestore.ui.words import Words
 
 if TYPE_CHECKING:
-    from genrestore.doctor import Report
+    from genrestore.data.checks import Report
 
-Wanted = tuple[str, str]  # where the pictures lie, as `data.read` takes it, and the preset; "" is not known yet
+Wanted = tuple[str, str]  # where the pictures lie, as `dataset.read` takes it, and the preset; "" is not known yet
 
 W = Words(
     "begin",
@@ -62,12 +63,12 @@ class Examination(jobs.Job):
         self.found: Report | None = None
 
     def work(self) -> None:
-        from genrestore import doctor
+        from genrestore.data import checks
         from genrestore.models import find
 
         reference, preset = self.wanted
         recipe = dataclasses.replace(find(preset).recipe, leave_out=self.leave_out)
-        self.found = doctor.examine(reference, recipe, progress=self.report, cancel=self.cancel)
+        self.found = checks.examine(reference, recipe, progress=self.report, cancel=self.cancel)
 
 
 class Rehearsal(jobs.Job):
@@ -97,7 +98,7 @@ def recipe(
         if not part:
             raise TrainingError(W.text(word, request))
     preset = find(wanted[1])
-    asked = settings.recipe(preset.recipe, fields, leave_out=tuple(leave_out), **more)
+    asked = settings.recipe(preset.recipe, preset.own, fields, leave_out=tuple(leave_out), **more)
     for step in asked.augment:
         augment.find(step)
     import torch
@@ -113,11 +114,11 @@ def started(name: str, recipe: TrainRecipe, reference: str) -> runs.Run:
     Raises:
         TrainingError: the name is not free, the pictures do not do, or another run is training.
     """
-    from genrestore import doctor
+    from genrestore.data import checks
 
     if runs.place(name).exists():
         raise TrainingError(f"A run named {name} lies here already; choose another name.")
-    report = doctor.examine(reference, recipe)
+    report = checks.examine(reference, recipe)
     if report.problem:
         raise TrainingError(report.problem)
     upload = Path(reference)

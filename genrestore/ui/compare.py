@@ -8,7 +8,7 @@ import gradio as gr
 from gradio import processing_utils, utils
 from PIL import Image
 
-from genrestore import image
+from genrestore.pictures import image
 from genrestore.ui import upright, words
 
 PREVIEW = 2048  # pixels a side of what is shown at first

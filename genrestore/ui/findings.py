@@ -9,7 +9,7 @@ from genrestore.ui.said import said
 from genrestore.ui.words import Words
 
 if TYPE_CHECKING:
-    from genrestore.doctor import Report
+    from genrestore.data.checks import Report
 
 SHOWN = 5  # names of flawed files
 CLASSES = 12  # that are named

@@ -6,8 +6,8 @@ from typing import Any
 import gradio as gr
 from gradio import processing_utils, utils
 
-from genrestore import image
 from genrestore.errors import ImageError
+from genrestore.pictures import image
 from genrestore.ui import words
 
 W = words.Words(

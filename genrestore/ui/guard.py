@@ -30,7 +30,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from genrestore import image
+from genrestore.pictures import image
 from genrestore.ui import visitors
 from genrestore.ui.visitors import BusyError, Gate
 from genrestore.ui.words import Words

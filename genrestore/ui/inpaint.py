@@ -12,8 +12,8 @@ from gradio import processing_utils, utils
 from gradio.context import LocalContext
 
 import genrestore
-from genrestore import image
 from genrestore.errors import GenrestoreError, SettingError
+from genrestore.pictures import image
 from genrestore.ui import compare, mask_editor, picker
 from genrestore.ui import job as jobs
 from genrestore.ui.mask_editor import MaskEditor
@@ -132,7 +132,7 @@ def written(original: image.Picture, repaired: image.Picture, touched: np.ndarra
         ImageError: the format cannot hold it.
         OSError: the disk is full.
     """
-    from genrestore.tasks.inpaint import changed_outside
+    from genrestore.pipelines.inpaint import changed_outside
 
     output = replace(repaired, format=FORMATS[kind], lossless=True) if FORMATS[kind] else repaired
     file = jobs.written(output, image.beside(Path(name), "repaired", image.suffix(output)).name)
@@ -184,7 +184,7 @@ class Job(jobs.Job):
 
     def made(self) -> tuple[image.Picture, np.ndarray]:
         """What comes out, and what of the photo was changed so far, (H, W) bool."""
-        from genrestore.tasks.inpaint import repair
+        from genrestore.pipelines.inpaint import repair
 
         repaired, parts = repair(self.now, **self.settings, progress=self.report, cancel=self.cancel)
         self.reasons = {part.reason for part in parts}
@@ -196,8 +196,8 @@ class Cleaning(Job):
     """Some of the grain of all the picture taken out, the last step of an old photo."""
 
     def made(self) -> tuple[image.Picture, np.ndarray]:
-        from genrestore.tasks.damage import MILD
-        from genrestore.tasks.restore import restore
+        from genrestore.pipelines.damage import MILD
+        from genrestore.pipelines.restore import restore
 
         self.reasons = {"cleaned"}
         clean = restore(self.now, strength=MILD, progress=self.report, cancel=self.cancel)
@@ -215,8 +215,8 @@ class Finding(jobs.Job):
         self.marks = ""  # a mask for the stage
 
     def work(self) -> None:
-        from genrestore.tasks.damage import GROW, find_damage
-        from genrestore.tasks.inpaint import widened
+        from genrestore.pipelines.damage import GROW, find_damage
+        from genrestore.pipelines.inpaint import widened
 
         found = find_damage(self.now, progress=self.report, cancel=self.cancel)
         self.marks = mask_editor.url(widened(found, GROW))
@@ -302,7 +302,7 @@ def stop(name: object) -> None:
 
 def outlook(value: object) -> list[str]:
     """For the stage: where a repair of what is marked now may fail, and that it takes long; sentences."""
-    from genrestore.tasks import prospects
+    from genrestore.pipelines import prospects
 
     request = LocalContext.request.get(None)
     try:
@@ -384,7 +384,7 @@ def take(value: dict[str, Any] | None, request: gr.Request) -> Any:
 
 def _doubt(value: dict[str, Any], mask: np.ndarray, request: gr.Request) -> dict[str, Any] | None:
     """What speaks against the repair, if anything: where most of the picture is marked, the visitor must be `sure`."""
-    from genrestore.tasks.inpaint import marked
+    from genrestore.pipelines.inpaint import marked
 
     if not mask.any():
         return {"problem": W.text("no_mask", request)}
@@ -403,7 +403,7 @@ def _kind(value: object) -> str:
 
 def _model(name: str) -> str:
     """`name`, if the picker offers it. A path or a Hub reference is not: a page must not choose what is read."""
-    known = [picker.AUTO, picker.EXEMPLAR, *(card.name for card in genrestore.models("inpaint"))]
+    known = [picker.AUTO, picker.EXEMPLAR, *(card.name for card in genrestore.list_models("inpaint"))]
     if name not in known:
         raise SettingError(f"Choose one of the models {', '.join(known)}, not {str(name)[:40]!r}.")
     return name
@@ -456,7 +456,7 @@ def build() -> gr.Dropdown:
         formats=list(FORMATS),
         names=[jobs.NAMES, jobs.MARKS, W, WAYS],
         functions=[stop, outlook],
-        old=bool(genrestore.models("damage")),
+        old=bool(genrestore.list_models("damage")),
     )
     with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings"), gr.Row():
         model = picker.picker("inpaint")

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 from gradio import utils
 
-from genrestore import image
+from genrestore.pictures import image
 from genrestore.ui.words import Words
 
 # The example photographs, and what to call them.

@@ -19,9 +19,9 @@ const words = props.words[/^zh/i.test(navigator.language) ? "zh-CN" : "en"];
 const say = (key, values = {}) => words[key].replace(/{(\w+)}/g, (_, name) => values[name]);
 
 const picture = find(".picture");
-const rows = { directions: [], dimensions: [] };
+const rows = { directions: [], dimensions: [], told: [] };
 let catalogue = [];
-let state = { model: "", seed: 0, truncation: 1, a: [], raw: {} };
+let state = { model: "", seed: 0, truncation: 1, a: [], raw: {}, told: {} };
 let waits = 0; // questions that have been on their way for long
 let z = []; // the latent of the drawn picture, from the server
 let shown = FEW; // directions on the page
@@ -212,6 +212,7 @@ function keepAddress() {
   put("seed", String(state.seed), String(start.seed));
   put("truncation", String(state.truncation), String(start.truncation));
   put("a", state.a.join(","), "");
+  put("told", JSON.stringify(state.told), "{}");
   put("raw", Object.entries(state.raw).map(([index, value]) => `${index}:${value}`).join(","), "");
   history.replaceState(history.state, "", url);
 }
@@ -230,13 +231,19 @@ function readAddress() {
   state.truncation = number(query.get("truncation"), 0, props.widest, 1);
   state.a = list("a").slice(0, MANY).map((text) => number(text, -REACH, REACH, 0));
   if (state.a.length > FEW) shown = MANY;
+  try {
+    const told = JSON.parse(query.get("told") ?? "{}");
+    for (const { name } of known(state.model).inputs) if (Object.hasOwn(told, name)) state.told[name] = told[name];
+  } catch {
+    // an address that somebody has written by hand
+  }
   for (const [index, value] of list("raw").map((text) => text.split(":"))) {
     if (/^\d{1,6}$/.test(index)) state.raw[Number(index)] = number(value ?? null, -REACH, REACH, 0);
   }
 }
 
 const known = (name) => catalogue.find((model) => model.name === name);
-const first = (model = state.model) => ({ model, seed: known(model)?.seed ?? 0, truncation: 1, a: [], raw: {} });
+const first = (model = state.model) => ({ model, seed: known(model)?.seed ?? 0, truncation: 1, a: [], raw: {}, told: {} });
 const isSeed = (text) => text !== null && /^\d+$/.test(text) && Number(text) < SEEDS;
 
 // Says what a seed is where `given` is none.
@@ -341,6 +348,34 @@ function layDimensions() {
   find("[data-do=raw-on]").disabled = rawFirst + PAGE >= z.length;
 }
 
+// What the model takes beside the latent: a text, an amount, one of some words.
+function layTold() {
+  const inputs = known(state.model)?.inputs ?? [];
+  rows.told = inputs.map(({ name, kind, usual, low, high, choices, label, help }) => {
+    const input = choices.length
+      ? make("select", {}, ...choices.map((word) => make("option", { value: word }, word)))
+      : make("input", { type: { str: "text", bool: "checkbox" }[kind] ?? "number", step: kind === "int" ? 1 : "any" });
+    if (low !== null) input.min = low;
+    if (high !== null) input.max = high;
+    input.addEventListener("input", () => {
+      if (!input.validity.valid) return;
+      const value = { str: input.value, bool: input.checked }[kind] ?? Number(input.value);
+      if (input.value === "" && kind !== "str") delete state.told[name];
+      else state.told[name] = value;
+      changed();
+    });
+    const show = () => {
+      const value = state.told[name] ?? usual ?? "";
+      if (kind === "bool") input.checked = value === true;
+      else if (document.activeElement !== input) put(input, "value", String(value));
+    };
+    const words = make("span", { className: "name" }, label, " ", make("small", {}, help));
+    return { show, row: make("label", { className: "field" }, words, input) };
+  });
+  rows.told.of = state.model;
+  find(".told").replaceChildren(...rows.told.map(({ row }) => row));
+}
+
 const gridSeeds = () => Array.from({ length: PAGE }, (_, k) => seedFirst + k).filter((seed) => seed < SEEDS);
 
 function layGrid() {
@@ -373,6 +408,8 @@ function showValues() {
   if (rows.directions.length !== (z.length ? Math.min(shown, z.length) : shown)) layDirections();
   if (find(".raw").open && z.length && !rows.dimensions.length) layDimensions();
 
+  if (rows.told.of !== state.model && known(state.model)) layTold();
+  rows.told.forEach((row) => row.show());
   put(find(".model"), "value", state.model);
   put(find(".about"), "textContent", known(state.model)?.about ?? "");
   const number = find(".number");
@@ -505,7 +542,7 @@ function connect() {
 function choose(model) {
   // Directions and dimensions of one net mean nothing in another; the seed and the truncation do, once a visitor chose them.
   const untouched = state.seed === known(state.model)?.seed;
-  Object.assign(state, { model, a: [], raw: {}, ...(untouched && { seed: known(model).seed }) });
+  Object.assign(state, { model, a: [], raw: {}, told: {}, ...(untouched && { seed: known(model).seed }) });
   seedFirst = state.seed - (state.seed % PAGE);
   z = [];
   rows.dimensions = [];

@@ -9,7 +9,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from genrestore import image
+from genrestore.pictures import image
 from genrestore.ui import job as jobs
 from genrestore.ui import mask_editor
 from genrestore.ui.words import Words
@@ -56,8 +56,8 @@ class Others(jobs.Job):
         self.found: list[dict[str, Any]] = []  # what the page is to be told
 
     def work(self) -> None:
-        from genrestore.tasks import candidates
-        from genrestore.tasks.inpaint import planned
+        from genrestore.pipelines import candidates
+        from genrestore.pipelines.inpaint import planned
 
         known = {name: self.settings[name] for name in ("model", "forbidden", "strategy")}
         parts = [part for part in planned(self.now, self.hole, **known) if part.copied]

@@ -6,8 +6,9 @@ from typing import Any
 import gradio as gr
 
 import genrestore
-from genrestore.card import Card, home
-from genrestore.runs import Run
+from genrestore.card import Card
+from genrestore.paths import home
+from genrestore.training.runs import Run
 from genrestore.ui.said import label, said
 from genrestore.ui.words import Words
 
@@ -35,7 +36,7 @@ def ripe(card: Card) -> bool:
 
 def offered(task: str) -> list[Card]:
     """The models to `task` that the page offers; the others can still be named at the command line."""
-    return [card for card in genrestore.models(task) if ripe(card)]
+    return [card for card in genrestore.list_models(task) if ripe(card)]
 
 
 def titles(cards: Sequence[Card], say: Callable[[str], Any] = said) -> list[Any]:
@@ -65,6 +66,6 @@ def refreshed(task: str, chosen: str) -> gr.Dropdown:
     return gr.Dropdown(now, value=chosen if chosen in [name for _, name in now] else AUTO)
 
 
-def chosen(task: str, name: str) -> Any:
-    """What makes the tab of `task` take the model `name`."""
-    return {"model": name} if task == "sample" else refreshed(task, name)
+def chosen(shown: Any, task: str, name: str) -> Any:
+    """What makes the tab of `task` take the model `name`: its list, or the part `shown` that takes the names of models."""
+    return refreshed(task, name) if isinstance(shown, gr.Dropdown) else {"model": name}

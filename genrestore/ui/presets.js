@@ -32,8 +32,8 @@ async function start() {
   }
   find(".problem").textContent = answer.problem ?? "";
   if (!answer.tasks) return;
-  const groups = answer.tasks.map(({ task, presets }) =>
-    make("fieldset", {}, make("legend", {}, words[task]), make("div", { className: "cards" }, ...presets.map(card))),
+  const groups = answer.tasks.map(({ wish, presets }) =>
+    make("fieldset", {}, make("legend", {}, wish), make("div", { className: "cards" }, ...presets.map(card))),
   );
   find(".tasks").replaceChildren(...groups);
   find("input").checked = true;

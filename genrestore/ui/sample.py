@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import io
 import json
+import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +23,10 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 import genrestore
-from genrestore import errors
+from genrestore import errors, weights
 from genrestore.errors import GenrestoreError, SettingError
 from genrestore.recipe import RunRecipe
+from genrestore.setting import Option, checked
 from genrestore.ui import picker
 from genrestore.ui.said import said
 from genrestore.ui.words import Words
@@ -124,6 +126,7 @@ class State:
     truncation: float = 1.0
     a: tuple[float, ...] = ()  # one number for each principal direction, strongest first
     raw: tuple[tuple[int, float], ...] = ()  # (index, value) of the components of z that are held
+    told: tuple[tuple[str, Any], ...] = ()  # (name, value) of the model's conditions, such as a text
 
     @classmethod
     def from_json(cls, data: object) -> "State":
@@ -134,21 +137,29 @@ class State:
             ModelError: no weight of the task "sample" has that name.
         """
         if not isinstance(data, dict):
-            raise SettingError("Send one JSON object with model, seed, truncation, a and raw.")
+            raise SettingError("Send one JSON object with model, seed, truncation, a, raw and told.")
         given = cast(dict[str, Any], data)
         if extra := set(given) - {field.name for field in dataclasses.fields(cls)}:
-            raise SettingError(f"A picture has no setting {_short(min(extra))}; use model, seed, truncation, a, raw.")
+            raise SettingError(
+                f"A picture has no setting {_short(min(extra))}; use model, seed, truncation, a, raw, told."
+            )
         a, raw = given.get("a", []), given.get("raw", {})
         if not isinstance(a, list) or len(a := cast(list[Any], a)) > DIRECTIONS:
             raise SettingError(f"a must be a list of at most {DIRECTIONS} numbers.")
         if not isinstance(raw, dict) or len(raw := cast(dict[str, Any], raw)) > HELD:
             raise SettingError(f'raw must be an object of at most {HELD} numbers such as {{"3": -0.4}}.')
+        told = given.get("told", {})
+        if not isinstance(told, dict):
+            raise SettingError('told must be an object such as {"text": "a cat"}.')
+        model = _model(given.get("model"))
+        takes = weights.resolve(model, "sample").inputs
         return cls(
-            model=_model(given.get("model")),
+            model=model,
             seed=_seed(given.get("seed", SEED)),
             truncation=_number("truncation", given.get("truncation", 1.0), 0.0, WIDEST),
             a=tuple(_number("a", value, -REACH, REACH) for value in a),
             raw=tuple((_index(key), _number("raw", value, -REACH, REACH)) for key, value in raw.items()),
+            told=tuple(sorted(checked(takes, cast(dict[str, Any], told), model).items())),
         )
 
     def z(self) -> np.ndarray:
@@ -157,7 +168,7 @@ class State:
         Raises:
             SettingError: `a` or `raw` has more numbers than the latent.
         """
-        from genrestore.tasks.sample import directions, latent
+        from genrestore.pipelines.sample import directions, latent
 
         z = np.float32(self.truncation) * latent(self.model, self.seed)
         if any(self.a):
@@ -171,7 +182,7 @@ class State:
 
 def _model(name: object) -> str:
     """`name`, if a weight has it. Paths and Hub references are refused: a visitor must not choose what is read."""
-    names = [card.name for card in genrestore.models("sample")]
+    names = [card.name for card in genrestore.list_models("sample")]
     if not isinstance(name, str) or name not in names:
         raise errors.unknown("model", _short(name), names, f"Models are {', '.join(names) or 'not trained yet'}.")
     return name
@@ -225,7 +236,7 @@ def _paint(state: State) -> tuple[Image.Image, np.ndarray]:
 
     def work() -> tuple[Image.Image, np.ndarray]:
         z = state.z()
-        return genrestore.sample(state.model, latent=z)[0], z
+        return genrestore.sample(state.model, latent=z, **dict(state.told))[0], z
 
     painting = _painters.submit(work)
     try:
@@ -249,9 +260,31 @@ def catalogue(_: Any) -> dict[str, Any]:
     facts = zip(cards, picker.titles(cards), strict=True)
     return {
         "models": [
-            {"name": card.name, "title": title, "about": said(card.intended), "seed": card.first}
+            {
+                "name": card.name,
+                "title": title,
+                "about": said(card.intended),
+                "seed": card.first,
+                "inputs": [_input(one) for one in card.inputs],
+            }
             for card, title in facts
         ]
+    }
+
+
+def _input(one: Option) -> dict[str, Any]:
+    """A condition for the browser, in the visitor's language."""
+    low, high = (end if math.isfinite(end) else None for end in one.setting.bounds)
+    words = {"label": said(one.setting.label or one.name), "help": said(one.setting.help)}
+    choices = list(one.setting.choices)
+    return {
+        "name": one.name,
+        "kind": one.kind,
+        "usual": one.usual,
+        "low": low,
+        "high": high,
+        "choices": choices,
+        **words,
     }
 
 
@@ -310,8 +343,14 @@ def _file(state: State, times: int, *, smooth: bool) -> dict[str, Any]:
         raise SettingError(f"{size[0]}×{size[1]} is too large; at most {LARGEST} pixels a side are made here.")
     if times > 1:
         image = image.resize(size, Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST)
-    card = next(card for card in genrestore.models("sample") if card.name == state.model)
-    settings = {"truncation": state.truncation, "a": state.a, "raw": dict(state.raw), "latent": z.tolist()}
+    card = next(card for card in genrestore.list_models("sample") if card.name == state.model)
+    settings = {
+        "truncation": state.truncation,
+        "a": state.a,
+        "raw": dict(state.raw),
+        "told": dict(state.told),
+        "latent": z.tolist(),
+    }
     recipe = RunRecipe("sample", state.model, card.sha256, settings, state.seed, "", genrestore.__version__)
     text = PngImagePlugin.PngInfo()
     text.add_text("genrestore", json.dumps(recipe.to_json()))
@@ -325,9 +364,11 @@ def sample(
     truncation: float = 1.0,
     a: list[float] | None = None,
     raw: dict[str, float] | None = None,
+    told: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The endpoint `/sample` for programs: the same PNG that the page's Download gives, as {"name", "url"}."""
-    return download({"model": model, "seed": seed, "truncation": truncation, "a": a or [], "raw": raw or {}})
+    state = {"model": model, "seed": seed, "truncation": truncation, "a": a or [], "raw": raw or {}, "told": told or {}}
+    return download(state)
 
 
 def build() -> gr.HTML:

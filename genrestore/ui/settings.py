@@ -6,11 +6,11 @@ from typing import Any
 
 import gradio as gr
 
-from genrestore.augment import AUGMENT
+from genrestore.data.augment import AUGMENT
 from genrestore.errors import TrainingError
 from genrestore.recipe import TrainRecipe
-from genrestore.setting import settings
-from genrestore.ui import said
+from genrestore.setting import options, settings
+from genrestore.ui import said, slots
 from genrestore.ui.words import Words
 
 SHOWN = {name: one for name, one in settings(TrainRecipe).items() if one.group}
@@ -64,18 +64,19 @@ def field(name: str) -> Any:
 
 def values(recipe: TrainRecipe) -> list[Any]:
     """What the fields of NAMES show for a recipe."""
-    shown = (getattr(recipe, name) for name in NAMES)
-    return [list(value) if isinstance(value, tuple) else value for value in shown]
+    ours = (getattr(recipe, name) for name in NAMES)
+    return [list(value) if isinstance(value, tuple) else value for value in ours]
 
 
-def recipe(base: TrainRecipe, given: Sequence[Any], **more: Any) -> TrainRecipe:
-    """`base` with what the fields of NAMES say, and `more`.
+def recipe(base: TrainRecipe, own: type, given: Sequence[Any], **more: Any) -> TrainRecipe:
+    """`base` with what the fields of NAMES say, then those of the model's `own` settings, and `more`.
 
     Raises:
-        TrainingError: a field is empty, or its value is out of its range.
+        TrainingError, SettingError: a field is empty, or its value is out of its range.
     """
-    said = {name: _read(name, value) for name, value in zip(NAMES, given, strict=True)}
-    return dataclasses.replace(base, **said, **more)
+    told = {name: _read(name, value) for name, value in zip(NAMES, given, strict=False)}
+    added = slots.read(options(own), given[len(NAMES) :])
+    return dataclasses.replace(base, **told, own={**base.own, **added}, **more)
 
 
 def _read(name: str, value: Any) -> Any:

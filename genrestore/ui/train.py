@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 import genrestore
-from genrestore import image, runs
-from genrestore.card import TASKS, expanded
+from genrestore import tasks
+from genrestore.data.sources import SUFFIXES
 from genrestore.errors import GenrestoreError, SettingError, TrainingError
-from genrestore.recipe import LICENCES, TrainRecipe, licence_named
-from genrestore.sources import SUFFIXES
-from genrestore.ui import begin, findings, focus, picker, settings, watch
+from genrestore.licences import LICENCES, licence_named
+from genrestore.paths import expanded
+from genrestore.pictures import image
+from genrestore.recipe import TrainRecipe
+from genrestore.setting import options
+from genrestore.training import runs
+from genrestore.ui import begin, findings, focus, picker, settings, slots, watch
 from genrestore.ui import job as jobs
 from genrestore.ui.access import Access
 from genrestore.ui.mask_editor import MaskEditor
@@ -83,11 +87,6 @@ W = Words(
         # the presets
         "loading": ("Loading …", "正在加载…"),
         "facts": ("{name} · {size} px · {steps} steps", "{name} · {size} 像素 · {steps} 步"),
-        "sample": ("To generate pictures like these", "生成同类图片"),
-        "inpaint": ("To repair pictures", "修复图片"),
-        "upscale": ("To enlarge pictures", "放大图片"),
-        "restore": ("To restore pictures", "复原图片"),
-        "damage": ("To find damage on prints", "查找照片上的损伤"),
         "compress": ("To compress pictures", "压缩图片"),
         # the rest
         "name": ("Name of the model", "模型名称"),
@@ -190,7 +189,9 @@ class Page:
         self.access.check(profile, request)
         from genrestore.models import find
 
-        return (wanted[0], preset), *settings.values(find(preset).recipe)
+        chosen = find(preset)
+        own = slots.shown(options(chosen.own), chosen.recipe.own)
+        return (wanted[0], preset), *settings.values(chosen.recipe), *own
 
     @shown
     def suggested(
@@ -320,13 +321,13 @@ class Page:
     ) -> Any:
         """A few of the pictures as the net will see them."""
         self.access.check(profile, request)
-        from genrestore import data
+        from genrestore.data import dataset
         from genrestore.models import find
         from genrestore.registry import channels
 
         recipe = begin.recipe(wanted, leave_out, fields, request)
-        pictures = data.read(wanted[0], recipe).of(channels(find(recipe.model).config))
-        return gr.Markdown(visible=True), gr.Image(data.preview(pictures, recipe), visible=True)
+        pictures = dataset.read(wanted[0], recipe).of(channels(find(recipe.model).config))
+        return gr.Markdown(visible=True), gr.Image(dataset.preview(pictures, recipe), visible=True)
 
     @shown
     def begun(
@@ -370,16 +371,16 @@ class Page:
         """A model was asked for in its own tab: that tab, and for each of `pickers` what it shows."""
         self.access.check(profile, request)
         name = watch.find(value).name
-        card = next((card for card in genrestore.models() if card.name == name), None)
+        card = next((card for card in genrestore.list_models() if card.name == name), None)
         if card and not picker.ripe(card):
             raise TrainingError(
                 f"{name} has only begun to learn; its pictures mean something from step {picker.RIPE:,} on."
             )
-        task = card.task if card else ""
-        if task not in self.pickers:
+        tab = tasks.find(card.task).tab if card else ""
+        if tab not in self.pickers:
             raise TrainingError(f"{name} has no weight yet; wait for its first checkpoint.")
-        return gr.Tabs(selected=task), *(
-            picker.chosen(task, name) if kind == task else gr.skip() for kind in self.pickers
+        return gr.Tabs(selected=tab), *(
+            picker.chosen(shown, tab, name) if kind == tab else gr.skip() for kind, shown in self.pickers.items()
         )
 
 
@@ -436,9 +437,15 @@ def presets(tabs: Collection[str]) -> Callable[[dict[str, Any]], dict[str, Any]]
     def presets(_: dict[str, Any]) -> dict[str, Any]:
         from genrestore.models import find, names
 
-        facts = [_facts(preset) for preset in map(find, names()) if preset.task in tabs]
-        tasks = [{"task": task, "presets": [fact for fact in facts if fact["task"] == task]} for task in TASKS]
-        return {"tasks": [group for group in tasks if group["presets"]]}
+        groups: dict[str, list[dict[str, Any]]] = {name: [] for name in tasks.names() if tasks.find(name).tab in tabs}
+        for preset in map(find, names()):
+            if preset.task in groups:
+                groups[preset.task].append(_facts(preset))
+        return {
+            "tasks": [
+                {"wish": said(tasks.find(name).wish), "presets": facts} for name, facts in groups.items() if facts
+            ]
+        }
 
     return presets
 
@@ -446,7 +453,6 @@ def presets(tabs: Collection[str]) -> Callable[[dict[str, Any]], dict[str, Any]]
 def _facts(preset: "Preset") -> dict[str, Any]:
     return {
         "name": preset.name,
-        "task": preset.task,
         "makes": said(preset.makes),
         "advice": said(preset.advice),
         "size": preset.recipe.size,
@@ -510,10 +516,13 @@ def _lay(page: Page, tabs: gr.Tabs) -> gr.Accordion:
             )  # fmt: skip
             fields = {key: settings.field(key) for key in settings.MAIN}
         with gr.Accordion(W("advanced"), open=False, elem_id="train-advanced"):
+            own: list[Any] = []
             for heading, names in settings.ADVANCED.items():
                 gr.Markdown(f"### {settings.W(heading)}")
                 with gr.Row():
                     fields |= {key: settings.field(key) for key in names}
+                    if heading == "losses":
+                        own = slots.laid("train-own")
             look = gr.Button(W("preview"), elem_id="train-look")
             hint = gr.Markdown(W("preview_hint"), visible=False)
             preview = gr.Image(
@@ -527,7 +536,7 @@ def _lay(page: Page, tabs: gr.Tabs) -> gr.Accordion:
     panel = watch.build(page.access)
     mover = focus.mover()  # last, for even what nobody sees takes a gap of the layout
 
-    filled = [fields[key] for key in settings.NAMES]
+    filled = [*(fields[key] for key in settings.NAMES), *own]
     outputs = [status, panel, setup, name, last, mover]  # in the order of OUTPUTS
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     found = [report, leave_out, cancel, ready]

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from genrestore import image
 from genrestore.errors import ImageError
+from genrestore.pictures import image
 
 DRAWN = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # every browser draws these
 TURNED = ("JPEG",)  # every browser turns these by their EXIF

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from genrestore import image
+from genrestore.pictures import image
 
 # Bodies, in bytes. The largest that the page sends without a mask are 32 states of the Sample tab, all held by hand.
 JSON_BYTES = 2 * 2**20

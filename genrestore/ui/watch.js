@@ -306,12 +306,12 @@ function showRun() {
     pause: run.state !== "paused" && live && !pending,
     resume: run.state === "paused" || ["stopped", "failed", "lost"].includes(run.state),
     stop: live && pending !== "stopping",
-    open: run.task in words && !run.unripe,
-    weight: run.task !== "",
+    open: run.tab && !run.unripe,
+    weight: run.tab !== "",
     delete: !live,
   };
   for (const [name, there] of Object.entries(orders)) put(find(`[data-do=${name}]`), "hidden", !there);
-  if (orders.open) put(find("[data-do=open]"), "textContent", say("open", { tab: words[run.task] }));
+  if (orders.open) put(find("[data-do=open]"), "textContent", say("open", { tab: run.title }));
   showHow(live);
   layCharts();
   showSamples();
@@ -339,7 +339,7 @@ function quantity(name, value) {
 function showSamples() {
   const slider = find(".samples input");
   const steps = run.samples;
-  put(find(".samples h4"), "textContent", ["", "sample"].includes(run.task) ? words.samples : words.samples_other);
+  put(find(".samples h4"), "textContent", run.invents ? words.samples : words.samples_other);
   put(slider, "hidden", steps.length < 2);
   put(find(".samples .quiet"), "hidden", steps.length > 0 || !LIVE.includes(run.state));
   put(find(".samples img"), "hidden", steps.length === 0);

@@ -17,11 +17,13 @@ from typing import Any, cast
 import gradio as gr
 
 import genrestore
-from genrestore import errors, judge, runs
-from genrestore.card import Card, home
+from genrestore import errors, tasks
+from genrestore.card import Card
 from genrestore.errors import GenrestoreError, ModelError, TrainingError
+from genrestore.paths import home
 from genrestore.recipe import TrainRecipe
-from genrestore.runs import Run, Status
+from genrestore.training import judge, runs
+from genrestore.training.runs import Run, Status
 from genrestore.ui import about, picker
 from genrestore.ui.access import Access
 from genrestore.ui.said import said
@@ -54,9 +56,6 @@ W = Words(
         "stop": ("Stop", "停止"),
         "stop_hint": ("End here and keep the model as it is now", "在此结束，保留当前的模型"),
         "open": ("Open in {tab}", "在“{tab}”中打开"),
-        "sample": ("Sample", "生成"),
-        "inpaint": ("Inpaint", "修复"),
-        "upscale": ("Upscale", "放大"),
         "weight": ("Download the model", "下载模型"),
         "delete": ("Delete", "删除"),
         "really": ("Really delete?", "确认删除？"),
@@ -338,9 +337,15 @@ def _model(run: Run) -> dict[str, Any]:
     """What the run's model is for, once it has a weight, else nothing; and the step from which the page offers it, if later."""
     with suppress(ModelError):
         card = Card.read(run.folder)
-        if card.weights.is_file() and card.name in [other.name for other in genrestore.models(card.task)]:
-            return {"task": card.task, "unripe": 0 if picker.ripe(card) else picker.RIPE}
-    return {"task": "", "unripe": 0}
+        if card.weights.is_file() and card.name in [other.name for other in genrestore.list_models(card.task)]:
+            tab = tasks.find(tasks.find(card.task).tab)
+            return {
+                "tab": tab.name,
+                "title": said(tab.title),
+                "invents": tasks.find(card.task).invents,
+                "unripe": 0 if picker.ripe(card) else picker.RIPE,
+            }
+    return {"tab": "", "title": "", "invents": True, "unripe": 0}
 
 
 def _thinned(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -10,8 +10,8 @@ import numpy as np
 from gradio import utils
 from PIL import Image, UnidentifiedImageError
 
-from genrestore import image
 from genrestore.errors import ImageError, MaskError
+from genrestore.pictures import image
 
 MASK_BYTES = 24 * 2**20  # of the PNG; one bit a pixel, as the editor writes it, needs 12 MB for 100 megapixels of noise
 MOST_POINTS = 2000  # of a line that is drawn round an object; the page sends fewer

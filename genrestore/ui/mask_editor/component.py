@@ -8,9 +8,9 @@ from typing import Any, Literal
 import gradio as gr
 import numpy as np
 
-from genrestore import image
 from genrestore.errors import ImageError, MaskError
-from genrestore.tasks.growth import EDGE, HAND, LARGEST_GROWTH
+from genrestore.pictures import image
+from genrestore.pipelines.growth import EDGE, HAND, LARGEST_GROWTH
 from genrestore.ui import job as jobs
 from genrestore.ui import shown, words
 from genrestore.ui.mask_editor import recent
@@ -194,7 +194,7 @@ class MaskEditor:
             ImageError: the fill is no longer on the server.
             MaskError: it does not fit.
         """
-        from genrestore.tasks.candidates import taken
+        from genrestore.pipelines.candidates import taken
 
         fill = entries(entries(value).get("fill"))
         pixels = image.load(uploaded(fill.get("file"))).pixels

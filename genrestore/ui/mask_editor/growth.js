@@ -1,6 +1,6 @@
 // ---- growing what is painted: a mask that is too tight leaves a rim of what should go, and spoils every fill ----
 
-const GROWTH = props.value?.growth; // {edge, hand, most}, see tasks/growth.py
+const GROWTH = props.value?.growth; // {edge, hand, most}, see pipelines/growth.py
 const GROWTH_KEY = "genrestore-mask-growth"; // in the browser's store: how much more than usual; 0 is none
 
 const growing = find(".growth [type=checkbox]");

@@ -7,9 +7,9 @@ from typing import Any
 from gradio.context import LocalContext
 from PIL import Image
 
-from genrestore import image
-from genrestore import select as selection
 from genrestore.errors import GenrestoreError
+from genrestore.pictures import image
+from genrestore.pictures import select as selection
 from genrestore.ui import frames, uploads, upright
 from genrestore.ui.mask_editor import recent
 from genrestore.ui.mask_editor.checks import entries, outline_of, uploaded, url

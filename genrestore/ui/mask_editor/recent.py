@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
-from genrestore import image
+from genrestore.pictures import image
 
 BYTES = 128 * 2**20  # of the pixels of all that are kept: three photos of 12 megapixels
 

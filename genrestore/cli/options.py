@@ -1,0 +1,58 @@
+"""The application that commands enter, and the options that several of them take."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genrestore.setting import named
+
+app = typer.Typer(
+    help="Generate, repair and enlarge pictures with small nets, on this computer.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Model = Annotated[
+    str, typer.Option(help="Name from `genrestore models`, or file:PATH; auto takes the best one shipped.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="File to write, whose suffix chooses the format; a folder for a folder; - for standard output.",
+        show_default=False,
+    ),
+]
+Frame = Annotated[
+    int | None, typer.Option(help="Of an animation or a document of pages, the one to take.", show_default=False)
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
+Format = Annotated[
+    str | None,
+    typer.Option(help="Format to write, such as png, in place of the suffix's or the input's.", show_default=False),
+]
+OtherFill = Annotated[int, typer.Option(help="Another seed gives another fill of wide holes.")]
+Grow = Annotated[int, typer.Option(help="Pixels by which the mask is widened on every side before it is filled.")]
+Scan = Annotated[Path, typer.Argument(help="Scanned photograph, or - for standard input.")]
+Sensitivity = Annotated[float, typer.Option(help="0 to 1; the higher, the more is found, and wrongly found.")]
+STREAM = Path("-")  # standard input or output in place of a file
+TWICE = "Only one of picture and masks can come from standard input; name files for the others."
+Conditions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="What the model takes besides, such as steps=4; a wrong name lists it.",
+        show_default=False,
+    ),
+]  # fmt: skip
+
+
+def conditions_of(pairs: list[str] | None) -> dict[str, str]:
+    """What was said of a model's conditions.
+
+    Raises:
+        SettingError: a pair has no equals sign.
+    """
+    return named(pairs or [], "steps=4")

@@ -1,0 +1,1 @@
+"""What nets are made of and trained with: blocks, losses, optimizers."""

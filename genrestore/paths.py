@@ -1,0 +1,22 @@
+"""Where things lie: the package, the weights, and what this user trained and decoded."""
+
+import os
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+
+
+def home() -> Path:
+    """Where this user's trained weights and decoded pictures are kept: $GENRESTORE_HOME or ~/.genrestore."""
+    return Path(os.environ.get("GENRESTORE_HOME") or expanded("~/.genrestore"))
+
+
+def expanded(path: str | Path) -> Path:
+    """A path whose ~ or ~user is put in full; where there is no such user it stays as it is, as in a shell."""
+    return Path(os.path.expanduser(path))
+
+
+def shelves() -> list[Path]:
+    """The folders that hold weights, each in a folder of its name: shipped ones, the user's own, and those in training."""
+    shipped = PACKAGE / "shipped" if (PACKAGE / "shipped").is_dir() else PACKAGE.parent / "weights"  # wheel or checkout
+    return [shipped, home() / "weights", home() / "runs"]

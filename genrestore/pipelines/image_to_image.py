@@ -1,0 +1,58 @@
+"""What all tasks share that make of a picture another one of its size: tiles through the net, all else kept."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from genrestore import runtime
+from genrestore.pictures import image as pictures
+from genrestore.pictures.image import Picture
+from genrestore.pipelines.upscale import Faithful, run
+
+
+def translate(
+    task: str,
+    image: Picture | Image.Image | str | Path | bytes,
+    *,
+    model: str = "auto",
+    frame: int | None = None,
+    progress: runtime.Progress | None = None,
+    cancel: threading.Event | None = None,
+    **conditions: Any,
+) -> Any:
+    """The picture as a net of the task makes it; size, transparency and metadata stay.
+
+    Grey stays grey, transparency stays as it is, and colours that it hides are not looked at.
+
+    Args:
+        image: a Picture, a PIL image, a path, or the bytes of a file; any size, 8 or 16 bits.
+        frame: of an animation or a document of pages, the one to take, from 1 on.
+        conditions: what the net takes besides, see `runtime.Model.under`.
+
+    Returns: a Picture for a Picture, a PIL image for anything else.
+
+    Raises:
+        ImageError, SettingError, ModelError: an argument does not allow it.
+        Cancelled: `cancel` was set.
+    """
+    source = pictures.load(image, frame=frame)
+    result = made(task, source, model, progress, cancel, conditions)
+    return result if isinstance(image, Picture) else result.pil()
+
+
+def made(
+    task: str,
+    source: Picture,
+    model: str,
+    progress: runtime.Progress | None,
+    cancel: threading.Event | None,
+    conditions: dict[str, Any],
+) -> Picture:
+    """The whole change that a net of the task makes to a picture."""
+    chosen = runtime.load(model, task=task, pixels=source.width * source.height).under(**conditions)
+    pixels = source.pixels.copy()
+    into = pixels[..., : source.colour.shape[2]]
+    run(Faithful(**vars(chosen)), source.pixels, into, 1, progress or (lambda share, text: None), cancel)
+    return source.with_pixels(pixels)
