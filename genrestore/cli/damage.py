@@ -46,7 +46,8 @@ def find_damage(
     job.plan("damage", image.Picture(np.zeros((job.picture.height, job.picture.width, 1), np.uint8)), source)
     mask = job.done(genrestore.find_damage, model=model, sensitivity=sensitivity)
     job.write(image.Picture(np.where(mask, np.uint8(255), np.uint8(0))[..., None]))
-    job.say(f"{100 * mask.mean():.2g} % of the picture is marked." if mask.any() else "Nothing was found.")
+    found = f"{100 * mask.mean():.2g} % of the picture is marked."
+    job.say(found if mask.any() else "Nothing was found; a higher --sensitivity marks more.")
 
 
 @app.command()

@@ -21,6 +21,7 @@ from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import register
 
 FOLD = 2  # the net works on squares of so many pixels
+MEAN = 7  # pixels a side of the square whose mean the detail is without
 DETAIL = 4.0  # gain of the detail beside the picture
 GAIN = 3.0  # of both, which brings them to a deviation of about one
 RARE = -3.0  # where the logits begin: about one pixel in twenty is damage
@@ -46,6 +47,14 @@ class Block(nn.Module):
         return F.relu(x + self.change(x))
 
 
+def _reach(blocks: tuple[int, ...]) -> int:
+    """Pixels to each side that a net with so many blocks on its levels sees: two convolutions a block, down and up again."""
+    pixel = [FOLD * 2**level for level in range(len(blocks))]  # of a level, in pixels of the picture
+    ways = [*[2] * (len(blocks) - 1), 1]
+    convolutions = sum(2 * count * way * side for count, way, side in zip(blocks, ways, pixel, strict=True))
+    return MEAN // 2 + 2 * FOLD + convolutions + pixel[-1] - 1  # a corner of a coarse pixel sees the whole of it
+
+
 @register(
     "find-damage",
     task="damage",
@@ -69,7 +78,8 @@ class Block(nn.Module):
     ),
     title="Find damage",
     intended="Dust, hairs, scratches, creases, tears, stains, water marks and writing on scans of photographic prints.",
-    limits="It marks wires, stars, straps and letters of the scene too, and misses small dust; what is only faded is not found.",
+    limits="It marks wires, stars, straps and letters of the scene too, and misses small dust and, on busy photos, light damage; "
+    "what is only faded is not found.",
     makes="A net that finds the damage on prints like yours",
     advice="Marks dust, scratches, creases, stains and writing. Learns from clean photos, which it damages itself.",
     paper="https://arxiv.org/abs/1505.04597",
@@ -85,11 +95,11 @@ class DamageNet(nn.Module):
         assert self.body.leave.bias is not None
         nn.init.constant_(self.body.leave.bias, RARE)
         coarsest = FOLD * 2 ** (len(config.widths) - 1)
-        self.size_rule = SizeRule(multiple_of=coarsest, minimum=coarsest, receptive=96)
+        self.size_rule = SizeRule(multiple_of=coarsest, minimum=coarsest, receptive=_reach(config.blocks))
 
     def logits(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] → (B, 1, H, W)."""
-        detail = DETAIL * (image - layers.local_mean(image))
+        detail = DETAIL * (image - layers.local_mean(image, MEAN))
         shown = GAIN * F.pixel_unshuffle(torch.cat([image - 0.5, detail], 1), FOLD)
         return F.pixel_shuffle(self.body(shown), FOLD)
 

@@ -20,6 +20,7 @@ from genrestore.pipelines.restore import restore
 LIKELY = 0.4  # of a pixel, from which it belongs to damage that is sure elsewhere; see benchmarks/quality.py
 SURE = 0.98  # of the surest pixel of a group, without which the group is none
 EVIDENCE = 4.0  # sum of a group's likelihoods, without which it is none
+DECIDED = 0.1  # share of the likely pixels that are sure, without which the photo counts as clean
 RANGE = 8.0  # by how much the logits of these move from sensitivity 0 to 1
 TILE = 768  # pixels a side of a tile: the net sees far and computes little
 COARSE = 1 << 20  # pixels that a halved picture has to have to be looked at too
@@ -41,8 +42,9 @@ def find_damage(
     """The damage of a scanned photograph, as a mask that `inpaint` takes: (H, W) bool, True where it should be filled.
 
     Dust, hairs, scratches, creases, tears, stains, water marks and writing. It is a proposal to look at: wires, stars and
-    letters of the scene may be in it. Large pictures are looked at in half their size too, and so on, since a fine scan shows
-    the same damage larger.
+    letters of the scene may be in it, and light damage on a busy photo may be missed, since nothing is marked where the net
+    mostly doubts. Large pictures are looked at in half their size too, and so on, since a fine scan shows the same damage
+    larger.
 
     Args:
         image: a Picture, a PIL image, a path, or the bytes of a file; any size, 8 or 16 bits. What is transparent is no damage.
@@ -110,9 +112,13 @@ def marked(likely: np.ndarray, sensitivity: float = 0.5) -> np.ndarray:
     """Likelihoods (H, W) → (H, W) bool: groups of likely pixels, of which one is sure, and which together weigh enough.
 
     Two thresholds as in Canny, "A computational approach to edge detection", PAMI 1986: a faint scratch is kept whole where it
-    is plain somewhere, and a leaf that looks a little like dust is not.
+    is plain somewhere, and a leaf that looks a little like dust is not. Nothing is marked where hardly any likely pixel is
+    sure: on a clean photo the net doubts at many wires and lights, of damage it is sure more often.
     """
     shift = RANGE * (sensitivity - 0.5)
+    decided, considered = (np.count_nonzero(likely >= threshold) for threshold in (SURE, LIKELY))
+    if decided < _moved(DECIDED, shift) * considered:
+        return np.zeros(likely.shape, bool)
     mask = likely >= _moved(LIKELY, shift)
     labels, count = groups(mask)
     values = likely[mask]
