@@ -404,7 +404,7 @@ def test_one_is_measured_once_for_all_processes(own: Path, monkeypatch: pytest.M
 
 
 def test_many_small_pictures_are_a_large_one(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "measure", lambda bodies: machine.Choice("torch fp32", {}, 0.0))
+    monkeypatch.setattr(backends, "measure", lambda bodies, task: machine.Choice("torch fp32", {}, 0.0))
     found = [runtime.load("one", pixels=runtime.MEASURED_FROM // 4).backend for _ in range(4)]
     assert found == ["openvino f32"] * 3 + ["torch fp32 on cpu"]
 
