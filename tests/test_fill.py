@@ -152,6 +152,30 @@ def test_the_rim_of_a_brighter_piece_is_not_seen() -> None:
     assert inside.std() > 0.8 * image[:, hole].std()
 
 
+def test_a_brighter_piece_fits_in_the_middle_of_a_hole_too() -> None:
+    image = noise(140, 300) * 0.1 + torch.linspace(0.2, 0.7, 300)
+    hole = torch.zeros(140, 300, dtype=torch.bool)
+    hole[30:110, 30:110] = True
+    level = Level(image * ~hole, ~hole, ~hole)
+    source = torch.arange(140 * 300)
+    source[level.hole] += 160  # 0.27 brighter
+    result = blended(level, Labels(source, torch.zeros_like(source)), level.image)
+    assert (result - image)[:, 65:75, 65:75].mean() < 0.13
+
+
+def test_a_piece_fits_what_lies_round_the_hole_and_not_only_its_edge() -> None:
+    """Two moves: one to a place of which only the pixels that touch the hole agree, and one to where all does."""
+    image = noise(160, 60).repeat(1, 1, 2)
+    hole, edge = torch.zeros(160, 120, dtype=torch.bool), torch.zeros(160, 120, dtype=torch.bool)
+    hole[40:60, 20:40] = edge[39:61, 19:41] = True
+    edge &= ~hole
+    image[:, edge.roll(60, 0)] = image[:, edge]
+    level = Level(image * ~hole, ~hole, ~hole)
+    moves = torch.tensor([[0, 60, 0], [0, 0, 60]])
+    found = labels.propagate(labels.Messages(level, moves), None, 0.0)
+    assert (found.source[level.hole] == level.hole + 60).all()
+
+
 def test_a_fill_can_be_cancelled() -> None:
     image, hole = tiled(240), square(240, 70, 100)
     cancel = threading.Event()

@@ -9,7 +9,7 @@ from torch import Tensor
 from genrestore.fill.labels import Labels, steps
 from genrestore.fill.pyramid import Level
 
-SCREEN = 0.003  # a correction fades over about 1/√SCREEN = 18 pixels
+SCREEN = 0.001  # a correction fades over about 1/√SCREEN = 32 pixels
 MOST, ENOUGH = 400, 2e-3  # conjugate-gradient steps, and the residual's share at which they end
 
 

@@ -4,7 +4,7 @@ The energy is that of Kwatra et al., "Graphcut textures", SIGGRAPH 2003: where n
 and b, what a and b show at p, and at q, should agree, and a seam costs less in texture, where it is seen less: there by the
 gradient, here by the deviation round it. Else a hole fills with what is smooth, where seams are cheap. It is lowered by belief
 propagation in sweeps (Tappen & Freeman, ICCV 2003) on the coarsest level, and on every level by trying the neighbours' moves
-(iterated conditional modes, Besag 1986).
+(iterated conditional modes, Besag 1986). Added: near the rim a move should show what is known round there, not only beside it.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genrestore.fill.offsets import TURNS
+from genrestore.fill.offsets import ALONG, TURNS
 from genrestore.fill.pyramid import Level, grown
 
 ASIDE = ((0, 1), (0, -1), (1, 0), (-1, 0))
@@ -21,6 +21,8 @@ AROUND = (*ASIDE, (1, 1), (-1, -1), (1, -1), (-1, 1))
 JUMPS = (1, 2, 1, 4, 1, 1, 3, 1)  # pixels to the neighbour whose move is tried, sweep after sweep
 SEAM = 1.0  # what a difference of colours costs, beside the guide's squares
 CALM = 3.0  # is added to the deviation round a pixel, 1 being usual, by which that is divided
+BAND = 2  # pixels from the rim within which a move is to show what is known round there
+ROUND = 2.0  # what it costs to differ from that, on the mean, beside a seam
 UNKNOWN = 4.0  # what it costs to show something that is not known: more than any two colours differ
 NO_SOURCE = 20.0
 AT_ONCE = 100  # pixels whose costs between moves are found at once
@@ -84,7 +86,8 @@ class Messages:
 
         self.flat, inside = self._flat(*_moved(y[:, None], x[:, None], moves))
         allowed = level.source[self.flat] & inside
-        self.costs = [torch.where(allowed, 0.0, NO_SOURCE)]  # (N, K) each: of a source, and of the rim on each side
+        # (N, K) each: of a source, of what is known round a pixel, and of the rim on each side
+        self.costs = [torch.where(allowed, 0.0, NO_SOURCE), self._round(y, x)]
         self.next: dict[tuple[int, int], Tensor] = {}  # each pixel's neighbour in the hole, or -1
         for side in ASIDE:
             flat, inside = self._flat(y + side[0], x + side[1])
@@ -131,6 +134,24 @@ class Messages:
         """What each move shows at (N,) places: (N, K, C), where that is known, and how much a seam counts in it."""
         flat, inside = self._flat(*_moved(y[:, None], x[:, None], self.moves))
         return self.level.rows[flat], self.level.known.flatten()[flat] & inside, self.seam[flat]
+
+    def _round(self, y: Tensor, x: Tensor) -> Tensor:
+        """(N, K): by how much each move differs from what is known within BAND pixels of (N,) places.
+
+        A source has its whole patch inside and known, so what a move shows there needs no test.
+        """
+        near = grown(self.level.known, BAND).flatten()[self.level.hole].nonzero()[:, 0]
+        along = ALONG[ALONG.abs().amax(1) <= BAND]
+        ys, xs = y[near, None] + along[:, 0], x[near, None] + along[:, 1]
+        flat, inside = self._flat(ys, xs)
+        known = self.level.known.flatten()[flat] & inside
+        weight, colours = ROUND * known / known.sum(1, keepdim=True), self.level.rows[flat]
+        total = torch.zeros(self.flat.shape)
+        for k, move in enumerate(self.moves):
+            source, _ = self._flat(*_moved(ys, xs, move))
+            apart = (self.level.rows[source] - colours).norm(dim=-1) * self.seam[source]
+            total[near, k] = (weight * apart).sum(1)
+        return total
 
     def _pairs(self, side: tuple[int, int]) -> Tensor:
         """(N, K, K) what two moves cost at a pixel and its neighbour."""
