@@ -244,10 +244,8 @@ def load_net(path: Path, card: Card | None = None) -> Any:
         raise ModelError(
             f"{path} is not a safetensors file or is damaged ({reason}); download or train it again."
         ) from problem
-    if card is not None and (scale_of(net), SizeRule.of(net, {})) != (card.scale, card.size_rule):
-        raise ModelError(
-            f"{path} holds a {architecture} of another scale or size than its card says; its card is wrong."
-        )
+    if card is not None and scale_of(net) != card.scale:
+        raise ModelError(f"{path} holds a {architecture} of another scale than its card says; its card is wrong.")
     net.load_state_dict(state)
     return net.eval()
 

@@ -17,11 +17,12 @@ import torch
 from safetensors.torch import save_file
 
 from genrestore import runtime, weights
-from genrestore.card import Card
+from genrestore.card import Card, SizeRule
 from genrestore.errors import ModelError, SettingError
 from genrestore.models import find
 from genrestore.paths import shelves
 from genrestore.recipe import TrainRecipe
+from genrestore.setting import conditions
 
 SHIPPED = sorted(path.parent for path in shelves()[0].glob("*/card.json"))
 
@@ -418,3 +419,16 @@ def test_each_tensor_is_stored_as_precisely_as_its_values_need(
     assert torch.allclose(again, written, rtol=1e-3, atol=1e-4 * written.square().mean().sqrt().item())
     weights.save(net, card, tmp_path, half=False)
     assert load_file(tmp_path / "model.safetensors")["critic.0.weight"].dtype == torch.float32
+
+
+def test_a_card_of_another_scale_is_refused(copy: Path) -> None:
+    change(copy, scale=Card.read(copy).scale + 1)
+    with pytest.raises(ModelError, match="another scale than its card says"):
+        runtime.load(f"file:{copy}")
+
+
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda path: path.name)
+def test_a_card_tells_what_the_net_takes(folder: Path) -> None:
+    card, net = Card.read(folder), weights.load_net(folder / "model.safetensors")
+    assert (card.scale, card.size_rule) == (weights.scale_of(net), SizeRule.of(net, {}))
+    assert card.inputs == conditions(net)
