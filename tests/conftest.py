@@ -156,8 +156,9 @@ def visit(contexts: Callable[..., Any], app_url: str) -> Iterator[Callable[..., 
     pages: list[Any] = []
 
     def note(page: Any, message: Any) -> None:
-        # Gradio says so of its own streams, which it ends as a page is left, if there is time to.
-        ended = message.text.startswith("AbortError: signal is aborted") and "/assets/" in message.location["url"]
+        # Gradio says so of its own streams, which end as a page is left, if there is time to.
+        said = ("AbortError: signal is aborted", "Unexpected error Connection errored out") if page.leaving else ()
+        ended = message.text.startswith(said) and "/assets/" in message.location["url"]
         if message.type == "error" and not ended:
             page.problems.append(f"{message.text} {message.location['url']}")
 
@@ -169,7 +170,16 @@ def visit(contexts: Callable[..., Any], app_url: str) -> Iterator[Callable[..., 
         forget = context.new_cdp_session(page)
         forget.send("Storage.clearDataForOrigin", {"origin": address, "storageTypes": "local_storage,indexeddb"})
         forget.detach()
-        page.problems = []
+        page.problems, page.leaving = [], False
+
+        def leave(request: Any) -> None:
+            page.leaving = page.leaving or (request.is_navigation_request() and request.frame == page.main_frame)
+
+        def arrive(_: Any) -> None:
+            page.leaving = False
+
+        page.on("request", leave)
+        page.on("domcontentloaded", arrive)
         page.on("console", lambda message: note(page, message))
         page.on("pageerror", lambda problem: page.problems.append(str(problem)))
         page.goto(address + path)
