@@ -8,7 +8,20 @@ import typer
 
 import genrestore
 from genrestore.cli.files import One, apart, each, folder_of, given
-from genrestore.cli.options import STREAM, TWICE, Force, Format, Frame, Grow, Model, OtherFill, Out, app
+from genrestore.cli.options import (
+    STREAM,
+    TWICE,
+    Conditions,
+    Force,
+    Format,
+    Frame,
+    Grow,
+    Model,
+    OtherFill,
+    Out,
+    app,
+    conditions_of,
+)
 from genrestore.errors import SettingError
 from genrestore.paths import expanded
 
@@ -60,6 +73,7 @@ def inpaint(
     forbid: Annotated[
         Path | None, typer.Option(help="Mask of what must not be copied into wide holes.", show_default=False)
     ] = None,
+    set_: Conditions = None,
     frame: Frame = None,
     out: Out = None,
     format: Format = None,
@@ -86,6 +100,7 @@ def inpaint(
     if feather is not None:
         whole("feather", feather, 0, LARGEST_FEATHER)
     settings: dict[str, Any] = {"model": model, "strategy": strategy, "seed": seed, "grow": grow, "feather": feather}
+    settings |= conditions_of(set_)
     inputs = [file for file in (source, marks, forbid) if file is not None]
     if folder := folder_of(source, *inputs, out, format=format):
         _inpaint_folder(folder, marks, settings, forbid, frame, out, force)

@@ -40,7 +40,7 @@ class Config:
     ),
     title="Dense GAN, digits 28×28",
     intended="Seeing what the first GAN could do, and how a latent space of full layers behaves.",
-    limits="28×28 pixels, specks in the strokes, now and then no digit: full layers do not know that neighbours belong together.",
+    limits="28×28 pixels, specks in the strokes, now and then no digit, hardly a 2: full layers do not know neighbours.",
     makes="The simplest generator of pictures like yours, grey, 28 × 28",
     advice="Two small networks that play against each other; trained in minutes. Best for signs on an even ground.",
     paper="https://arxiv.org/abs/1406.2661",
