@@ -79,28 +79,14 @@ function draw(problem = "") {
 }
 
 const isOpen = () => element.offsetParent !== null; // other tabs take drops and pastes of their own
-const hasFiles = (data) => data?.types.includes("Files");
 
 input.addEventListener("change", () => {
   take(input.files[0]);
   input.value = ""; // the same file may be chosen again
 });
-tab.addEventListener("dragover", (event) => {
-  if (!hasFiles(event.dataTransfer)) return;
-  event.preventDefault();
-  root.classList.add("dropping");
-});
-tab.addEventListener("dragleave", (event) => {
-  if (!tab.contains(event.relatedTarget)) root.classList.remove("dropping");
-});
-tab.addEventListener("drop", (event) => {
-  root.classList.remove("dropping");
-  if (!hasFiles(event.dataTransfer)) return;
-  event.preventDefault();
-  take(event.dataTransfer.files[0]);
-});
+genrestore.dropzone(tab, root, ({ files }) => take(files[0]));
 document.addEventListener("paste", (event) => {
-  if (!isOpen() || !hasFiles(event.clipboardData)) return;
+  if (!isOpen() || !genrestore.hasFiles(event.clipboardData)) return;
   event.preventDefault();
   take(event.clipboardData.files[0]);
 });

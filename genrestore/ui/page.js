@@ -121,6 +121,28 @@
     delete handed[name];
   }
 
+  // ---- files dropped on a tab ----
+
+  const hasFiles = (data) => data?.types.includes("Files");
+
+  // `take` gets what is dropped on the tab; `root` shows that it would be taken.
+  function dropzone(tab, root, take) {
+    tab.addEventListener("dragover", (event) => {
+      if (!hasFiles(event.dataTransfer)) return;
+      event.preventDefault();
+      root.classList.add("dropping");
+    });
+    tab.addEventListener("dragleave", (event) => {
+      if (!tab.contains(event.relatedTarget)) root.classList.remove("dropping");
+    });
+    tab.addEventListener("drop", (event) => {
+      root.classList.remove("dropping");
+      if (!hasFiles(event.dataTransfer)) return;
+      event.preventDefault();
+      take(event.dataTransfer);
+    });
+  }
+
   // ---- standing still ----
 
   const STILL = 150; // ms without a change; Gradio adds part after part, each of which moves those below it
@@ -153,7 +175,7 @@
 
   // ---- wiring ----
 
-  window.genrestore = { refusal, frameField, hand, taker };
+  window.genrestore = { refusal, frameField, hand, taker, hasFiles, dropzone };
   document.documentElement.classList.add("settling");
   if (frame) frame.props.selected = asked();
   let begun = false;

@@ -165,7 +165,6 @@ function show({ lead: title = words.drop, hint = "", note = "", problem = "", bu
 
 // ---- events ----
 
-const hasFiles = (data) => data?.types.includes("Files");
 
 for (const node of element.querySelectorAll("[data-word]")) node.textContent = words[node.dataset.word];
 for (const kind of ["folder", "files"]) {
@@ -179,18 +178,5 @@ for (const kind of ["folder", "files"]) {
 }
 find("input.files").accept = [...props.suffixes, ...ARCHIVES, ...WRITTEN].join(",");
 bar.ariaLabel = words.reading;
-tab.addEventListener("dragover", (event) => {
-  if (!hasFiles(event.dataTransfer)) return;
-  event.preventDefault();
-  root.classList.add("dropping");
-});
-tab.addEventListener("dragleave", (event) => {
-  if (!tab.contains(event.relatedTarget)) root.classList.remove("dropping");
-});
-tab.addEventListener("drop", (event) => {
-  root.classList.remove("dropping");
-  if (!hasFiles(event.dataTransfer)) return;
-  event.preventDefault();
-  take(dropped(event.dataTransfer.items));
-});
+genrestore.dropzone(tab, root, ({ items }) => take(dropped(items)));
 show({});
