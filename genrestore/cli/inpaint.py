@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 LONG = 15  # seconds of a repair from which they are told
-PROSPECTS = {  # of tasks.prospects.REASONS
+PROSPECTS = {  # of pipelines.prospects.REASONS
     "large": "Much of the picture is to be filled, and all of that will be made up.",
     "frame": "A wide hole reaches the edge of the picture, where the fill has less to go by.",
     "alone": "A wide hole has too little round it to copy from and will be filled smoothly.",
@@ -152,7 +152,7 @@ def _inpaint_folder(
     """Each picture below a folder with its mask, or what is transparent in it."""
     from genrestore.cli import folders
     from genrestore.pictures import image
-    from genrestore.pipelines.inpaint import EXEMPLAR
+    from genrestore.tasks.inpaint import EXEMPLAR
 
     there, marks = apart(out), None if marks is None else expanded(marks)
     if marks is None:

@@ -26,12 +26,12 @@ from genrestore.pipelines.arguments import LARGEST_SEED, whole
 from genrestore.pipelines.growth import LARGEST_FEATHER, LARGEST_GROWTH, growth
 from genrestore.pipelines.rim import widened
 from genrestore.pipelines.wide import Box
+from genrestore.tasks.inpaint import EXEMPLAR
 
 __all__ = ["growth", "inpaint", "repair", "widened"]
 
 STRATEGIES = ("crop", "whole")
 FORBID = "forbid mask"  # what errors call the mask of what must not be copied
-EXEMPLAR = "exemplar"  # in place of a net's name: pieces of the picture
 REASONS = ("asked", "wide", "even", "alone")  # why a part was filled by pieces, by pieces, by a net, by a net
 FILLS: dict[str, Settings | None] = {  # how wide parts may be filled
     "pieces": Settings(),  # of the picture, that look like a smooth fill from far

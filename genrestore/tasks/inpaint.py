@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from genrestore.tasks.task import Batch
 
 
+EXEMPLAR = "exemplar"  # in place of a net's name: pieces of the picture
+
+
 @enter
 class Inpaint(ImageToImage):
     """`forward(image, mask, **conditions)`: (B, 3, H, W), (B, 1, H, W) with 1 = fill → (B, 3, H, W)."""
@@ -20,6 +23,7 @@ class Inpaint(ImageToImage):
     help = "Repair the white part of a mask, or what was erased; all else stays as it is."
     done = "repaired"
     place = 10
+    ways = (EXEMPLAR,)
 
     def example(self, net: Any, size: int) -> "tuple[Tensor, ...]":
         import torch

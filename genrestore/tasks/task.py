@@ -54,6 +54,7 @@ class Task(ABC):
         tab: the tab of the page where its models are offered, which is mostly its own.
         options: a dataclass of `setting`s: what a call takes beside the picture, whatever the net.
         shown: pictures that are looked at while a net is trained.
+        ways: what does it without a net, named in place of a model.
         invents: whether its nets could give back training pictures as their own.
     """
 
@@ -67,6 +68,7 @@ class Task(ABC):
     tab: ClassVar[str] = ""
     options: ClassVar[type] = Nothing
     shown: ClassVar[int]
+    ways: ClassVar[tuple[str, ...]] = ()
     invents: ClassVar[bool] = False
 
     @abstractmethod

@@ -12,6 +12,7 @@ from gradio import processing_utils, utils
 from gradio.context import LocalContext
 
 import genrestore
+from genrestore import tasks
 from genrestore.errors import GenrestoreError, SettingError
 from genrestore.pictures import image
 from genrestore.ui import compare, mask_editor, picker
@@ -23,7 +24,7 @@ from genrestore.ui.said import said
 from genrestore.ui.shown import shown
 from genrestore.ui.words import Words
 
-STRATEGIES = ("crop", "whole")  # of tasks.inpaint, which a page that is being built cannot ask: it loads torch
+STRATEGIES = ("crop", "whole")  # of pipelines.inpaint, which a page that is being built cannot ask: it loads torch
 AUTO, FEATHERS = "auto", (2, 4, 8, 16, 32)  # pixels over which a repair can be made to fade into the photo
 FORMATS = {"input": None, "png": "PNG", "webp": "WEBP", "tiff": "TIFF"}  # the last three lose nothing
 EDITOR = "inpaint-editor"
@@ -162,8 +163,8 @@ class Job(jobs.Job):
         self.filled = filled  # what the repair may change
         self.name = MaskEditor.file(value).name
         self.kind = kind  # one of FORMATS
-        self.settings = settings  # of tasks.inpaint.repair
-        self.reasons: set[str] = set()  # of tasks.inpaint.REASONS, why wide parts were filled as they were
+        self.settings = settings  # of pipelines.inpaint.repair
+        self.reasons: set[str] = set()  # of pipelines.inpaint.REASONS, why wide parts were filled as they were
         self.pieces = 0  # how many parts were made of pieces: there are other fills of those
         self.state: dict[str, Any] = {}  # from which the next one starts
         self.written: Written | None = None
@@ -260,7 +261,7 @@ def _cleaning(value: dict[str, Any]) -> Job:
 
 
 def _settings(model: str, strategy: str, feather: str) -> dict[str, Any]:
-    """What the fields beside the stage say, as `tasks.inpaint.repair` takes it."""
+    """What the fields beside the stage say, as `pipelines.inpaint.repair` takes it."""
     return {"model": _model(model), "strategy": strategy, "feather": None if feather == AUTO else int(feather)}
 
 
@@ -403,7 +404,7 @@ def _kind(value: object) -> str:
 
 def _model(name: str) -> str:
     """`name`, if the picker offers it. A path or a Hub reference is not: a page must not choose what is read."""
-    known = [picker.AUTO, picker.EXEMPLAR, *(card.name for card in genrestore.list_models("inpaint"))]
+    known = [picker.AUTO, *tasks.find("inpaint").ways, *(card.name for card in genrestore.list_models("inpaint"))]
     if name not in known:
         raise SettingError(f"Choose one of the models {', '.join(known)}, not {str(name)[:40]!r}.")
     return name

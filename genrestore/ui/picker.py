@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 import genrestore
+from genrestore import tasks
 from genrestore.card import Card
 from genrestore.paths import home
 from genrestore.training.runs import Run
@@ -13,7 +14,6 @@ from genrestore.ui.said import label, said
 from genrestore.ui.words import Words
 
 AUTO = "auto"
-EXEMPLAR = "exemplar"  # of tasks.inpaint: no net, and so no card
 RIPE = 1000  # steps after which the pictures of a net begin to mean something
 
 W = Words(
@@ -51,7 +51,7 @@ def titles(cards: Sequence[Card], say: Callable[[str], Any] = said) -> list[Any]
 def choices(task: str) -> list[tuple[Any, str]]:
     """(what is shown, name) of the models to `task`."""
     cards = offered(task)
-    own = [(W("exemplar"), EXEMPLAR)] if task == "inpaint" else []
+    own = [(W(way), way) for way in tasks.find(task).ways]
     return [(W("auto"), AUTO), *own, *zip(titles(cards, label), (card.name for card in cards), strict=True)]
 
 

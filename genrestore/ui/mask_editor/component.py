@@ -135,7 +135,7 @@ class MaskEditor:
     @staticmethod
     def read(value: object) -> tuple[image.Picture, np.ndarray, dict[str, Any]]:
         """The picture; what is to be filled, (H, W) bool of its size, which may be nothing; and how that is said to
-        `tasks.inpaint.repair`: `mask`, what the visitor marked, `grow`, `hole`, what that grew to, and `forbidden`.
+        `pipelines.inpaint.repair`: `mask`, what the visitor marked, `grow`, `hole`, what that grew to, and `forbidden`.
 
         Raises:
             ImageError: no uploaded picture, or one that cannot be read.
