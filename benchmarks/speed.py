@@ -118,13 +118,13 @@ def repair() -> dict[str, float]:
 JOBS = {
     "repair of 12 MP, hole 200×200": """
 import numpy as np, genrestore
-from genrestore import image
+from genrestore.pictures import image
 mask = np.zeros((3000, 4000), bool); mask[1000:1200, 1500:1700] = True
 image.save(genrestore.inpaint(image.load(source), mask), target)
 """,
     "6 MP × 4": """
 import genrestore
-from genrestore import image
+from genrestore.pictures import image
 image.save(genrestore.upscale(image.load(source), 4), target)
 """,
 }
