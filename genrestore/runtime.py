@@ -92,6 +92,8 @@ class Model:
     def _told(self, rows: int) -> dict[str, Any]:
         """The conditions as nets take them: a text as (B, 128) uint8, a word of several as (B,) int64, an amount as (B,) float32;
         whole numbers and switches as they are."""
+        if not self.conditions:  # as of nearly every call, of which a large picture takes many
+            return {}
         known = {one.name: one for one in setting.conditions(self.net)}
         return {name: _row(known[name], value, rows, self.device) for name, value in self.conditions.items()}
 
@@ -407,7 +409,7 @@ def large_work() -> Generator[None, None, None]:
         _rest.end()
 
 
-# --- conditions and pictures as a net takes them -------------------------------------------------------------------------------
+# --- conditions and pictures as a net takes them ---------------------------------------------------------------------
 
 
 def _row(option: Option, value: Any, rows: int, where: torch.device) -> Any:

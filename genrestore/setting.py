@@ -134,14 +134,21 @@ class Option:
         """Raises:
         ValueError: that is none.
         """
-        if not isinstance(data, dict) or data.get("kind") not in KINDS or not str(data.get("name")).isidentifier():
+        given = data if isinstance(data, dict) else {}
+        name, kind, words = given.get("name"), given.get("kind"), given.get("choices", [])
+        if not (isinstance(name, str) and name.isidentifier() and isinstance(kind, str) and kind in KINDS):
             raise ValueError(f"{str(data)[:40]} is no option")
+        if not isinstance(words, list | tuple):
+            raise ValueError(f"the choices of {name[:40]} are no list")
         texts = {key: str(data.get(key, ""))[:500] for key in ("help", "label", "group", "within")}
         texts = {key: "".join(c if c.isprintable() else " " for c in text) for key, text in texts.items()}
-        choices = tuple(str(word)[:100] for word in data.get("choices", ()) if isinstance(word, str))
+        choices = tuple(str(word)[:100] for word in words if isinstance(word, str))
         if texts["within"] and not INTERVAL.fullmatch(texts["within"]):
             raise ValueError(f"{texts['within'][:40]} is no interval")
-        option = cls(data["name"], data["kind"], data.get("usual"), Setting(**texts, choices=choices))
+        option = cls(name, kind, data.get("usual"), Setting(**texts, choices=choices))
+        low, high = option.setting.bounds  # raises where an end is no number
+        if not low <= high:
+            raise ValueError(f"{texts['within'][:40]} is no interval")
         try:
             option.value(option.usual)
         except SettingError as problem:

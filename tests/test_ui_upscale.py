@@ -1,10 +1,11 @@
 """The Upscale tab: its handlers, and what a visitor does with them in a browser."""
 
+import functools
 import io
 import re
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,33 +45,16 @@ def uploaded(name: str = "photo.jpg", **options: Any) -> dict[str, Any]:
     return {"file": gr.FileData(path=str(folder / name), orig_name=name).model_dump()}
 
 
-def given(value: Any, scale: int, width: int, height: int, kind: str, model: str, request: Any) -> tuple[Any, ...]:
-    """The arguments of a handler."""
-    return request, value, kind, model, scale, width, height, *[None] * slots.COUNT
-
-
-def running(
-    value: Any,
-    scale: int = 4,
-    width: int = 0,
-    height: int = 0,
-    kind: str = "input",
-    model: str = "auto",
+def call(
+    handler: Any, value: Any, scale: int = 4, width: int = 0, height: int = 0, kind: str = "input", model: str = "auto",
     request: Any = REQUEST,
-) -> Generator[list[Any]]:
-    return shown(upscale.TAB.run)(*given(value, scale, width, height, kind, model, request))
+) -> Any:  # fmt: skip
+    """What a handler of the tab answers to these fields."""
+    return shown(handler)(request, value, kind, model, scale, width, height, *[None] * slots.COUNT)
 
 
-def quoted(
-    value: Any,
-    scale: int = 4,
-    width: int = 0,
-    height: int = 0,
-    kind: str = "input",
-    model: str = "auto",
-    request: Any = REQUEST,
-) -> str:
-    return shown(upscale.TAB.quoted)(*given(value, scale, width, height, kind, model, request))
+running = functools.partial(call, upscale.TAB.run)
+quoted = functools.partial(call, upscale.TAB.quoted)
 
 
 def changes(value: Any, scale: int = 4, kind: str = "input", model: str = "auto") -> Iterator[dict[str, Any]]:

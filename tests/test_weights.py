@@ -146,6 +146,9 @@ WRONG: dict[str, dict[str, object]] = {
     "sizes in words": {"size_rule": {"multiple_of": "8"}},
     "sizes of nothing": {"size_rule": {"multiple_of": 0}},
     "an input of no kind": {"inputs": [{"name": "steps", "kind": "list"}]},
+    "an input of a list of kinds": {"inputs": [{"name": "steps", "kind": ["int"], "usual": 1}]},
+    "an input with a number of choices": {"inputs": [{"name": "word", "kind": "str", "usual": "", "choices": 5}]},
+    "an input within words": {"inputs": [{"name": "steps", "kind": "int", "usual": None, "within": "[a, b]"}]},
     "an input that is no name": {"inputs": [{"name": "a b", "kind": "int", "usual": 1}]},
     "an input beyond its own range": {"inputs": [{"name": "steps", "kind": "int", "usual": 9, "within": "[1, 8]"}]},
 }

@@ -209,7 +209,7 @@ def _warm() -> None:
     import genrestore
     from genrestore.pipelines import sample
 
-    for name in tasks.names():
+    for name in dict.fromkeys(tasks.find(name).tab for name in tasks.names()):
         with suppress(GenrestoreError):  # the tab tells when it is used
             genrestore.load("auto", task=name)
     with suppress(GenrestoreError):
