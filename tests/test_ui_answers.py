@@ -39,10 +39,11 @@ def test_an_event_that_is_sent_as_the_stream_ends_gets_its_answer(contexts: Call
     try:
         page.add_init_script(LATE_END)
         page.goto(f"{app_url}/?tab=upscale")
+        # First of all: what a program fills in within some 20 ms of a box's appearing, Gradio's page overwrites.
+        page.get_by_role("button", name="Settings").click()
         page.locator("#upscale-source .examples button").first.click(timeout=SLOW)
         quote = page.locator("#upscale-quote [data-testid=markdown]")
         quote.get_by_text("2304 × 2304").wait_for(timeout=SLOW)
-        page.get_by_role("button", name="Settings").click()
         for width in range(1000, 1004):  # each in the gap that the one before leaves
             page.locator("#upscale-width input").fill(str(width))
             page.locator("#upscale-width input").blur()

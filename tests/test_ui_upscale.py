@@ -453,8 +453,9 @@ def test_a_broken_file_is_told_in_one_line(page: Any, tmp_path: Path) -> None:
 
 def test_too_large_a_target_is_refused_in_the_quote(page: Any) -> None:
     open_tab(page)
-    page.locator("#upscale-source .examples button").first.click()
     page.get_by_role("button", name="Settings").click()
+    page.locator("#upscale-source .examples button").first.click()
+    page.locator("#upscale-quote", has_text="2304 × 2304").wait_for()
     page.locator("#upscale-width input").fill("60000")
     page.locator("#upscale-width input").blur()
     page.locator("#upscale-quote", has_text="more than 16 times").wait_for()
@@ -491,9 +492,9 @@ def test_a_size_that_cannot_be_is_told_in_chinese(visit: Callable[..., Any]) -> 
     page = visit("/?tab=upscale", locale="zh-CN")
     names = page.locator("#upscale-source .examples img").evaluate_all("nodes => nodes.map((node) => node.alt)")
     assert names == ["狗", "灯泡", "吉他", "纽约", "沙"]
+    page.get_by_role("button", name="设置").click()
     page.locator("#upscale-source .examples button").first.click()
     page.locator("#upscale-quote", has_text="2304 × 2304").wait_for()
-    page.get_by_role("button", name="设置").click()
     page.locator("#upscale-width input").fill("-5")
     page.locator("#upscale-quote", has_text="宽度 须为 1 到 65535 之间的整数，而不是 -5。").wait_for()
     assert page.get_by_test_id("toast-body").count() == 0
