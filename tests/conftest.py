@@ -155,12 +155,16 @@ def visit(contexts: Callable[..., Any], app_url: str) -> Iterator[Callable[..., 
     """visit(path="/", **options) → a loaded page of a newcomer's; `page.problems` lists its console errors."""
     pages: list[Any] = []
 
+    def ended(problem: str) -> bool:
+        """Gradio says so of its own streams as a page is left, just before the next is asked for or after."""
+        return "/assets/" in problem and problem.startswith(
+            ("AbortError: signal is aborted", "Unexpected error Connection errored out")
+        )
+
     def note(page: Any, message: Any) -> None:
-        # Gradio says so of its own streams, which end as a page is left, if there is time to.
-        said = ("AbortError: signal is aborted", "Unexpected error Connection errored out") if page.leaving else ()
-        ended = message.text.startswith(said) and "/assets/" in message.location["url"]
-        if message.type == "error" and not ended:
-            page.problems.append(f"{message.text} {message.location['url']}")
+        problem = f"{message.text} {message.location['url']}"
+        if message.type == "error" and not (page.leaving and ended(problem)):
+            page.problems.append(problem)
 
     def go(path: str = "/", *, address: str = app_url, **options: Any) -> Any:
         context = contexts(**options)
@@ -173,7 +177,9 @@ def visit(contexts: Callable[..., Any], app_url: str) -> Iterator[Callable[..., 
         page.problems, page.leaving = [], False
 
         def leave(request: Any) -> None:
-            page.leaving = page.leaving or (request.is_navigation_request() and request.frame == page.main_frame)
+            if request.is_navigation_request() and request.frame == page.main_frame:
+                page.leaving = True
+                page.problems[:] = [problem for problem in page.problems if not ended(problem)]
 
         def arrive(_: Any) -> None:
             page.leaving = False

@@ -993,6 +993,29 @@ def test_a_port_in_the_surroundings_that_cannot_be_is_refused(monkeypatch: pytes
         serve.listen(None, None)
 
 
+def test_answers_are_sent_at_once() -> None:
+    """Nagle's algorithm was on, and held every answer back for 40 ms that came while another was on its way."""
+
+    async def delay_is_off() -> bool:
+        answered = asyncio.Event()
+        off = False
+
+        async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal off
+            off = bool(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+            answered.set()
+
+        listener = serve.listen(None, free_port())
+        async with await asyncio.start_server(answer, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname()[:2])
+            await asyncio.wait_for(answered.wait(), 10)
+            writer.close()
+        return off
+
+    assert asyncio.run(delay_is_off())
+
+
 def test_a_port_in_the_surroundings_that_is_none_is_said(value: str = "abc") -> None:
     """Gradio reads it as it is imported, so this needs a process of its own."""
     command = [sys.executable, "-c", "from genrestore.__main__ import main; main(['app', '--no-browser'])"]
