@@ -15,9 +15,9 @@ pytest.importorskip("gradio")
 
 from genrestore.errors import GenrestoreError, ImageError, MaskError
 from genrestore.pictures import image
-from genrestore.ui import job, mask_editor, shown
-from genrestore.ui.drawn import beside
-from genrestore.ui.mask_editor import MaskEditor, checks
+from genrestore.ui.parts import jobs, mask_editor, toasts
+from genrestore.ui.parts.component import text_of
+from genrestore.ui.parts.mask_editor import MaskEditor, checks
 
 HERE = Path(mask_editor.__file__).parent
 
@@ -265,13 +265,13 @@ def test_a_photo_with_broken_exif_is_drawn_by_the_server(uploads: Path) -> None:
 
 def test_every_word_of_the_page_is_known() -> None:
     """A word that is missing would show as `undefined`, and only in the browser."""
-    known = set(mask_editor.W.pairs)
+    known = mask_editor.W.by_language()["en"].keys()
     html = (HERE / "editor.html").read_text("utf-8")
     script = "\n".join(
-        beside(f"{name}.js") for name in ("full", *(f"mask_editor/{one}" for one in mask_editor.SCRIPTS))
+        text_of(f"parts/{name}.js") for name in ("full_screen", *(f"mask_editor/{one}" for one in mask_editor.SCRIPTS))
     )
     named = set(re.findall(r'data-(?:word|label|title)="(\w+)"', html)) | set(re.findall(r"\bwords\.(\w+)", script))
-    shared = set(job.W.pairs) | set(shown.W.pairs)
+    shared = jobs.W.by_language(toasts.W)["en"].keys()
     assert named <= known | shared, f"no words for {sorted(named - known - shared)}"
     tools = {"brush", "eraser", "rectangle", "lasso", "object", "wand", "forbid", "move"}  # announced by name
     assert known <= named | tools, f"nobody says {sorted(known - named - tools)}"

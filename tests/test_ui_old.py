@@ -17,7 +17,7 @@ from test_ui_stage import Stage
 from genrestore.errors import Cancelled
 from genrestore.pictures import image
 from genrestore.pipelines import damage as task
-from genrestore.ui import inpaint
+from genrestore.ui.tabs.inpaint import tab as inpaint
 
 
 @pytest.fixture

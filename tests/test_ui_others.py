@@ -15,10 +15,11 @@ from genrestore import tasks
 from genrestore.errors import ImageError, MaskError
 from genrestore.pictures import image
 from genrestore.pipelines import candidates
-from genrestore.ui import job as jobs
-from genrestore.ui import mask_editor, said
-from genrestore.ui.mask_editor import MaskEditor
-from genrestore.ui.others import W as WAYS
+from genrestore.ui import words
+from genrestore.ui.parts import jobs, mask_editor
+from genrestore.ui.parts.mask_editor import MaskEditor
+from genrestore.ui.tabs.inpaint.candidates import W as FILL_WORDS
+from genrestore.ui.words import sentences
 
 FILLS = ".candidates .fills button"
 
@@ -127,14 +128,16 @@ def test_a_fill_from_elsewhere_is_refused(repaired: dict[str, Any], wrong: dict[
 
 def test_every_fill_and_step_has_words_of_its_own() -> None:
     """And what is done by a press is not called as the tab that it stands in, nor as another press."""
-    for language in range(2):
-        fills = [WAYS.pairs[f"fill_{kind}"][language] for kind in candidates.KINDS]
+    for language in words.LANGUAGES:
+        tool = mask_editor.W.by_language()[language]
+        fills = [FILL_WORDS.by_language()[language][f"fill_{kind}"] for kind in candidates.KINDS]
         assert len(set(fills)) == len(fills)
-        tools = [mask_editor.W.pairs[key][language] for key in ("repair", "old", "growth", "grow", "shrink", "onward")]
-        tabs = [[*said.in_both(tasks.find(name).title).values()][language] for name in ("inpaint", "upscale")]
+        tools = [tool[key] for key in ("repair", "old", "growth", "grow", "shrink", "onward")]
+        tabs = [sentences.by_language(tasks.find(name).title)[language] for name in ("inpaint", "upscale")]
         assert len({*tools, *tabs}) == len(tools) + len(tabs)
         assert tabs[1] in tools[-1], "what it goes on in is a tab, called by its name"
-    assert mask_editor.W.pairs["growth"][0].split()[0] not in mask_editor.W.pairs["grow"][0]
+    tool = mask_editor.W.by_language()["en"]
+    assert tool["growth"].split()[0] not in tool["grow"]
 
 
 def test_an_example_says_what_may_go_from_it(page: Any) -> None:

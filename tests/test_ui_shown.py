@@ -14,18 +14,18 @@ import gradio as gr
 
 from genrestore import ui
 from genrestore.errors import MaskError
-from genrestore.ui.access import Access
-from genrestore.ui.shown import shown
+from genrestore.ui.parts.toasts import with_toasts
+from genrestore.ui.server.access import Access
 
 
-@shown
+@with_toasts
 def returning(value: str) -> Iterator[Any]:
     """Like one whose visitor forgot something."""
     if value:
         yield value, value
 
 
-@shown
+@with_toasts
 def failing(value: str) -> Iterator[Any]:
     """Like one whose setting is wrong."""
     raise MaskError("Paint something first.")
@@ -52,7 +52,7 @@ def test_what_a_generator_yields_is_all_that_is_sent() -> None:
 def test_a_generator_that_is_closed_closes_the_handler() -> None:
     ended: list[bool] = []
 
-    @shown
+    @with_toasts
     def handler() -> Iterator[int]:
         try:
             yield 1
@@ -70,5 +70,5 @@ def test_every_generator_of_the_page_is_such_a_handler() -> None:
     page = ui.build(Access(anyone=True, local=True))
     generators = [event.fn for event in page.fns.values() if inspect.isgeneratorfunction(event.fn)]
     assert len(generators) >= 5
-    bare = [fn.__qualname__ for fn in generators if fn.__code__.co_filename != shown.__code__.co_filename]
-    assert not bare, f"{bare} are not decorated with `shown`"
+    bare = [fn.__qualname__ for fn in generators if fn.__code__.co_filename != with_toasts.__code__.co_filename]
+    assert not bare, f"{bare} are not decorated with `with_toasts`"
