@@ -31,6 +31,7 @@ from genrestore.errors import GenrestoreError
 from genrestore.tasks.task import Task
 from genrestore.ui import words
 from genrestore.ui.parts import frames, picker
+from genrestore.ui.parts.component import text_of
 from genrestore.ui.server import serve, uploads, visitors
 from genrestore.ui.server.access import Access
 from genrestore.ui.server.guard import UPLOAD, Guard, Setting
@@ -83,8 +84,8 @@ def script(limit: int) -> str:
         language: {key: text.replace("{limit}", str(limit // 2**20)) for key, text in known.items()}
         for language, known in uploads.W.by_language(frames.W).items()
     }
-    answers, page = (HERE.joinpath(name).read_text("utf-8") for name in ("answers.js", "page.js"))
-    return answers + page.replace("/* words */", json.dumps(texts, ensure_ascii=False))
+    answers, language, page = map(text_of, ("answers.js", "parts/language.js", "page.js"))
+    return answers + language + page.replace("/* words */", json.dumps(texts, ensure_ascii=False))
 
 
 def build(access: Access = Access()) -> gr.Blocks:  # noqa: B008 (nobody may train: a constant)
@@ -185,7 +186,7 @@ def serving(access: Access, folder: Path, published: str = "") -> tuple[Guard, a
         i18n=words.translations(),
         theme=theme(),
         css_paths=HERE / "page.css",
-        head=f"<script>{script(limit)}</script>",
+        head=f"<style>{words.style()}</style><script>{script(limit)}</script>",
     )
     page.has_launched = True  # without it Gradio takes any file of this computer for an upload
     guard = Guard(host, page, Setting.of(published))

@@ -3,7 +3,7 @@
 // `element`, `props`, `server`, `trigger`, `upload` and `watch`.
 
 const find = (query) => element.querySelector(query);
-const words = props.words[/^zh/i.test(navigator.language) ? "zh-CN" : "en"];
+const words = props.words[languageOf(props.words)];
 
 const root = find(".chooser");
 const input = find("input");

@@ -14,7 +14,7 @@ const LOW = 120; // a picture of less height would hide behind the handle
 const TAP = 6; // pixels a finger may stray before it is a drag
 
 const find = (query) => element.querySelector(query);
-const words = props.words[/^zh/i.test(navigator.language) ? "zh-CN" : "en"];
+const words = props.words[languageOf(props.words)];
 
 const root = find(".compare");
 const stage = find(".stage");

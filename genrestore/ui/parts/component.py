@@ -16,8 +16,9 @@ def component(name: str, value: Any = None, *, scripts: Sequence[str] = (), **pr
     Args:
         name: of the files, with their folder below `ui`, such as "parts/compare".
         scripts: other such names, whose scripts run before its own in the same scope.
-        props: of gr.HTML; those that it does not know are for the script.
+        props: of gr.HTML; those that it does not know are for the script, such as `words` by language.
     """
+    scripts = ("parts/language", *scripts) if "words" in props else scripts
     files = {
         "html_template": text_of(f"{name}.html"),
         "css_template": text_of(f"{name}.css"),

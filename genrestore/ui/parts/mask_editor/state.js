@@ -35,7 +35,7 @@ const FORBIDDEN_BORDER = 0xff00c8ff;
 
 const find = (query) => element.querySelector(query);
 const button = (name) => find(`[data-do="${name}"]`);
-const words = props.words[/^zh/i.test(navigator.language) ? "zh-CN" : "en"];
+const words = props.words[languageOf(props.words)];
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const say = (text, values = {}) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 

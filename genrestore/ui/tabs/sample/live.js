@@ -15,7 +15,7 @@ const SLOW = 400; // ms without an answer before the page says that it waits
 const LARGEST = props.largest; // pixels a side of an enlarged download
 
 const find = (query) => element.querySelector(query);
-const words = props.words[/^zh/i.test(navigator.language) ? "zh-CN" : "en"];
+const words = props.words[languageOf(props.words)];
 const say = (key, values = {}) => words[key].replace(/{(\w+)}/g, (_, name) => values[name]);
 
 const picture = find(".picture");

@@ -10,7 +10,7 @@ const UTF8 = 0x0800; // flag of an entry: its name is UTF-8
 const DAY = 0x0021; // 1 January 1980: the same pictures give the same zip
 
 const find = (query) => element.querySelector(query);
-const words = props.words[/^zh/i.test(navigator.language) ? "zh-CN" : "en"];
+const words = props.words[languageOf(props.words)];
 const say = (key, values = {}) => words[key].replace(/{(\w+)}/g, (_, name) => values[name]);
 
 const root = find(".pictures");

@@ -2,7 +2,7 @@
 // page is there, because its answer loads torch. Gradio runs this once, with `element`, `props`, `server` and `trigger`.
 
 const find = (query) => element.querySelector(query);
-const words = props.words[/^zh/i.test(navigator.language) ? "zh-CN" : "en"];
+const words = props.words[languageOf(props.words)];
 const say = (key, values = {}) => words[key].replace(/{(\w+)}/g, (_, name) => values[name]);
 
 function make(tag, attributes = {}, ...children) {

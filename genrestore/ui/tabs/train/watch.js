@@ -14,7 +14,7 @@ const DASHES = ["", "7 3", "2 3", "9 3 2 3", "1 4"];
 const LATE = 0.98; // share of a curve's points that a chart always shows; a start far above them may leave it
 
 const find = (query) => element.querySelector(query);
-const language = /^zh/i.test(navigator.language) ? "zh-CN" : "en";
+const language = languageOf(props.words);
 const words = props.words[language];
 const say = (key, values = {}) => words[key].replace(/{(\w+)}/g, (_, name) => values[name]);
 
