@@ -24,7 +24,6 @@ import genrestore
 from genrestore import ui
 from genrestore.card import Card, DataSource, Metric
 from genrestore.errors import Cancelled, MaskError
-from genrestore.ui import words
 from genrestore.ui.parts.toasts import with_toasts
 from genrestore.ui.tabs.about import tab as about
 
@@ -405,15 +404,6 @@ def test_the_browser_s_language_decides(visit: Callable[..., Any], locale: str, 
     page.get_by_text(texts[here]["photos"], exact=True).wait_for()
     assert not page.get_by_text(texts[there]["photos"], exact=True).is_visible()
     assert "__i18n__" not in page.locator("body").inner_text()
-
-
-def test_every_tab_says_everything_in_both_languages() -> None:
-    ui.build()
-    english, chinese = (words.translations().translations[language] for language in words.LANGUAGES)
-    assert set(english) == set(chinese)
-    assert {key.partition(".")[0] for key in english} >= {"inpaint", "upscale", "sample", "train", "about"}
-    assert all(english.values())
-    assert all(chinese.values())
 
 
 # --- About ----------------------------------------------------------------------------------------------------------

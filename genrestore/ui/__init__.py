@@ -36,7 +36,7 @@ from genrestore.ui.server import serve, uploads, visitors
 from genrestore.ui.server.access import Access
 from genrestore.ui.server.guard import UPLOAD, Guard, Setting
 from genrestore.ui.tabs import about, image_to_image, train
-from genrestore.ui.words import sentences
+from genrestore.ui.words import Words, sentences
 
 HOUR = 3600  # seconds
 FILES_KEPT = 12 * HOUR  # how long uploads and results stay on the disk
@@ -44,7 +44,7 @@ TIDY = 5.0  # seconds between two looks at what nobody listens to any more
 WARM_AFTER = 2.0  # seconds; importing torch at once would slow the first page down
 HERE = Path(__file__).parent
 
-W = words.Words("page")
+W = Words("page")
 
 
 def theme() -> gr.themes.Base:

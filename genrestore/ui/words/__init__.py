@@ -12,17 +12,16 @@ from typing import Any
 import gradio as gr
 
 HERE = Path(__file__).parent
-LANGUAGES = sorted(path.stem for path in HERE.glob("*.json"))
-PLAIN = "en"  # for visitors who ask for none of them
-NEAREST: dict[str, str] = {}  # language by what a browser may ask for: "zh-CN" for "zh-CN" and "zh"
-for _language in LANGUAGES:
-    for _tag in (_language, _language.split("-")[0]):
-        NEAREST.setdefault(_tag, _language)
+PLAIN = "en"  # for visitors who ask for no language that is there
 
 
-def _read() -> dict[str, dict[str, dict[str, str]]]:
-    """{language: {part: {key: text}}}."""
-    found = {language: json.loads((HERE / f"{language}.json").read_text("utf-8")) for language in LANGUAGES}
+def read(folder: Path) -> dict[str, dict[str, dict[str, str]]]:
+    """{language: {part: {key: text}}} of the files in a folder.
+
+    Raises:
+        AssertionError: a language lacks a word that another has.
+    """
+    found = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))}
     known = {language: {f"{part}.{key}" for part in parts for key in parts[part]} for language, parts in found.items()}
     for language, keys in known.items():
         assert keys == known[PLAIN], (
@@ -31,7 +30,12 @@ def _read() -> dict[str, dict[str, dict[str, str]]]:
     return found
 
 
-_texts = _read()
+_texts = read(HERE)
+LANGUAGES = list(_texts)
+NEAREST: dict[str, str] = {}  # language by what a browser may ask for: "zh-CN" for "zh-CN" and "zh"
+for _language in LANGUAGES:
+    for _tag in (_language, _language.split("-")[0]):
+        NEAREST.setdefault(_tag, _language)
 _tables = {  # as Gradio takes them
     language: {f"{part}.{key}": text for part, texts in parts.items() for key, text in texts.items()}
     for language, parts in _texts.items()
