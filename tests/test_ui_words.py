@@ -1,158 +1,160 @@
-"""What the page says: every language says all of it, and nothing that nobody asks for."""
+"""Words from below the page: errors and cards are written in English and read in the visitor's language."""
 
 import ast
-import json
 import re
+from collections.abc import Callable
 from pathlib import Path
-from string import Formatter
+from types import SimpleNamespace
+from typing import Any
 
+import gradio as gr
 import pytest
+from gradio.context import LocalContext
 
 import genrestore
-from genrestore import tasks
-from genrestore.licences import LICENCES
-from genrestore.recipe import FLAWS
-from genrestore.training import runs
-from genrestore.ui import words
+from genrestore.errors import ImageError
+from genrestore.models import find, names
+from genrestore.ui.parts import picker
+from genrestore.ui.parts.toasts import with_toasts
+from genrestore.ui.words import sentences
 
 PACKAGE = Path(genrestore.__file__).parent
-UI = PACKAGE / "ui"
-TEXTS = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((UI / "words").glob("*.json"))}
-EDITOR = "genrestore.ui.parts.mask_editor"
-NAMED = re.compile(
-    r'(?:\bwords\.|\bdata-(?:word|label|title|alt)=")(\w+)'
-)  # a key that a script or a template asks for
-MENTIONED = re.compile(r'(?:\bwords\.|"(?=\w+"))(\w+)')  # or may ask for
-# Keys that are names of the floors below.
-BELOW = {
-    "findings": set(FLAWS),
-    "picker": {way for name in tasks.names() for way in tasks.find(name).ways},
-    "train": set(LICENCES) & {"own", "public-domain", "unknown"},  # the rest are names in every language
-    "watch": {*runs.LIVE, *runs.ENDED, "psnr", "ssim", "swd"},
-}
+# Files that tell a visitor nothing: what the command line and the start of a page say, the answers to programs, and verdicts on
+# a run, for which the page has words of its own.
+ELSEWHERE = {
+    "cli", "__main__", "console",
+    "training/board", "training/command", "training/distributed", "training/judge", "training/terminal",
+    "ui/server/guard", "ui/server/serve", "ui/server/uploads",
+}  # fmt: skip
+CHINESE: Any = SimpleNamespace(headers={"accept-language": "zh-CN,zh;q=0.9"})
 
 
-def module(file: Path) -> str:
-    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+def told(file: Path) -> set[str]:
+    """The forms of all that a file can tell a person: literals that end like a sentence or say what to do."""
+    tree = ast.parse(file.read_text("utf-8"))
+    silent = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+    for node in ast.walk(tree):  # what our own code must never see
+        if isinstance(node, ast.Assert | ast.Dict | ast.Call) and is_ours(node):
+            silent |= {id(inner) for inner in ast.walk(node)}
+        if isinstance(node, ast.JoinedStr):
+            silent |= {id(inner) for inner in ast.walk(node) if isinstance(inner, ast.Constant)} - {id(node)}
+    found = {form(node) for node in ast.walk(tree) if id(node) not in silent}
+    return {
+        text
+        for text in found
+        if len(re.findall(r"[a-z]{2,}", text)) > 2 and (text[-1] in ".?" or "; " in text) and "{ " not in text
+    }
 
 
-class Source:
-    """A file of Python, read for the words that it asks for."""
-
-    def __init__(self, file: Path) -> None:
-        self.name = module(file)
-        self.tree = ast.parse(file.read_text("utf-8"))
-        nodes = [*ast.walk(self.tree)]
-        self.strings = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-        starts = (node.values[0] for node in nodes if isinstance(node, ast.JoinedStr) and node.values)
-        self.starts = {str(start.value) for start in starts if isinstance(start, ast.Constant)}
-        self.imported = {
-            alias.asname or alias.name: f"{node.module}.{alias.name}"
-            for node in nodes
-            if isinstance(node, ast.ImportFrom)
-            for alias in node.names
-        }
-        self.own = {  # part by the variable that holds its words
-            node.targets[0].id: str(ast.literal_eval(node.value.args[0]))
-            for node in nodes
-            if isinstance(node, ast.Assign)
-            and isinstance(node.value, ast.Call)
-            and isinstance(node.targets[0], ast.Name)
-            if ast.unparse(node.value.func) == "Words"
-        }
-
-    def scripts(self) -> set[Path]:
-        """Scripts and templates that it names, by their names or their folder."""
-        names = {name for name in self.strings if re.fullmatch(r"[\w/.]+", name)}
-        files = {UI / f"{name}{ending}" for name in names for ending in ("", ".js", ".html")}
-        for start in self.starts:
-            files |= {*(UI / start).glob("*.js")} if start.endswith("/") else set[Path]()
-        drawn = {file for file in files if file.suffix in (".js", ".html") and file.is_file()}
-        used = f"{EDITOR}.MaskEditor" in self.imported.values() and self.name != EDITOR
-        return drawn | (SOURCES[f"{EDITOR}.component"].scripts() if used else set[Path]())
+def is_ours(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        return ast.unparse(node.func).split(".")[-1] in ("exception", "warn", "warning", "info")
+    return isinstance(node, ast.Assert)
 
 
-SOURCES = {source.name: source for source in map(Source, sorted(UI.rglob("*.py")))}
+def form(node: ast.AST) -> str:
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
-def parts(source: Source) -> set[str]:
-    """The parts whose words a file may ask for: its own, and those of the files that it imports."""
-    own = [other.own.values() for other in SOURCES.values() if other is source or imports(source, other.name)]
-    return {part for values in own for part in values}
+def told_by() -> list[Path]:
+    def elsewhere(path: Path) -> bool:
+        inside = path.relative_to(PACKAGE)
+        return inside.parts[0] in ELSEWHERE or inside.with_suffix("").as_posix() in ELSEWHERE
+
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if not elsewhere(path)]
 
 
-def imports(source: Source, name: str) -> bool:
-    return any(full == name or full.rpartition(".")[0] == name for full in source.imported.values())
+@pytest.mark.parametrize("file", told_by(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_every_sentence_of_a_picture_s_way_has_its_chinese(file: Path) -> None:
+    missing = sorted(told(file) - set(sentences.forms("zh-CN")))
+    assert not missing, f"add to ui/words/sentences/zh-CN.json, with {{}} for each value: {missing}"
 
 
-def asked(source: Source) -> set[tuple[str, str]]:
-    """(part, key) of all that Python asks for by name."""
-    known = dict(source.own)
-    for alias, full in source.imported.items():
-        owner, _, variable = full.rpartition(".")
-        if full in SOURCES:
-            known |= {f"{alias}.{variable}": part for variable, part in SOURCES[full].own.items()}
-        elif owner in SOURCES and variable in SOURCES[owner].own:
-            known[alias] = SOURCES[owner].own[variable]
-    found: set[tuple[str, str]] = set()
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-            part = known.get(re.sub(r"\.(text|html)$", "", ast.unparse(node.func)))
-            found |= {(part, str(node.args[0].value))} if part else set[tuple[str, str]]()
-    return found
+def test_the_collector_hears_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text('"""A docstring is silent."""\nraise ImageError(f"{a} is no picture; use {b}.")\n')
+    assert told(tmp_path / "a.py") == {"{} is no picture; use {}."}
 
 
-def braces(text: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+def test_chinese_forms_hold_the_same_values() -> None:
+    for english, chinese in sentences.forms("zh-CN").items():
+        count = english.count("{}")
+        filled = chinese.format(*(f"«{k}»" for k in range(count)))
+        assert all(f"«{k}»" in filled for k in range(count)), english
 
 
-def test_every_language_says_the_same_in_the_same_order() -> None:
-    english = TEXTS[words.PLAIN]
-    for language, texts in TEXTS.items():
-        assert [*texts] == [*english], language
-        for part, known in english.items():
-            assert [*texts[part]] == [*known], f"{language}, {part}"
-            assert all(texts[part].values()), f"{language}, {part}"
-            unlike = [key for key in known if braces(texts[part][key]) != braces(known[key])]
-            # Chinese counts in units of ten thousand.
-            assert unlike == (["quote"] if (language, part) == ("zh-CN", "upscale") else []), f"{language}, {part}"
+def test_cards_and_presets_have_their_chinese() -> None:
+    texts = [
+        text for card in genrestore.list_models() for text in (card.title, card.intended, card.limits, card.license)
+    ]
+    texts += [metric.protocol for card in genrestore.list_models() for metric in card.metrics]
+    texts += [
+        text for one in map(find, names()) for text in (one.title, one.intended, one.limits, one.makes, one.advice)
+    ]
+    assert [text for text in texts if text and not re.search("[一-鿿]", sentences.translated(text, CHINESE))] == []
 
 
-def test_a_language_that_lacks_a_word_is_refused_at_once(tmp_path: Path) -> None:
-    for language, texts in {"en": {"page": {"a": "A", "b": "B"}}, "fr": {"page": {"a": "À"}}}.items():
-        (tmp_path / f"{language}.json").write_text(json.dumps(texts), "utf-8")
-    with pytest.raises(AssertionError, match=r"words/fr\.json .*\['page\.b'\]"):
-        words.read(tmp_path)
-    (tmp_path / "fr.json").write_text(json.dumps({"page": {"a": "À", "b": "B"}}), "utf-8")
-    assert words.read(tmp_path)["fr"]["page"]["a"] == "À", "another language is a file more"
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("cat.heic is a HEIC photo; export it as JPEG, or set the camera to “most compatible”.", "cat.heic 是 HEIC 照片"),
+        ("a is b.jpg cannot be read (its header makes no sense); save it again as PNG or JPEG in a picture editor.",
+         "无法读取 a is b.jpg（文件头无效）"),
+        ("cat.png is 9×9; the limit here is 50 megapixels: scale it down first.", "上限为 50 百万像素"),
+        ("640×480 is more than 16 times 30×20; ask for less.", "640×480 超过了 30×20 的 16 倍"),
+        ('raw must be an object of at most 9 numbers such as {"3": -0.4}.', '例如 {"3": -0.4}'),
+        ("They cannot be read; the first: a.jpg cannot be read (its header makes no sense); save it again as PNG or JPEG in a "
+         "picture editor.", "无法读取；第一张：无法读取 a.jpg（文件头无效）"),
+        ("cats · VAE, clothing 64×64", "cats · VAE · 服装 64×64"),
+    ],
+)  # fmt: skip
+def test_a_sentence_is_found_with_its_values(english: str, chinese: str) -> None:
+    assert chinese in sentences.translated(english, CHINESE)
+    assert sentences.translated(english, None) == english
 
 
-@pytest.mark.parametrize("source", SOURCES.values(), ids=lambda source: source.name)
-def test_python_asks_for_no_word_that_is_not_there(source: Source) -> None:
-    assert [(part, key) for part, key in sorted(asked(source)) if key not in TEXTS["en"][part]] == []
+@pytest.mark.parametrize("text", ["", "cats", "Mine is yours.", "a · b", "{} is {}.", "x" * 10_000, "It is " * 2_000])
+def test_what_is_not_known_stays(text: str) -> None:
+    assert sentences.translated(text, CHINESE) == text
 
 
-@pytest.mark.parametrize("script", [*UI.rglob("*.js"), *UI.rglob("*.html")], ids=lambda path: str(path.relative_to(UI)))
-def test_the_browser_asks_for_no_word_that_is_not_there(script: Path) -> None:
-    """It would show as `undefined`."""
-    users = [source for source in SOURCES.values() if script in source.scripts()]
-    assert users, "nothing draws it"
-    known = {key for source in users for part in parts(source) for key in TEXTS["en"][part]}
-    assert sorted({*NAMED.findall(script.read_text("utf-8"))} - known) == []
+def test_a_toast_speaks_the_visitor_s_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    @with_toasts
+    def handler() -> None:
+        raise ImageError("cat.png is empty (0 bytes); choose another file.")
+
+    told: list[str] = []
+    monkeypatch.setattr(gr, "Warning", lambda text, **_: told.append(text))
+    token = LocalContext.request.set(CHINESE)
+    try:
+        handler()
+    finally:
+        LocalContext.request.reset(token)
+    handler()
+    assert told == ["cat.png 是空文件（0 字节），请选择其他文件。", "cat.png is empty (0 bytes); choose another file."]
 
 
-@pytest.mark.parametrize("part", TEXTS["en"])
-def test_nothing_is_there_that_nobody_asks_for(part: str) -> None:
-    used, starts = set(BELOW.get(part, ())), set[str]()
-    assert used <= TEXTS["en"][part].keys()
-    askers = [source for source in SOURCES.values() if part in parts(source)]
-    assert any(part in source.own.values() for source in askers), "no file has its words"
-    for source in askers:
-        used |= source.strings
-        starts |= source.starts
-        for text in (script.read_text("utf-8") for script in source.scripts()):
-            used |= {*MENTIONED.findall(text)}
-            starts |= {*re.findall(r"`(\w+_)\$\{", text)}
-    ends = tuple(start for start in starts if start.endswith("_"))
-    assert sorted(key for key in TEXTS["en"][part] if key not in used and not key.startswith(ends)) == []
+def test_a_model_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    cards: list[Any] = [
+        SimpleNamespace(name=name, title=title)
+        for name, title in [("cats", "cats"), ("dogs", ""), ("a", "Twice"), ("b", "Twice"), ("c", "Once")]
+    ]
+    assert picker.titles(cards) == ["cats", "dogs", "Twice (a)", "Twice (b)", "Once"]
+
+
+def test_no_sentence_goes_to_a_visitor_as_it_was_raised() -> None:
+    """`translated` must be asked for each, or a Chinese page speaks English where it matters most."""
+    for file in (path for path in told_by() if "ui" in path.parts):
+        assert "str(problem)" not in file.read_text("utf-8").replace("translated(str(problem)", ""), file.name
+
+
+def test_a_chinese_page_shows_chinese_cards(visit: Callable[..., Any]) -> None:
+    page = visit("/?tab=upscale", locale="zh-CN")
+    page.get_by_role("button", name="设置").click()
+    page.locator("#upscale-model input").click()
+    page.get_by_role("option", name="放大 4 倍，忠于原图").wait_for()
+    page.goto(page.url.replace("upscale", "sample"))
+    page.locator("#live option", has_text="VAE · 服装 64×64").wait_for(state="attached")
+    page.goto(page.url.replace("sample", "about"))
+    page.get_by_text("照片上的划痕、灰尘、文字和小物体。").wait_for()
