@@ -26,6 +26,13 @@ function near(mask, flag, radius, x, y) {
   return false;
 }
 
+// Nothing has changed but in the box that the mask tells, and no flag of an unfinished step is left.
+function onlyInside({ bits, width, changed: { left, top, right, bottom } }, held) {
+  const outside = (_, place) => place % width < left || place % width >= right || Math.floor(place / width) < top || Math.floor(place / width) >= bottom;
+  assert.deepEqual(bits.filter(outside), held.filter(outside));
+  assert.ok(bits.every((flags) => flags < 8));
+}
+
 const grownWhere = (mask) => where(mask, (x, y) => near(mask, PAINTED, mask.growth, x, y));
 
 function toSegment(x, y, a, b) {
@@ -64,29 +71,38 @@ test("what is painted is grown by a disc, whatever painted it", () => {
     (mask, at) => mask.rectangle(at(), at(), PAINT),
     (mask) => mask.region({ left: 3, top: 5, width: 4, height: 2, bits: Uint8Array.from({ length: 8 }, () => next() < 0.5) }, PAINT),
     (mask) => mask.regrow(Math.floor(6 * next())),
-    (mask, at) => (mask.stroke(at(), at(), 2 + 4 * next(), 0), mask.trim()), // erases
   ];
   for (let k = 0; k < 8; k++) {
     const mask = new Mask(44, 36, 4);
-    const at = () => ({ x: 44 * next(), y: 36 * next() });
+    const at = () => ({ x: 60 * next() - 8, y: 50 * next() - 7 });
     for (let step = 0; step < 6; step++) {
-      const way = Math.floor(next() * (step ? ways.length : 3));
+      const way = Math.floor(next() * ways.length);
       const held = mask.bits.slice();
       ways[way](mask, at);
-      const { left, top, right, bottom } = mask.changed;
-      const outside = (_, place) => place % 44 < left || place % 44 >= right || Math.floor(place / 44) < top || Math.floor(place / 44) >= bottom;
-      assert.deepEqual(mask.bits.filter(outside), held.filter(outside), `way ${way} changes more than it says`);
-      if (way < 5) {
-        assert.equal(drawn(mask), grownWhere(mask), `way ${way}`);
-      } else {
-        // Where the eraser went there is no rim either, and none stands further out than a growth from what is painted.
-        const [marked, rim] = [drawn(mask), grownWhere(mask)];
-        assert.ok([...marked].every((pixel, place) => pixel !== "#" || rim[place] === "#"));
-        mask.regrow(mask.growth); // so that the next step begins with whole rims
-      }
+      onlyInside(mask, held);
+      assert.equal(drawn(mask), grownWhere(mask), `way ${way}`);
       mask.commit();
-      assert.equal(mask.bits.some((flags) => flags > 7), false, "a flag of the step is left");
     }
+  }
+});
+
+test("the eraser takes away what it touches, and rims of which nothing is left that they were round", () => {
+  const next = random(8);
+  for (let k = 0; k < 12; k++) {
+    const mask = new Mask(44, 36, 4);
+    const at = () => ({ x: 44 * next(), y: 36 * next() });
+    mask.stroke(at(), at(), 3, PAINT);
+    mask.stroke(at(), at(), 2, PAINT);
+    mask.commit();
+    const held = mask.bits.slice();
+    const stroke = [at(), at(), 1 + 5 * next()];
+    mask.stroke(...stroke, 0);
+    mask.trim();
+    onlyInside(mask, held);
+    const erased = new Mask(44, 36);
+    erased.stroke(...stroke, PAINT);
+    const rims = grownWhere(mask);
+    assert.equal(drawn(mask), [...drawn(erased)].map((pixel, place) => (pixel === "#" ? "." : rims[place])).join(""));
   }
 });
 
@@ -106,6 +122,12 @@ test("an outline goes round what its turns enclose, where it crosses itself too"
   assert.ok(mask.bits[25 * 50 + 25], "its middle, which it goes round twice");
 });
 
+test("an outline whose corners lie in the middles of pixels is as whole as any", () => {
+  const mask = new Mask(9, 6);
+  mask.polygon([{ x: 4.5, y: 0.5 }, { x: 7.5, y: 3.5 }, { x: 4.5, y: 5.5 }, { x: 1.5, y: 3.5 }], PAINT);
+  assert.equal(drawn(mask), "....#....\n...###...\n..#####..\n.#######.\n...###...\n.........");
+});
+
 test("a rectangle covers each pixel that it touches, from whichever corner it is drawn", () => {
   const [one, other] = [new Mask(6, 5), new Mask(6, 5)];
   one.rectangle({ x: 1.9, y: 1.2 }, { x: 4.1, y: 2.8 }, PAINT);
@@ -116,8 +138,9 @@ test("a rectangle covers each pixel that it touches, from whichever corner it is
 
 test("a mask is widened and shrunk by a disc, and does not shrink from the picture's border", () => {
   const next = random(3);
-  const marked = Uint8Array.from({ length: 900 }, (_, at) => Number(at % 30 < 9 || next() < 0.1));
-  for (const [widen, radius] of [[true, 1], [true, 3], [false, 1], [false, 2]]) {
+  const bar = Uint8Array.from({ length: 900 }, (_, at) => Number(at % 30 < 9 || next() < 0.1));
+  const blob = Uint8Array.from({ length: 900 }, (_, at) => Number(at % 30 > 9 && at % 30 < 20 && at > 300 && at < 660));
+  for (const [marked, widen, radius] of [bar, blob].flatMap((one) => [[one, true, 1], [one, true, 3], [one, false, 1], [one, false, 2]])) {
     const mask = new Mask(30, 30);
     mask.replace(marked);
     const before = new Mask(30, 30);
@@ -174,6 +197,23 @@ function randomStep(mask, next) {
 
 const state = ({ bits, growth, counts }) => ({ bits: [...bits], growth, counts: { ...counts } });
 const counted = (mask) => Object.fromEntries([PAINTED, MARKED, FORBIDDEN].map((flag) => [flag, mask.bits.filter((flags) => flags & flag).length]));
+
+test("steps, undone and done again in any order, are as if the undone ones had never been", () => {
+  const next = random(9);
+  const mask = new Mask(33, 21, 2);
+  let [states, now] = [[state(mask)], 0];
+  for (let k = 0; k < 300; k++) {
+    const what = next();
+    if (what < 0.3) assert.equal(mask.undo(), now > 0 && Boolean(now--));
+    else if (what < 0.5) assert.equal(mask.redo(), now < states.length - 1 && Boolean(++now));
+    else {
+      randomStep(mask, next);
+      if (mask.commit()) states = [...states.slice(0, ++now), state(mask)];
+      else mask.growth = mask.grown = states[now].growth;
+    }
+    assert.deepEqual(state(mask), states[now]);
+  }
+});
 
 test("any steps can be undone one by one, and done again", () => {
   const next = random(4);
@@ -246,6 +286,11 @@ test("another mask is taken over with its steps", () => {
   const flags = Object.fromEntries([PAINTED, MARKED, FORBIDDEN].map((flag) => [flag, mask.bits.map((bits) => Number(Boolean(bits & flag)))]));
   const other = new Mask(33, 21);
   other.restore(mask.counts[FORBIDDEN] ? flags : { ...flags, [FORBIDDEN]: null }, mask.growth, [...mask.done], []);
+  assert.deepEqual(state(other), state(mask));
+  for (const one of [mask, other]) {
+    one.stroke({ x: 3, y: 3 }, { x: 30, y: 15 }, 3, 0);
+    one.commit();
+  }
   assert.deepEqual(state(other), state(mask));
   while (mask.undo()) other.undo();
   assert.deepEqual(state(other), state(mask));
