@@ -1,8 +1,6 @@
 // What the scripts of the page see besides the browser's own: what Gradio gives to the script of a part, and what all parts share.
 // A part's template holds every node that its script asks for, so that looking one up never gives null.
 
-type Language = "en" | "zh-CN";
-
 interface Point {
   x: number;
   y: number;
@@ -21,7 +19,7 @@ interface ServerFile {
 // ---- Gradio's, for each part; what comes from the server or from Python is checked there ----
 
 declare const element: Part;
-declare const props: { value: any; words: Record<Language, Record<string, string>>; label?: string; [name: string]: any };
+declare const props: { value: any; words: Record<string, Record<string, string>>; label?: string; [name: string]: any };
 declare const server: Record<string, (question: any) => Promise<any>>;
 declare function trigger(event: string): void;
 declare function watch(name: string, act: () => void): void;
@@ -32,10 +30,10 @@ type Tag<Q extends string> = Q extends `${string} ${infer Last}` ? Tag<Last> : Q
 type Found<Q extends string> = Q extends `[data-do${string}`
   ? HTMLButtonElement
   : Tag<Q> extends keyof HTMLElementTagNameMap
-  ? HTMLElementTagNameMap[Tag<Q>]
-  : Tag<Q> extends keyof SVGElementTagNameMap
-    ? SVGElementTagNameMap[Tag<Q>]
-    : HTMLElement;
+    ? HTMLElementTagNameMap[Tag<Q>]
+    : Tag<Q> extends keyof SVGElementTagNameMap
+      ? SVGElementTagNameMap[Tag<Q>]
+      : HTMLElement;
 type Find = <Q extends string>(query: Q) => Found<Q>;
 
 // A new node with these properties.
