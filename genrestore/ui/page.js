@@ -1,6 +1,6 @@
 // What the whole page shares: it is shown once it stands still, the address names the open tab, and the keyboard keeps its
 // place. This runs before Gradio has drawn anything, with `WORDS` by language.
-((WORDS) => {
+(/** @type {(WORDS?: any) => void} */ (WORDS) => {
   const language = languageOf(WORDS);
   const words = WORDS[language];
   document.documentElement.dataset.words = language; // for texts that are there in all languages
@@ -10,7 +10,7 @@
   const names = parts.filter(({ type }) => type === "tabitem").map(({ props }) => props.id);
   const FIRST = names[0];
 
-  const tabs = () => [...document.querySelectorAll('[role="tab"][data-tab-id]')];
+  const tabs = () => /** @type {HTMLElement[]} */ ([...document.querySelectorAll('[role="tab"][data-tab-id]')]);
   const opened = () => tabs().find((tab) => tab.getAttribute("aria-selected") === "true")?.dataset.tabId;
 
   function asked() {
@@ -35,13 +35,17 @@
   // ---- the keyboard's place ----
 
   const FOCUSABLE = 'a[href], button, input, select, textarea, summary, [tabindex="0"]';
+  /** @type {(node: HTMLElement & { disabled?: boolean }) => boolean} */
   const usable = (node) => !node.disabled && node.tabIndex >= 0 && !node.closest("[inert]") && seen(node);
+  /** @type {(node: Element) => boolean} */
   const seen = (node) => node.isConnected && node.checkVisibility({ visibilityProperty: true });
+  /** @type {{ parent: Element, place: number, node: HTMLElement }[]} */
   let path = []; // where the focus stands: its node and all above, each with its number among its siblings
 
+  /** @type {(event: FocusEvent) => void} */
   function remember({ target }) {
     path = [];
-    for (let node = target; node !== document.body && node?.parentElement; node = node.parentElement) {
+    for (let node = /** @type {HTMLElement | null} */ (target); node !== document.body && node?.parentElement; node = node.parentElement) {
       path.push({ parent: node.parentElement, place: [...node.parentElement.children].indexOf(node), node });
     }
   }
@@ -52,8 +56,9 @@
     if (document.activeElement !== document.body || !path.length || usable(path[0].node)) return;
     for (const { parent, place } of path) {
       if (!seen(parent)) continue;
-      const [before, after] = [[...parent.children].slice(0, place).reverse(), [...parent.children].slice(place)];
-      const found = [...after, ...before].flatMap((node) => [node, ...node.querySelectorAll(FOCUSABLE)]).find((node) => node.matches(FOCUSABLE) && usable(node));
+      const beside = [...parent.children];
+      const near = [...beside.slice(place), ...beside.slice(0, place).reverse()].flatMap((node) => [node, ...node.querySelectorAll(FOCUSABLE)]);
+      const found = /** @type {HTMLElement[]} */ (near).find((node) => node.matches(FOCUSABLE) && usable(node));
       if (found) return found.focus({ preventScroll: true });
     }
   }
@@ -71,6 +76,7 @@
 
   // What to tell where `upload` threw `problem`: the server's sentence, plain or in JSON, if one came. A server between may
   // answer with a page of its own.
+  /** @type {Genrestore["refusal"]} */
   function refusal({ message }) {
     if (/^File\(s\) exceed/.test(message)) return words.too_large; // Gradio sent nothing
     const answer = message.match(/^HTTP \d+: (.*)$/s)?.[1].trim() ?? "";
@@ -85,38 +91,45 @@
 
   // Puts into `place` the field for a file of several frames; `pick(whole, number)` is called when another one is wanted.
   // Returns what shows the field: it takes {whole, frames, frame}, the whole file, how many it holds and which is open, or null.
+  /** @type {Genrestore["frameField"]} */
   function frameField(place, pick) {
-    const [label, name, input, note] = ["label", "span", "input", "small"].map((tag) => document.createElement(tag));
-    Object.assign(input, { type: "number", min: 1, step: 1, inputMode: "numeric" });
+    const [label, name, note] = ["label", "span", "small"].map((tag) => document.createElement(tag));
+    const input = Object.assign(document.createElement("input"), { type: "number", min: 1, step: 1, inputMode: "numeric" });
     note.textContent = words.alone;
     label.append(name, input);
+    /** @type {Pages | null} */
     let open = null;
     input.addEventListener("change", () => {
+      if (!open) return;
       const number = input.valueAsNumber;
       if (number !== open.frame && input.checkValidity()) pick(open.whole, number);
-      else input.value = open.frame;
+      else input.valueAsNumber = open.frame;
     });
     return (pages) => {
       open = pages;
       if (!pages) return place.replaceChildren();
       if (!place.firstChild) place.append(label, note);
-      name.textContent = words.frame.replace("{count}", pages.frames);
+      name.textContent = words.frame.replace("{count}", String(pages.frames));
       Object.assign(input, { max: pages.frames, value: pages.frame });
     };
   }
 
   // ---- from tab to tab ----
 
+  /** @type {Record<string, (file: ServerFile) => void>} */
   const takers = {}; // by tab: what takes a picture there
+  /** @type {Record<string, ServerFile>} */
   const handed = {}; // pictures whose tab is yet to be drawn
 
   // Opens a tab with a picture that lies on the server.
+  /** @type {Genrestore["hand"]} */
   function hand(name, file) {
     if (takers[name]) takers[name](file);
     else handed[name] = file;
     tabs().find((tab) => tab.dataset.tabId === name)?.click();
   }
 
+  /** @type {Genrestore["taker"]} */
   function taker(name, take) {
     takers[name] = take;
     if (handed[name]) take(handed[name]);
@@ -125,9 +138,11 @@
 
   // ---- files dropped on a tab ----
 
-  const hasFiles = (data) => data?.types.includes("Files");
+  /** @type {Genrestore["hasFiles"]} */
+  const hasFiles = (data) => Boolean(data?.types.includes("Files"));
 
   // `take` gets what is dropped on the tab; `root` shows that it would be taken.
+  /** @type {Genrestore["dropzone"]} */
   function dropzone(tab, root, take) {
     tab.addEventListener("dragover", (event) => {
       if (!hasFiles(event.dataTransfer)) return;
@@ -135,11 +150,11 @@
       root.classList.add("dropping");
     });
     tab.addEventListener("dragleave", (event) => {
-      if (!tab.contains(event.relatedTarget)) root.classList.remove("dropping");
+      if (!tab.contains(/** @type {Node | null} */ (event.relatedTarget))) root.classList.remove("dropping");
     });
     tab.addEventListener("drop", (event) => {
       root.classList.remove("dropping");
-      if (!hasFiles(event.dataTransfer)) return;
+      if (!event.dataTransfer || !hasFiles(event.dataTransfer)) return;
       event.preventDefault();
       take(event.dataTransfer);
     });
@@ -151,7 +166,9 @@
   const LATEST = 6000; // ms after the first part: then it is shown as it is
 
   // The names of the parts that are drawn below a node of Gradio's layout at first.
+  /** @type {Map<number, any>} */
   const byId = new Map(parts.map((part) => [part.id, part]));
+  /** @type {(node: any) => string[]} */
   function drawn({ id, children = [] }) {
     const { type, props } = byId.get(id) ?? { props: {} };
     if (props.visible === false) return [];
@@ -160,9 +177,11 @@
   }
 
   // Between two parts a slow computer stands still for longer than STILL.
+  /** @type {string[] | null} */
   let expected = null; // the parts of the open tab
   function complete() {
-    const at = (node) => (byId.get(node.id)?.props.id === asked() ? node : (node.children ?? []).reduce((found, child) => found ?? at(child), null));
+    /** @type {(node: any) => any} */
+    const at = (node) => (byId.get(node.id)?.props.id === asked() ? node : (node.children ?? []).reduce((/** @type {any} */ found, /** @type {any} */ child) => found ?? at(child), null));
     expected ??= drawn(at(window.gradio_config?.layout ?? {}) ?? {});
     return expected.every((name) => document.getElementById(name));
   }

@@ -3,6 +3,11 @@
 // Lengths are CSS pixels measured from the stage's top left corner. The frame is the box that both pictures fill,
 // whatever their own sizes are; `view` says where it lies, `split` where the handle stands in its visible part.
 
+/**
+ * @typedef {{ width: number, height: number, preview: ServerFile, full: ServerFile | null }} Shown
+ * @typedef {{ before: Shown, after: Shown | null }} Compared
+ */
+
 const STEP = 0.01; // one press of an arrow key
 const LEAP = 0.1; // with Shift, and for Page Up and Page Down
 const PAN = 60; // pixels for one press of an arrow key
@@ -13,6 +18,7 @@ const MARGIN = 12; // between a tag and the picture's edge
 const LOW = 120; // a picture of less height would hide behind the handle
 const TAP = 6; // pixels a finger may stray before it is a drag
 
+/** @type {Find} */
 const find = (query) => element.querySelector(query);
 const words = props.words[languageOf(props.words)];
 
@@ -25,18 +31,21 @@ const divider = find(".divider");
 const handle = find(".handle");
 const tags = { left: find(".tag.left"), right: find(".tag.right") };
 const status = find(".empty p");
+/** @type {(name: string) => HTMLButtonElement} */
 const button = (name) => find(`[data-do="${name}"]`);
 
-let shown = null; // the value on the stage: {before, after}, each {width, height, preview, full}
+let shown = /** @type {Compared} */ (/** @type {unknown} */ (null)); // the value on the stage; null without one: then nothing is drawn
 let wanted = 0; // number of the newest value; an older one that loads late is dropped
 let split = 0.5; // 0 shows only after, 1 only before
 let view = { zoom: 1, x: 0, y: 0 }; // zoom 1 fits; x and y move the frame's middle away from the stage's
 
 // ---- what is shown ----
 
+/** @type {(value: number, low: number, high: number) => number} */
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const reference = () => shown.after ?? shown.before; // the picture whose pixels count for zooming
 
+/** @type {(source: ServerFile) => Promise<string>} */
 async function load(source) {
   const image = new Image();
   image.src = source.url;
@@ -44,10 +53,11 @@ async function load(source) {
   return source.url;
 }
 
+/** @type {(value: Compared | null) => Promise<void>} */
 async function show(value) {
   const number = ++wanted;
   if (!value) {
-    shown = null;
+    shown = /** @type {any} */ (null);
     empty("empty", words.empty);
     return;
   }
@@ -73,6 +83,7 @@ async function show(value) {
   }
 }
 
+/** @type {(state: "empty" | "lost", text: string) => void} */
 function empty(state, text) {
   root.dataset.state = state;
   root.classList.remove("zoomed");
@@ -91,6 +102,7 @@ function reveal() {
 }
 
 // Once more is asked for than a preview has, the whole picture takes its place.
+/** @type {(image: HTMLImageElement, picture: Shown | null) => Promise<void>} */
 async function sharpen(image, picture) {
   if (!picture?.full || picture.full.url === picture.preview.url || image.dataset.full === picture.full.url) return;
   image.dataset.full = picture.full.url;
@@ -135,6 +147,7 @@ function way() {
 }
 
 // Zooms to `zoom` while the point (x, y) of the stage stays where it is.
+/** @type {(zoom: number, x?: number, y?: number) => void} */
 function zoomTo(zoom, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
   const next = clamp(zoom, 1, closest());
   const factor = next / view.zoom;
@@ -143,12 +156,14 @@ function zoomTo(zoom, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
   draw();
 }
 
+/** @type {(x: number, y: number) => void} */
 function panBy(x, y) {
   view.x += x;
   view.y += y;
   draw();
 }
 
+/** @type {(value: number) => void} */
 function splitTo(value) {
   split = clamp(value, 0, 1);
   draw();
@@ -204,12 +219,14 @@ function draw() {
 }
 
 // Not `disabled`, which would take the focus, and the keys with it, from under a visitor's hands.
+/** @type {(name: string, enabled: boolean) => void} */
 function setEnabled(name, enabled) {
   button(name).setAttribute("aria-disabled", !enabled);
 }
 
 // ---- hold to see before ----
 
+/** @type {(on: boolean) => void} */
 function hold(on) {
   if (on && root.dataset.state !== "pair") return;
   root.classList.toggle("holding", on);
@@ -219,8 +236,10 @@ function hold(on) {
 
 // ---- keys ----
 
+/** @type {(event: KeyboardEvent) => void} */
 function onHandleKey(event) {
   const step = event.shiftKey ? LEAP : STEP;
+  /** @type {Record<string, number>} */
   const moves = { ArrowLeft: -step, ArrowDown: -step, ArrowRight: step, ArrowUp: step, PageUp: LEAP, PageDown: -LEAP };
   if (event.key in moves) splitTo(Math.round((split + moves[event.key]) * 100) / 100);
   else if (event.key === "Home") splitTo(0);
@@ -230,9 +249,11 @@ function onHandleKey(event) {
   event.stopPropagation();
 }
 
+/** @type {(event: KeyboardEvent) => void} */
 function onKey(event) {
   if (!shown || event.ctrlKey || event.metaKey || event.altKey) return;
   const onStage = event.target === stage;
+  /** @type {Record<string, [number, number]>} */
   const moves = { ArrowLeft: [PAN, 0], ArrowRight: [-PAN, 0], ArrowUp: [0, PAN], ArrowDown: [0, -PAN] };
   if (event.key === "+" || event.key === "=") zoomTo(view.zoom * NOTCH);
   else if (event.key === "-") zoomTo(view.zoom / NOTCH);
@@ -244,26 +265,33 @@ function onKey(event) {
   event.preventDefault();
 }
 
+/** @type {(event: KeyboardEvent) => void} */
 function onKeyUp(event) {
   if (event.key.toLowerCase() === "b") hold(false);
 }
 
 // ---- pointers ----
 
+/** @type {Map<number, Point>} */
 const fingers = new Map(); // pointerId → {x, y}, those on the stage
+/** @type {({ kind: "split" | "pan" | "undecided" } & Point) | null} */
 let drag = null; // what the one finger or the mouse does: {kind: "split" | "pan" | "undecided", x, y}
 
+/** @type {(event: MouseEvent) => Point} */
 function place(event) {
   const { left, top } = stage.getBoundingClientRect();
+  /** @type {(client: number, edge: number) => number} */
   const inside = (client, edge) => (client - edge) / magnified();
   return { x: inside(event.clientX, left) - stage.clientLeft, y: inside(event.clientY, top) - stage.clientTop };
 }
 
+/** @type {(x: number) => void} */
 function splitAt(x) {
   const { start, length } = way();
   splitTo((x - start) / length);
 }
 
+/** @type {(event: From<PointerEvent, HTMLElement>) => void} */
 function onDown(event) {
   if (!shown || event.button > 0) return;
   const point = place(event);
@@ -280,6 +308,7 @@ function onDown(event) {
   if (onHandle) handle.focus({ preventScroll: true });
 }
 
+/** @type {(event: PointerEvent) => void} */
 function onMove(event) {
   if (!fingers.has(event.pointerId)) return;
   const point = place(event);
@@ -295,9 +324,11 @@ function onMove(event) {
   if (drag.kind === "pan") Object.assign(drag, point);
 }
 
+/** @type {(moving: number, point: Point) => void} */
 function pinch(moving, point) {
-  const resting = [...fingers].find(([id]) => id !== moving)[1];
-  const old = fingers.get(moving);
+  const old = /** @type {Point} */ (fingers.get(moving));
+  const resting = [...fingers].find(([id]) => id !== moving)?.[1] ?? old;
+  /** @type {(point: Point) => number} */
   const distance = (p) => Math.hypot(p.x - resting.x, p.y - resting.y);
   const middle = { x: (point.x + resting.x) / 2, y: (point.y + resting.y) / 2 };
   view.x += (point.x - old.x) / 2;
@@ -305,6 +336,7 @@ function pinch(moving, point) {
   zoomTo((view.zoom * distance(point)) / Math.max(1, distance(old)), middle.x, middle.y);
 }
 
+/** @type {(event: PointerEvent) => void} */
 function onUp(event) {
   if (!fingers.delete(event.pointerId)) return;
   if (drag?.kind === "undecided" && event.type === "pointerup") splitAt(drag.x); // a tap
@@ -313,6 +345,7 @@ function onUp(event) {
   if (!drag) root.classList.remove("panning");
 }
 
+/** @type {(event: WheelEvent) => void} */
 function onWheel(event) {
   if (!shown) return;
   const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
@@ -323,6 +356,7 @@ function onWheel(event) {
   zoomTo(view.zoom * factor, x, y);
 }
 
+/** @type {(event: From<MouseEvent, HTMLElement>) => void} */
 function onDouble(event) {
   if (!shown || handle.contains(event.target)) return;
   const { x, y } = place(event);
@@ -332,7 +366,7 @@ function onDouble(event) {
 // ---- wiring ----
 
 for (const node of element.querySelectorAll("[data-word]")) node.textContent = words[node.dataset.word];
-for (const node of element.querySelectorAll("[data-alt]")) node.alt = words[node.dataset.alt];
+for (const node of element.querySelectorAll("img[data-alt]")) node.alt = words[node.dataset.alt];
 for (const node of element.querySelectorAll("[data-label]")) {
   node.setAttribute("aria-label", words[node.dataset.label]);
   if (node.tagName === "BUTTON") node.title = words[node.dataset.label];
@@ -342,7 +376,7 @@ handle.tabIndex = 0;
 
 root.addEventListener("keydown", onKey);
 root.addEventListener("keyup", onKeyUp);
-root.addEventListener("focusout", (event) => root.contains(event.relatedTarget) || hold(false));
+root.addEventListener("focusout", (event) => root.contains(/** @type {Node | null} */ (event.relatedTarget)) || hold(false));
 handle.addEventListener("keydown", onHandleKey);
 stage.addEventListener("pointerdown", onDown);
 stage.addEventListener("pointermove", onMove);

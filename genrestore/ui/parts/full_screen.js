@@ -1,11 +1,13 @@
 // Has `button` show `root` on the whole screen, or, where the browser gives that to videos alone, on the whole window, as its
 // class "full" says. `draw` is called when that has changed. Returns what tells whether it is so.
+/** @type {typeof globalThis.fullScreen} */
 function fullScreen(root, button, draw) {
   const isFull = () => document.fullscreenElement === root || root.classList.contains("full");
   function tell() {
     button.setAttribute("aria-pressed", isFull());
     draw();
   }
+  /** @type {(on: boolean) => void} */
   function fill(on) {
     root.classList.toggle("full", on);
     document.documentElement.classList.toggle("still", on);

@@ -4,15 +4,17 @@
 // they disagree. Taking an offer makes another scene with the same `fills`; `chosen` says which kind each part shows.
 
 const strip = find(".candidates");
+/** @type {{ scene: Refillable, before: Scene, used: Uint8Array, marks: Marks, run: string } | null} */
 let sought = null; // {scene, before, used, marks, run}: the repair whose other fills are wanted
+/** @type {{ offer: Offer, scene: Scene } | null} */
 let taking = null; // the offer that is being put into the picture
 let guessing = false; // where the fills disagree is shown
 
 // Has other fills of the newest scene made. `before` is the scene it was made of, `used` what was marked for it, `marks` how.
+/** @type {(before: Scene, used: Uint8Array, marks: Marks) => void} */
 function seek(before, used, marks) {
-  const scene = picture.scene;
-  if (!scene.parts) return;
-  Object.assign(scene, { fills: { parts: [], told: 0, complete: false }, chosen: {} });
+  if (!picture.scene.parts) return;
+  const scene = Object.assign(picture.scene, { fills: { parts: [], told: 0, complete: false }, chosen: {} });
   sought = { scene, before, used, marks, run: named() };
   trigger("others");
   showFills();
@@ -38,23 +40,26 @@ async function othersAsked() {
 
 // What the server tells: all offers so far, and where the fills of a part disagree, for an answer may be lost when two come at
 // once; at last that these are all.
+/** @type {(answer: { of: number, offers: (Offer & { guesses?: string })[], complete?: boolean }) => Promise<void>} */
 async function found({ of, offers, complete }) {
   const scene = picture && allScenes().find(({ id, fills }) => id === of && fills);
-  if (!scene) return;
-  const { told } = scene.fills;
-  scene.fills.told = Math.max(told, offers.length);
+  const fills = scene?.fills;
+  if (!fills) return;
+  const { told } = fills;
+  fills.told = Math.max(told, offers.length);
   for (const { part: number, guesses, ...offer } of offers.slice(told)) {
-    const part = (scene.fills.parts[number] ??= { offers: [], guesses: null });
+    const part = (fills.parts[number] ??= { offers: [], guesses: null });
     if (guesses) part.guesses = { at: offer.at, bitmap: await createImageBitmap(await (await fetch(guesses)).blob()) };
     else part.offers.push({ part: number, ...offer });
   }
-  if (complete) scene.fills.complete = true;
+  if (complete) fills.complete = true;
   if (complete && sought?.scene === scene) sought = null;
   showFills();
   if (guessing) draw();
 }
 
 // Shows an offer in its part's place.
+/** @type {(offer: Offer) => void} */
 function choose(offer) {
   if (pending || taking) return;
   taking = { offer, scene: picture.scene };
@@ -71,13 +76,14 @@ function untaken() {
   if (taking) took({ of: taking.scene.id, untaken: words.failed });
 }
 
+/** @type {(answer: { of: number, taken?: Scene, untaken?: string }) => Promise<void>} */
 async function took({ of, taken, untaken }) {
   const { offer, scene } = taking ?? {};
   taking = null;
   if (scene?.id === of && scene === picture?.scene) {
     if (untaken) complain(untaken);
     const { how, parts, fills, chosen } = scene;
-    if (taken) await replace({ ...taken, how, parts, fills, chosen: { ...chosen, [offer.part]: offer.kind } });
+    if (taken && offer) await replace({ ...taken, how, parts, fills, chosen: { ...chosen, [offer.part]: offer.kind } });
   }
   showFills();
 }
@@ -87,19 +93,20 @@ function showFills() {
   const fills = scene?.fills;
   const parts = (fills?.parts ?? []).filter((part) => part?.offers.length > 1);
   strip.hidden = Boolean(mask?.count) || (!parts.length && !(fills && !fills.complete)); // new marks are for another repair
-  if (strip.hidden) return;
+  if (strip.hidden || !fills) return;
   const held = strip.contains(document.activeElement) && document.activeElement.dataset.fill;
   const groups = parts.map((part) => {
     const group = Object.assign(document.createElement("div"), { className: "fills" });
-    group.append(...part.offers.map((offer) => thumbnail(offer, scene)));
+    group.append(...part.offers.map((offer) => thumbnail(offer, /** @type {Refillable} */ (scene))));
     return group;
   });
   const wait = Object.assign(document.createElement("p"), { className: "hint", textContent: words.seeking });
   strip.replaceChildren(...groups, ...(fills.complete ? [] : [wait]));
   if (parts.some((part) => part.guesses)) strip.append(guessButton());
-  if (held) strip.querySelector(`[data-fill="${held}"]`)?.focus({ preventScroll: true });
+  if (held) find(`[data-fill="${held}"]`)?.focus({ preventScroll: true });
 }
 
+/** @type {(offer: Offer, scene: Refillable) => HTMLButtonElement} */
 function thumbnail(offer, scene) {
   const shown = scene.chosen[offer.part] ?? fillsOf(scene, offer.part)[0].kind;
   const node = Object.assign(document.createElement("button"), { type: "button", disabled: Boolean(pending) });
@@ -112,6 +119,7 @@ function thumbnail(offer, scene) {
   return node;
 }
 
+/** @type {(scene: Refillable, part: number) => Offer[]} */
 const fillsOf = (scene, part) => scene.fills.parts[part].offers;
 
 function guessButton() {
@@ -127,6 +135,7 @@ function guessButton() {
 }
 
 // Lays a colour over what was guessed, on the canvas of the photo.
+/** @type {(context: CanvasRenderingContext2D) => void} */
 function drawGuesses(context) {
   if (!guessing || holding) return;
   const scale = view.scale * devicePixelRatio;

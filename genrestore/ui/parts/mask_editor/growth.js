@@ -3,8 +3,8 @@
 const GROWTH = props.value?.growth; // {edge, hand, most}, see pipelines/growth.py
 const GROWTH_KEY = "genrestore-mask-growth"; // in the browser's store: how much more than usual; 0 is none
 
-const growing = find(".growth [type=checkbox]");
-const growth = find(".growth [type=number]");
+const growing = find(".growth input[type=checkbox]");
+const growth = find(".growth input[type=number]");
 
 const usualGrowth = () => Math.min(GROWTH.most, GROWTH.edge + Math.round(GROWTH.hand * Math.max(picture.width, picture.height)));
 
@@ -16,7 +16,7 @@ function firstGrowth() {
 // The browser may refuse its store, as to a frame on another site's page.
 function rememberedGrowth() {
   try {
-    const factor = Number.parseFloat(localStorage.getItem(GROWTH_KEY));
+    const factor = Number.parseFloat(localStorage.getItem(GROWTH_KEY) ?? "");
     return factor >= 0 ? factor : 1;
   } catch {
     return 1;
@@ -24,10 +24,11 @@ function rememberedGrowth() {
 }
 
 // Grows all that is painted, and what will be, by so many pixels.
+/** @type {(pixels: number) => void} */
 function setGrowth(pixels) {
   const wanted = clamp(Math.round(pixels) || 0, 0, GROWTH.most);
   try {
-    localStorage.setItem(GROWTH_KEY, wanted / usualGrowth());
+    localStorage.setItem(GROWTH_KEY, String(wanted / usualGrowth()));
   } catch {
     // then it holds for this picture alone
   }
@@ -38,11 +39,11 @@ function setGrowth(pixels) {
 function showGrowth() {
   if (!mask) return;
   growing.checked = mask.growth > 0;
-  growth.value = mask.growth || usualGrowth();
+  growth.valueAsNumber = mask.growth || usualGrowth();
   growth.disabled = !mask.growth;
 }
 
 function wireGrowth() {
-  growing.addEventListener("change", () => setGrowth(growing.checked ? growth.value : 0));
-  growth.addEventListener("change", () => setGrowth(Math.max(1, growth.value)));
+  growing.addEventListener("change", () => setGrowth(growing.checked ? growth.valueAsNumber : 0));
+  growth.addEventListener("change", () => setGrowth(Math.max(1, growth.valueAsNumber || 1)));
 }

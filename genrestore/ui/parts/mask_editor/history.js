@@ -10,20 +10,23 @@
 const HELD = 48e6; // pixels of bitmaps that are kept besides the photo's and those that are shown
 
 let scenes = 0; // the number of the newest
+/** @type {Scene[]} */
 let recent = []; // scenes with bitmaps, the one shown last at the end
 
 // Shows another scene of the picture, and lets go of the bitmaps of those that were not shown for long.
+/** @type {(scene: Scene) => void} */
 function setScene(scene) {
   picture.scene.awaits = null; // it is asked for anew when it is shown again
   picture.scene = scene;
   recent = [...recent.filter((one) => one !== scene && one.large), scene];
   let pixels = 0;
   for (const one of recent.slice(0, -1).reverse()) {
-    pixels += one.large.width * one.large.height;
+    pixels += one.large ? one.large.width * one.large.height : 0;
     if (pixels > HELD && one !== picture.original) release(one);
   }
 }
 
+/** @type {(scene: Scene) => void} */
 function release(scene) {
   scene.large?.close();
   if (scene.small !== scene.large) scene.small?.close();
@@ -31,6 +34,7 @@ function release(scene) {
 }
 
 // Fetches the bitmaps of a scene that has none.
+/** @type {(scene: Scene) => Promise<void>} */
 async function load(scene) {
   if (scene.large) return;
   if (scene.kept) await renew(scene);
@@ -41,6 +45,7 @@ async function load(scene) {
 }
 
 // A new scene takes the place of the one that is shown, in one step with the marks that went into it.
+/** @type {(scene: Scene, used: Uint8Array) => void} */
 function arrive(scene, used) {
   mask.without(used);
   mask.commit({ before: picture.scene, after: scene });
@@ -50,6 +55,7 @@ function arrive(scene, used) {
 }
 
 // One step back or forth.
+/** @type {(way: "undo" | "redo") => Promise<void>} */
 async function travel(way) {
   const steps = way === "undo" ? mask?.done : mask?.undone;
   const step = steps?.at(-1);
@@ -68,6 +74,7 @@ async function travel(way) {
 }
 
 // Whether the scene could be had, and is still wanted.
+/** @type {(scene: Scene, steps: Step[], step: Step) => Promise<boolean>} */
 async function fetched(scene, steps, step) {
   const mine = picture;
   veil(words.opening);
@@ -83,4 +90,5 @@ async function fetched(scene, steps, step) {
 }
 
 // All scenes that a step leads to.
+/** @type {() => Scene[]} */
 const allScenes = () => [picture.scene, ...[...mask.done, ...mask.undone].flatMap(({ repair }) => (repair ? [repair.before, repair.after] : []))];

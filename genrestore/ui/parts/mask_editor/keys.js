@@ -1,8 +1,10 @@
 // ---- keys ----
 
+/** @type {Point | null} */
 let cross = null; // the crosshair that arrow keys move, in the middle of a pixel; null while a pointer is used
 let space = false; // the space bar is held to pan
 
+/** @type {Record<string, () => void>} */
 const shortcuts = {
   b: () => setTool("brush"),
   e: () => setTool("eraser"),
@@ -26,8 +28,10 @@ const shortcuts = {
   1: () => deeds.actual(),
   "?": () => deeds.help(),
 };
+/** @type {Record<string, [number, number]>} */
 const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
+/** @type {(event: From<KeyboardEvent, HTMLElement>) => void} */
 function onKey(event) {
   root.classList.remove("by-pointer");
   if (root.dataset.state !== "ready" || event.target.matches("select, [type=number]")) return;
@@ -38,7 +42,7 @@ function onKey(event) {
     else if (key === "Enter") repair();
     else return;
   } else if (event.altKey) return;
-  else if (key === "Escape") escape();
+  else if (key === "Escape") dismiss();
   else if (key in shortcuts) shortcuts[key]();
   else if (event.target !== stage) return; // arrows, Enter and Space mean other things there
   else if (key in arrows) aim(...arrows[key], event.shiftKey);
@@ -48,7 +52,7 @@ function onKey(event) {
   event.preventDefault();
 }
 
-function escape() {
+function dismiss() {
   if (!find(".help").hidden) toggleHelp();
   abort();
   root.classList.remove("pen");
@@ -59,27 +63,31 @@ function middle() {
   return pixel(centre.x, centre.y);
 }
 
+/** @type {(x: number, y: number) => Point} */
 const pixel = (x, y) => ({
   x: clamp(Math.floor(x), 0, picture.width - 1) + 0.5,
   y: clamp(Math.floor(y), 0, picture.height - 1) + 0.5,
 });
 
+/** @type {(dx: number, dy: number, fine: boolean) => void} */
 function aim(dx, dy, fine) {
   const stride = fine ? 1 : Math.max(1, Math.round(STRIDE / view.scale));
   cross = cross ? pixel(cross.x + dx * stride, cross.y + dy * stride) : middle();
   if (shape) extend(cross);
-  follow();
+  follow(cross);
   announceSoon();
 }
 
-// Keeps the crosshair in view.
-function follow() {
-  const { x, y } = toStage(cross);
+// Keeps a point in view.
+/** @type {(point: Point) => void} */
+function follow(point) {
+  const { x, y } = toStage(point);
   const near = 3 * STRIDE;
   panBy(clamp(x, near, stage.clientWidth - near) - x, clamp(y, near, stage.clientHeight - near) - y);
 }
 
 // Puts the pen down at the crosshair, or lifts it.
+/** @type {(repeated: boolean) => void} */
 function pen(repeated) {
   if (repeated || tool === "move") return;
   cross ??= middle();
@@ -92,6 +100,7 @@ function pen(repeated) {
   draw();
 }
 
+/** @type {(on: boolean) => void} */
 function holdSpace(on) {
   space = on;
   root.classList.toggle("moving", on || tool === "move");

@@ -9,6 +9,7 @@ const PAINT = PAINTED | MARKED;
 const KEPT = [PAINTED, MARKED, FORBIDDEN];
 
 class Mask {
+  /** @param {number} width @param {number} height */
   constructor(width, height, growth = 0) {
     this.width = width;
     this.height = height;
@@ -16,9 +17,13 @@ class Mask {
     this.bits = new Uint8Array(width * height); // flags, as they are seen
     this.kept = new Uint8Array(width * height); // as they were after the last finished step
     this.grown = growth; // the growth at that time
+    /** @type {Record<number, number>} */
     this.counts = { [PAINTED]: 0, [MARKED]: 0, [FORBIDDEN]: 0 }; // pixels of `kept`
+    /** @type {Box | null} */
     this.changed = null; // {left, top, right, bottom} holding all pixels where the two may differ
+    /** @type {Step[]} */
     this.done = []; // steps that can be undone: {left, top, right, bottom, flips, growth}; see `commit`
+    /** @type {Step[]} */
     this.undone = [];
   }
 
@@ -31,6 +36,7 @@ class Mask {
   }
 
   // The pixels of a box that are there.
+  /** @type {(box: Box, wider?: number) => Box} */
   clipped({ left, top, right, bottom }, wider = 0) {
     return {
       left: clamp(left - wider, 0, this.width),
@@ -40,11 +46,13 @@ class Mask {
     };
   }
 
+  /** @type {() => Box} */
   all() {
     return { left: 0, top: 0, right: this.width, bottom: this.height };
   }
 
   // Gives each pixel of a box the flags that `change` makes of those it has; returns the box.
+  /** @type {(box: Box, change: (flags: number, at: number) => number) => Box} */
   each(box, change) {
     const bits = this.bits;
     for (let y = box.top; y < box.bottom; y++) {
@@ -53,6 +61,7 @@ class Mask {
     return box;
   }
 
+  /** @type {(box: Box) => Box} */
   touch(box) {
     const touched = this.clipped(box);
     this.changed = this.changed ? around(this.changed, touched) : touched;
@@ -61,6 +70,7 @@ class Mask {
 
   // ---- shapes: each calls visit(y, first, last) for the runs of pixels whose middles lie inside ----
 
+  /** @type {(y: number, left: number, right: number, visit: Visit) => void} */
   span(y, left, right, visit) {
     const first = Math.max(0, Math.ceil(left - 0.5));
     const last = Math.min(this.width - 1, Math.floor(right - 0.5));
@@ -68,11 +78,13 @@ class Mask {
   }
 
   // Calls visit(y, middle) for the rows whose middles lie between `top` and `bottom`.
+  /** @type {(top: number, bottom: number, visit: (y: number, middle: number) => void) => void} */
   rows(top, bottom, visit) {
     const last = Math.min(this.height - 1, Math.floor(bottom - 0.5));
     for (let y = Math.max(0, Math.ceil(top - 0.5)); y <= last; y++) visit(y, y + 0.5);
   }
 
+  /** @type {(middle: Point, radius: number, visit: Visit) => void} */
   disc({ x, y }, radius, visit) {
     this.rows(y - radius, y + radius, (row, middle) => {
       const half = Math.sqrt(Math.max(0, radius ** 2 - (middle - y) ** 2));
@@ -81,9 +93,11 @@ class Mask {
   }
 
   // A closed outline; what it goes round more than once is inside too.
+  /** @type {(points: Point[], visit: Visit) => void} */
   outline(points, visit) {
     const ys = points.map((point) => point.y);
     this.rows(Math.min(...ys), Math.max(...ys), (row, middle) => {
+      /** @type {{ x: number, turn: number }[]} */
       const crossings = [];
       points.forEach((a, place) => {
         const b = points[(place + 1) % points.length];
@@ -101,6 +115,7 @@ class Mask {
 
   // ---- painting: `value` is PAINT or FORBIDDEN, or 0, which erases both ----
 
+  /** @type {(y: number, first: number, last: number, value: number) => void} */
   run(y, first, last, value) {
     const bits = this.bits;
     const [from, to] = [y * this.width + first, y * this.width + last + 1];
@@ -110,6 +125,7 @@ class Mask {
 
   // A stroke of a round brush from `a` to `b`, and the box that it changed. The pixels under its two ends are painted however
   // thin it is. A stroke is one run in each row, and so is what it grows to: that is quick enough for every move of a pointer.
+  /** @type {(a: Point, b: Point, radius: number, value: number) => Box} */
   stroke(a, b, radius, value) {
     const box = this.clipped({
       left: Math.floor(Math.min(a.x, b.x) - radius),
@@ -118,6 +134,7 @@ class Mask {
       bottom: Math.ceil(Math.max(a.y, b.y) + radius) + 1,
     });
     const runs = new Runs(box.top, box.bottom);
+    /** @type {Visit} */
     const visit = (...run) => runs.add(...run);
     for (const end of [a, b]) {
       const [x, y] = [Math.floor(end.x), Math.floor(end.y)];
@@ -140,6 +157,7 @@ class Mask {
     return this.touch(rim);
   }
 
+  /** @type {(points: Point[], value: number) => void} */
   polygon(points, value) {
     const [xs, ys] = [points.map((point) => point.x), points.map((point) => point.y)];
     const [left, top] = [Math.floor(Math.min(...xs)), Math.floor(Math.min(...ys))];
@@ -148,6 +166,7 @@ class Mask {
   }
 
   // All pixels that the rectangle between two corners touches.
+  /** @type {(a: Point, b: Point, value: number) => void} */
   rectangle(a, b, value) {
     const [left, right] = [Math.floor(Math.min(a.x, b.x)), Math.floor(Math.max(a.x, b.x)) + 1];
     const [top, bottom] = [Math.floor(Math.min(a.y, b.y)), Math.floor(Math.max(a.y, b.y)) + 1];
@@ -156,9 +175,10 @@ class Mask {
   }
 
   // What is not 0 in `bits`, of which `width` make a row; the first belongs at (left, top).
+  /** @type {(region: Region, value: number) => Box} */
   region({ left, top, width, height, bits }, value) {
     const box = { left, top, right: left + width, bottom: top + height };
-    this.shape(box, value, (visit) => {
+    return this.shape(box, value, (visit) => {
       for (let y = 0; y < height; y++) {
         for (let x = 0, row = y * width; x < width; x++) {
           const first = x;
@@ -170,14 +190,16 @@ class Mask {
   }
 
   // Paints the runs that `draw` gives to its visitor, all of them in the box, and grows them.
+  /** @type {(box: Box, value: number, draw: (visit: Visit) => void) => Box} */
   shape(box, value, draw) {
     const growing = value === PAINT && this.growth;
     draw((y, first, last) => this.run(y, first, last, growing ? value | FRESH : value));
     if (growing) this.grow(FRESH, this.clipped(box));
-    this.touch({ left: box.left - this.growth, top: box.top - this.growth, right: box.right + this.growth, bottom: box.bottom + this.growth });
+    return this.touch({ left: box.left - this.growth, top: box.top - this.growth, right: box.right + this.growth, bottom: box.bottom + this.growth });
   }
 
   // Marks what lies within the growth of the pixels of `flag` in a box.
+  /** @type {(flag: number, box: Box) => void} */
   grow(flag, box) {
     this.near(flag, flag, this.growth, this.clipped(box, this.growth), (y, first, last) => this.run(y, first, last, MARKED));
     this.each(box, (flags) => flags & ~FRESH);
@@ -195,6 +217,7 @@ class Mask {
   }
 
   // Grows all that is painted by another number of pixels.
+  /** @type {(growth: number) => void} */
   regrow(growth) {
     this.growth = growth;
     this.touch(this.all());
@@ -215,17 +238,20 @@ class Mask {
   }
 
   // Marks what is not 0 in `marked`, and not what is.
+  /** @type {(marked: Uint8Array) => void} */
   replace(marked) {
     this.touch(this.each(this.all(), (flags, at) => (flags & FORBIDDEN) | (marked[at] ? PAINT : 0)));
   }
 
   // Marks what is not 0 in `marked` too, as it is: it does not grow.
+  /** @type {(marked: Uint8Array) => void} */
   add(marked) {
     const box = this.bounds(1, marked) ?? { left: 0, top: 0, right: 0, bottom: 0 };
     this.touch(this.each(box, (flags, at) => (marked[at] ? flags | PAINT : flags)));
   }
 
   // Takes away the marks where `marked` is not 0.
+  /** @type {(marked: Uint8Array) => void} */
   without(marked) {
     const box = this.bounds(1, marked) ?? { left: 0, top: 0, right: 0, bottom: 0 };
     this.touch(this.each(box, (flags, at) => (marked[at] ? flags & ~PAINT : flags)));
@@ -233,16 +259,19 @@ class Mask {
 
   // Grows what is marked, or what is not: the first widens the mask, the second shrinks it. There is nothing beyond the
   // border, so shrinking does not eat into the mask from there.
+  /** @type {(widen: boolean, radius: number) => void} */
   spread(widen, radius) {
     const bounds = this.bounds(MARKED);
     if (!bounds) return;
     const box = this.clipped(bounds, radius);
+    /** @type {Visit} */
     const fresh = (y, first, last) => this.run(y, first, last, FRESH);
     this.near(MARKED, widen ? MARKED : 0, radius, box, fresh);
     this.touch(this.each(box, (flags) => (flags & FORBIDDEN) | (Boolean(flags & FRESH) === widen ? PAINT : 0)));
   }
 
   // The smallest box that holds all pixels of a flag, or null.
+  /** @type {(flag: number, bits?: Uint8Array) => Box | null} */
   bounds(flag, bits = this.bits) {
     const box = { left: this.width, top: -1, right: 0, bottom: 0 };
     for (let y = 0; y < this.height; y++) {
@@ -261,6 +290,7 @@ class Mask {
 
   // Calls visit(y, first, last) for the runs of all pixels of a box whose middles lie within `radius` of that of one in the
   // box whose `flag` is as `wanted`. Nothing that `visit` changes is looked at again.
+  /** @type {(flag: number, wanted: number, radius: number, box: Box, visit: Visit) => void} */
   near(flag, wanted, radius, box, visit) {
     const { left, top, right, bottom } = box;
     const width = right - left;
@@ -288,6 +318,7 @@ class Mask {
 
   // For each pixel of the box: how many rows up or down the next pixel is whose `flag` is as `wanted`; more than `radius` if
   // further.
+  /** @type {(flag: number, wanted: number, radius: number, box: Box) => Uint8Array} */
   distances(flag, wanted, radius, { left, top, right, bottom }) {
     const [width, height] = [right - left, bottom - top];
     const bits = this.bits;
@@ -309,13 +340,18 @@ class Mask {
   // Ends a step: what it changed can be undone from now on. False if it changed nothing, and
   // `repair`, the scenes before and after it, are none. A step keeps, for each flag that it
   // changed, one bit for each pixel of its box, and the growth before and after it.
+  /** @type {(repair?: Step["repair"]) => boolean} */
   commit(repair = null) {
+    /** @type {[number, number]} */
     const growth = [this.grown, this.growth];
     this.grown = this.growth;
     if (!this.changed) return false;
     const box = this.changed;
     this.changed = null;
-    const flips = KEPT.map((flag) => ({ flag, pixels: this.flips(flag, box) })).filter(({ pixels }) => pixels);
+    const flips = KEPT.flatMap((flag) => {
+      const pixels = this.flips(flag, box);
+      return pixels ? [{ flag, pixels }] : [];
+    });
     if (!flips.length && !repair) return false;
     const step = { ...box, repair, flips, growth };
     for (let y = box.top; y < box.bottom; y++) {
@@ -332,6 +368,7 @@ class Mask {
   }
 
   // One bit for each pixel of a box, 1 where a flag has changed; null if it has nowhere.
+  /** @type {(flag: number, box: Box) => Uint8Array | null} */
   flips(flag, { left, top, right, bottom }) {
     const { bits, kept, width } = this;
     let pixels = null;
@@ -360,6 +397,7 @@ class Mask {
     return box;
   }
 
+  /** @type {(step: Step) => void} */
   flip({ left, top, right, bottom, flips }) {
     const { bits, kept, width } = this;
     for (const { flag, pixels } of flips) {
@@ -376,8 +414,10 @@ class Mask {
   }
 
   // Takes over what was kept of another one of this size: the pixels of each flag that are not 0, null where none is.
+  /** @type {(flags: Record<number, Uint8Array | null>, growth: number, done: Step[], undone: Step[]) => void} */
   restore(flags, growth, done, undone) {
-    for (const [flag, pixels] of Object.entries(flags)) {
+    for (const flag of KEPT) {
+      const pixels = flags[flag];
       if (!pixels) continue;
       this.each(this.all(), (bits, at) => (pixels[at] ? bits | flag : bits));
       this.counts[flag] = pixels.reduce((sum, pixel) => sum + pixel, 0);
@@ -406,23 +446,28 @@ class Mask {
 }
 
 // How far a disc reaches to either side, by the rows from its middle.
+/** @type {(radius: number) => Int32Array} */
 const halfWidths = (radius) =>
   Int32Array.from({ length: radius + 1 }, (_, dy) => Math.floor(Math.sqrt(radius ** 2 - dy ** 2)));
 
 // One run of pixels in each row from `top` on, which may be empty.
 class Runs {
+  /** @param {number} top @param {number} bottom */
+  /** @param {number} top @param {number} bottom */
   constructor(top, bottom) {
     this.top = top;
     this.firsts = new Int32Array(Math.max(0, bottom - top)).fill(2 ** 30);
     this.lasts = new Int32Array(Math.max(0, bottom - top)).fill(-1);
   }
 
+  /** @type {Visit} */
   add(y, first, last) {
     const row = y - this.top;
     this.firsts[row] = Math.min(this.firsts[row], first);
     this.lasts[row] = Math.max(this.lasts[row], last);
   }
 
+  /** @type {(visit: Visit) => void} */
   each(visit) {
     for (let row = 0; row < this.lasts.length; row++) {
       if (this.lasts[row] >= 0) visit(this.top + row, this.firsts[row], this.lasts[row]);
@@ -430,6 +475,7 @@ class Runs {
   }
 
   // What lies within `radius` of them in a box. Runs of a convex shape overlap when they are grown.
+  /** @type {(radius: number, box: Box) => Runs} */
   grown(radius, { left, top, right, bottom }) {
     const grown = new Runs(top, bottom);
     const halves = halfWidths(radius);

@@ -3,6 +3,7 @@
 const MOST_POINTS = 500; // of an outline that is sent
 const CLICK = 6; // CSS pixels: an outline that keeps within them of its first point was a click on the object
 
+/** @type {(points: Point[], value: number) => void} */
 function startObject(points, value) {
   const away = points.map(({ x, y }) => Math.hypot(x - points[0].x, y - points[0].y) * view.scale);
   if (points.length < 3 || Math.max(...away) < CLICK) points = points.slice(0, 1);
@@ -12,6 +13,7 @@ function startObject(points, value) {
   opening = before.then(() => selectObject(outline, value));
 }
 
+/** @type {(outline: number[][], value: number) => Promise<void>} */
 async function selectObject(outline, value) {
   const mine = picture;
   if (!mine?.file) return;

@@ -3,6 +3,7 @@
 const old = Boolean(props.value?.old);
 
 // Marks what the server takes for damage; it is a proposal, to be painted over and erased like any mark.
+/** @type {(then?: (() => void) | null) => Promise<unknown>} */
 const findDamage = (then = null) => ask("damage", { used: new Uint8Array(0), step: words.finding, then });
 
 // Each step follows when the one before has come; what ends one ends them all.
@@ -11,6 +12,7 @@ function mendOld() {
   findDamage(() => (mask.count ? ask("repair", { step: words.filling, then: clean }) : clean()));
 }
 
+/** @type {(url: string, wanted: () => boolean) => Promise<void>} */
 async function markDamage(url, wanted) {
   const bits = await readBits(url);
   await lifted();

@@ -1,5 +1,6 @@
 // ---- opening a picture ----
 
+/** @type {(blob: Blob) => Promise<Bitmaps>} */
 async function decode(blob) {
   let large = await createImageBitmap(blob, { imageOrientation: "from-image" });
   const { width, height } = large;
@@ -12,21 +13,25 @@ async function decode(blob) {
   return { width, height, large, small: large };
 }
 
+/** @type {(bitmap: ImageBitmap, width: number, height: number) => Promise<ImageBitmap>} */
 const shrunk = (bitmap, width, height) =>
   createImageBitmap(bitmap, { resizeWidth: width, resizeHeight: height, resizeQuality: "medium" });
 
+/** @type {(scene: Scene) => Promise<void>} */
 async function addSmall(scene) {
-  const { large } = scene;
+  const large = /** @type {ImageBitmap} */ (scene.large);
   const { width, height } = large;
   const factor = PREVIEW / Math.max(width, height);
   if (factor >= 1) return;
-  const size = [width, height].map((side) => Math.max(1, Math.round(side * factor)));
-  const small = await shrunk(large, ...size).catch(() => large); // another picture may have taken its place
+  /** @type {(side: number) => number} */
+  const size = (side) => Math.max(1, Math.round(side * factor));
+  const small = await shrunk(large, size(width), size(height)).catch(() => large); // another picture may have taken its place
   if (scene.large !== large) return;
   scene.small = small;
   draw();
 }
 
+/** @type {(blob: Blob, name: string) => Promise<ServerFile>} */
 async function send(blob, name) {
   const file = new File([blob], name, { type: blob.type });
   const { path, url } = await upload(file).catch((problem) => {
@@ -35,16 +40,17 @@ async function send(blob, name) {
   return { path, url, orig_name: name, size: blob.size, mime_type: blob.type, meta: { _type: "gradio.FileData" } };
 }
 
+/** @type {(bitmaps: Bitmaps, name: string, blob: Blob | null) => Picture} */
 function put({ width, height, large, small }, name, blob) {
   if (pending) cancel(); // it is the other picture's
-  const original = { id: ++scenes, large, small, state: null };
+  const original = /** @type {Scene} */ ({ id: ++scenes, large, small, state: null });
   picture = {
     ...{ width, height, name, blob, original, scene: original, file: null },
     get large() {
-      return this.scene.large;
+      return /** @type {ImageBitmap} */ (this.scene.large);
     },
     get small() {
-      return this.scene.small;
+      return /** @type {ImageBitmap} */ (this.scene.small);
     },
   };
   recent = [original];
@@ -64,36 +70,40 @@ function put({ width, height, large, small }, name, blob) {
 // Shows a picture and takes it to the server; meanwhile the editor is `unsent`.
 // `file` is what the server knows it by if it lies there already; `ask` asks the server about it. Without a `blob` the server
 // draws it. A picture that the server refuses gives way to the one before. `source` is what it can be sent from again.
-async function open(blob, name, file = null, ask = server.inspect, source = blob) {
+/** @type {(blob: Blob | null, name: string, file?: ServerFile | null, ask?: (file: ServerFile) => Promise<any>, source?: Blob | null) => Promise<void>} */
+async function openPicture(blob, name, file = null, ask = server.inspect, source = blob) {
   const number = ++opened;
   const before = { picture, mask };
   complain("");
   veil(words.opening);
   const decoding = blob ? decode(blob).catch(() => null) : null;
-  let mine = null;
+  let mine = /** @type {Picture | null} */ (null);
+  /** @type {(decoded: Bitmaps) => Picture} */
   const show = (decoded) => {
     mine = put(decoded, name, source);
     addSmall(mine.original);
+    return mine;
   };
   try {
-    const drawn = SURE.includes(blob?.type) && (await decoding);
+    const drawn = SURE.includes(blob?.type ?? "") && (await decoding);
     if (number !== opened) return;
     if (drawn) show(drawn);
     veil(file ? "" : words.sending);
-    const whole = file ?? (await send(blob, name));
+    const whole = file ?? (await send(/** @type {Blob} */ (blob), name));
     const facts = await ask(whole);
     if (facts.problem) throw new Error(facts.problem);
     const known = facts.file ?? whole; // one of several frames lies in a file of its own
-    const right = (one) => facts.alike && one?.width === facts.width && one?.height === facts.height;
-    if (right(mine)) mine.file = known; // also where a newer one is shown by now, which may yet give way to this
+    /** @type {(one: { width: number, height: number }) => boolean} */
+    const right = (one) => facts.alike && one.width === facts.width && one.height === facts.height;
+    if (mine && right(mine)) mine.file = known; // also where a newer one is shown by now, which may yet give way to this
     else {
       const decoded = await decoding;
-      const upright = right(decoded) ? decoded : await decodeOnServer(known, facts);
+      const upright = decoded && right(decoded) ? decoded : await decodeOnServer(known, facts);
       if (number === opened) show(upright);
       if (mine) mine.file = known;
     }
     if (mine && facts.frames) mine.pages = { whole, frames: facts.frames, frame: facts.frame };
-    if (number !== opened) return;
+    if (number !== opened || !mine) return;
     root.classList.remove("unsent");
     announce(say(words.opened, { w: mine.width, h: mine.height }));
     publish();
@@ -119,12 +129,15 @@ const askFrame = genrestore.frameField(find(".which-frame"), (whole, number) => 
   opening = openFrame(whole, picture.name, number, picture.blob);
 });
 
-const openFrame = (whole, name, number, source) => open(null, name, whole, (file) => server.frame({ file, frame: number }), source);
+/** @type {(whole: ServerFile, name: string, number: number, source: Blob | null) => Promise<void>} */
+const openFrame = (whole, name, number, source) => openPicture(null, name, whole, (file) => server.frame({ file, frame: number }), source);
 
-function start(...what) {
-  opening = open(...what);
+/** @type {(blob: Blob, name: string) => void} */
+function start(blob, name) {
+  opening = openPicture(blob, name);
 }
 
+/** @type {(file: ServerFile, size: { width: number, height: number }) => Promise<Bitmaps>} */
 async function decodeOnServer(file, { width, height }) {
   const answer = await server.preview(file);
   if (answer.problem) throw new Error(answer.problem);
@@ -134,12 +147,13 @@ async function decodeOnServer(file, { width, height }) {
 
 // A picture that already lies on the server, such as an example.
 // `suggested` is {url, says}: a mask to begin with, and what marking it is called.
+/** @type {(file: ServerFile, suggested: Picture["suggested"]) => Promise<void>} */
 async function fetchAndOpen(file, suggested) {
-  const name = file.orig_name || file.path.split(/[\\/]/).pop();
+  const name = file.orig_name || file.path.replace(/.*[\\/]/, "");
   try {
     const answer = await fetch(file.url);
     if (!answer.ok) throw new Error(answer.statusText);
-    await open(await answer.blob(), name, file);
+    await openPicture(await answer.blob(), name, file);
     if (picture?.file?.path === file.path) Object.assign(picture, { suggested });
     refresh();
   } catch {
@@ -150,12 +164,14 @@ async function fetchAndOpen(file, suggested) {
 // Marks what may go from an example.
 async function suggest() {
   const mine = picture;
+  if (!mine.suggested) return;
   const bits = await readBits(mine.suggested.url);
   if (mine === picture) edit(words.painted, () => mask.replace(bits));
 }
 
 // ---- the camera ----
 
+/** @type {MediaStream | null} */
 let stream = null;
 
 async function openCamera() {
@@ -180,7 +196,7 @@ function closeCamera() {
 async function snap() {
   const video = find("video");
   const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
-  canvas.getContext("2d").drawImage(video, 0, 0);
+  canvas.getContext("2d")?.drawImage(video, 0, 0);
   const blob = await canvas.convertToBlob({ type: "image/png" });
   closeCamera();
   setState("start");
@@ -189,13 +205,16 @@ async function snap() {
 
 // ---- the value ----
 
+/** @type {{ now: Moment | null, urls: Promise<[string, string | null, string | null]> } | null} */
 let encoded = null; // {now, urls}: a moment and a promise of its marks as data URLs; null when they must be made again
 let timer = 0;
 
+/** @type {() => Promise<Question | null>} */
 async function value() {
   if (shape) finish(); // which may have to wait for the server
   await opening;
   if (!picture?.file) return null;
+  /** @type {(flag: number) => Promise<string>} */
   const url = (flag) => png(mask, flag).then(dataUrl);
   encoded ??= { now: moment(), urls: Promise.all([url(MARKED), mask.growth ? url(PAINTED) : null, mask.forbidden ? url(FORBIDDEN) : null]) };
   const grow = mask.growth;

@@ -1,5 +1,6 @@
 // ---- what the editor says ----
 
+/** @type {(state: "start" | "camera" | "ready") => void} */
 function setState(state) {
   const leaving = document.activeElement.closest(".panel"); // it goes, and the keyboard's place must not
   root.dataset.state = state;
@@ -24,14 +25,18 @@ function told() {
 }
 
 // A button that is switched off while it has the focus would swallow all keys: the stage takes them.
+/** @type {(name: string, on: unknown) => void} */
 function enable(name, on) {
   const node = button(name);
   if (!on && node === document.activeElement) stage.focus({ preventScroll: true });
   node.disabled = !on;
 }
 
+/** @type {(text: string) => void} */
 const veil = (text) => (find(".veil").textContent = text);
+/** @type {(text: string) => void} */
 const complain = (text) => (find(".problem").textContent = text);
+/** @type {(text: string) => void} */
 const announce = (text) => (find(".said").textContent = text);
 
 let pause = 0;
@@ -69,6 +74,7 @@ function fillHelp() {
     ["Esc", words.help_escape],
     ["Ctrl+V", words.help_paste],
   ];
+  /** @type {(keys: string) => string} */
   const term = (keys) => keys.split(" ").map((key) => `<kbd>${key}</kbd>`).join(" ");
   find(".help .keys").innerHTML = rows.map(([keys, text]) => `<dt>${term(keys)}</dt><dd>${text}</dd>`).join("");
   const mouse = [words.help_right, words.help_space].map((text) => `<li class="mouse">${text}</li>`);
@@ -83,6 +89,7 @@ function toggleMore() {
 
 // ---- wiring ----
 
+/** @type {Record<string, () => unknown>} */
 const deeds = {
   choose: () => find(".photo-file").click(),
   camera: openCamera,
@@ -144,16 +151,18 @@ for (const node of element.querySelectorAll("[data-do]")) node.addEventListener(
 for (const node of element.querySelectorAll("[data-tool]")) {
   node.addEventListener("click", () => setTool(node.dataset.tool));
 }
-for (const [query, take] of [[".photo-file", (file) => start(file, file.name)], [".mask-file", startMask]]) {
-  find(query).addEventListener("change", (event) => {
-    const file = event.target.files[0];
+/** @type {Record<string, (file: File) => unknown>} */
+const inputs = { photo: (file) => start(file, file.name), mask: startMask };
+for (const [name, take] of Object.entries(inputs)) {
+  find(`input.${name}-file`).addEventListener("change", ({ target }) => {
+    const file = target.files?.[0];
     if (file) take(file);
-    event.target.value = ""; // so that the same file can be chosen again
+    target.value = ""; // so that the same file can be chosen again
   });
 }
 wireGrowth();
 wireWand();
-slider.addEventListener("input", () => setBrush(largest() ** (slider.value / 100)));
+slider.addEventListener("input", () => setBrush(largest() ** (slider.valueAsNumber / 100)));
 root.addEventListener("keydown", onKey);
 root.addEventListener("keyup", (event) => event.key === " " && holdSpace(false));
 stage.addEventListener("blur", () => space && holdSpace(false));

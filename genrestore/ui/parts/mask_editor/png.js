@@ -5,6 +5,7 @@ const CRC = Uint32Array.from({ length: 256 }, (_, value) => {
   return value;
 });
 
+/** @type {(name: string, data: Uint8Array) => Uint8Array<ArrayBuffer>} */
 function chunk(name, data) {
   const bytes = new Uint8Array(data.length + 12);
   const numbers = new DataView(bytes.buffer);
@@ -17,12 +18,14 @@ function chunk(name, data) {
   return bytes;
 }
 
+/** @type {(data: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>} */
 async function deflate(data) {
   const stream = new Blob([data]).stream().pipeThrough(new CompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 // A greyscale PNG of one bit a pixel, white = the pixels of a flag.
+/** @type {(mask: { width: number, height: number, bits: Uint8Array }, flag?: number) => Promise<Blob>} */
 async function png({ width, height, bits }, flag = MARKED) {
   const stride = 1 + Math.ceil(width / 8); // a row begins with the number of its filter, 0 = none
   const rows = new Uint8Array(stride * height);
@@ -39,10 +42,11 @@ async function png({ width, height, bits }, flag = MARKED) {
   return new Blob([new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10]), ...parts], { type: "image/png" });
 }
 
+/** @type {(blob: Blob) => Promise<string>} */
 function dataUrl(blob) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
-    reader.onload = () => resolve(reader.result);
+    reader.onload = () => resolve(/** @type {string} */ (reader.result));
     reader.onerror = () => reject(reader.error);
     reader.readAsDataURL(blob);
   });
@@ -50,11 +54,13 @@ function dataUrl(blob) {
 
 // The server reads mask files, so that the page takes one as the command line does; it answers with a PNG of the picture's
 // size and two colours.
+/** @type {(file: File) => void} */
 function startMask(file) {
   const before = opening;
   opening = before.then(() => loadMask(file));
 }
 
+/** @type {(file: File) => Promise<void>} */
 async function loadMask(file) {
   const mine = picture;
   if (!mine?.file) return;
@@ -73,12 +79,13 @@ async function loadMask(file) {
 }
 
 // 1 where a picture of black and white is white. Strips of it are looked at, so that a large one takes little memory.
+/** @type {(url: string) => Promise<Uint8Array>} */
 async function readBits(url) {
   const bitmap = await createImageBitmap(await (await fetch(url)).blob());
   const { width, height } = bitmap;
   const bits = new Uint8Array(width * height);
   const canvas = new OffscreenCanvas(width, Math.min(STRIP, height));
-  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
   for (let top = 0; top < height; top += STRIP) {
     const rows = Math.min(STRIP, height - top);
     context.drawImage(bitmap, 0, top, width, rows, 0, 0, width, rows);

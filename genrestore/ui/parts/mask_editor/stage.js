@@ -1,14 +1,17 @@
 // ---- the stage: repairing, and what is to be done with the result ----
 
+/** @type {string[]} */
 const formats = props.value?.formats ?? [];
 const chooser = find(".format select");
 const divider = find(".divider");
 const holder = button("hold");
 const WIPE = 0.02; // of the stage's width, one press of an arrow key
 
+/** @type {Work | null} */
 let pending = null; // the work that is under way: {run, used: what was marked as it began, step, question: what is yet to be sent}
 let sure = false; // the visitor was asked whether so much is meant
 let holding = false; // the photo is shown as it was
+/** @type {number | null} */
 let wipe = null; // where the divider is, as a part of the stage's width; left of it lies the photo as it was
 
 // A name by which the server may be told to stop, which nobody else can guess.
@@ -19,6 +22,7 @@ const repair = () => mask?.count && ask("repair");
 // Has the picture repaired, or another event make something of it. The event takes its value from `asked()`, and its answers
 // come to `answered`. `used` are the marks that go with it, all that there are unless said; later strokes stay when the result
 // comes. `step` names the work where it is one of several. `then` is called when it has come.
+/** @type {(event: string, how?: { used?: Uint8Array | null, step?: string | null, then?: (() => void) | null }) => Promise<unknown>} */
 async function ask(event, { used = null, step = null, then = null } = {}) {
   if (pending) return;
   complain("");
@@ -37,13 +41,16 @@ async function ask(event, { used = null, step = null, then = null } = {}) {
   trigger(event);
 }
 
+/** @type {() => Work["question"]} */
 function asked() {
-  const question = pending?.question ?? null;
-  if (question) pending.question = null;
+  if (!pending) return null;
+  const { question } = pending;
+  pending.question = null;
   return question;
 }
 
 function cancel() {
+  if (!pending) return;
   server.stop(pending.run).catch(() => {}); // then its result comes, and is dropped
   pending = null;
   announce(words.cancelled);
@@ -53,6 +60,7 @@ function cancel() {
 const failed = () => pending && answered({ run: pending.run });
 
 // What a handler tells; of a repair that is no longer wanted, because there is another picture or it was cancelled, nothing.
+/** @type {(answer: any) => Promise<unknown>} */
 async function answered({ run, of, text, fraction, scene, marks, problem, ask, rewritten, unwritten, ...other }) {
   if (rewritten || unwritten !== undefined) return rewrite(of, rewritten, unwritten);
   if (other.taken || other.untaken) return took({ of, ...other });
@@ -63,7 +71,7 @@ async function answered({ run, of, text, fraction, scene, marks, problem, ask, r
   if (text) return progress(fraction, text);
   mine.ended = true;
   try {
-    if (scene) await replace(scene, mine.used, () => mine === pending);
+    if (scene) await replace(scene, mine.used ?? undefined, () => mine === pending);
     else if (marks) await markDamage(marks, () => mine === pending);
     else complain(problem ?? words.failed);
   } catch {
@@ -74,7 +82,7 @@ async function answered({ run, of, text, fraction, scene, marks, problem, ask, r
   sure = Boolean(ask);
   refresh();
   if ((scene || marks) && mine.then) return mine.then();
-  if (scene) seek(before, mine.used, mine.marks);
+  if (scene && mine.used && mine.marks) seek(before, mine.used, mine.marks);
   if (scene) settle();
 }
 
@@ -85,6 +93,7 @@ async function lifted() {
 
 // Puts what a handler made of the picture on the stage, as one step. `used` is what was marked for it, `wanted()` whether it
 // still is when it could be shown.
+/** @type {(scene: Omit<Scene, "id">, used?: Uint8Array, wanted?: () => boolean) => Promise<void>} */
 async function replace(scene, used = new Uint8Array(mask.bits.length), wanted = () => true) {
   const mine = picture;
   const made = { ...scene, id: ++scenes };
@@ -106,6 +115,7 @@ function settle() {
 
 const unsaved = () => picture && rewrite(picture.scene.id);
 
+/** @type {(of: number, made?: Scene | null, problem?: string | null) => Promise<void>} */
 async function rewrite(of, made = null, problem = null) {
   const mine = picture;
   const scene = picture && allScenes().find(({ id }) => id === of);
@@ -135,7 +145,8 @@ function refresh() {
   const scene = picture?.scene;
   const done = Boolean(scene?.state);
   const more = Boolean(mask?.count) || !done;
-  const last = document.activeElement;
+  const last = /** @type {HTMLButtonElement | null} */ (document.activeElement);
+  /** @type {(name: string, on: unknown) => void} */
   const offer = (name, on) => (button(name).hidden = !on);
   offer("repair", !pending && more);
   offer("stop", pending);
@@ -166,6 +177,7 @@ function refresh() {
 }
 
 // What is said of a result: first what matters, the rest for those who ask.
+/** @type {(scene: Scene | null) => void} */
 function tell(scene) {
   const place = find(".outcome");
   place.hidden = !scene;
@@ -180,6 +192,7 @@ function tell(scene) {
 let looks = 0;
 
 // Asks, once painting rests, where a repair of it may fail.
+/** @type {(asked: Question | null) => Promise<void>} */
 async function lookOut(asked) {
   const mine = ++looks;
   warn([]);
@@ -189,10 +202,12 @@ async function lookOut(asked) {
 }
 
 // Sentences of warning before a repair; none takes the last ones away.
+/** @type {(sentences: string[]) => void} */
 function warn(sentences) {
   find(".outlook").replaceChildren(...sentences.map((text) => Object.assign(document.createElement("p"), { textContent: text })));
 }
 
+/** @type {(fraction: number | null, text: string) => void} */
 function progress(fraction, text) {
   const bar = find(".progress progress");
   if (fraction) bar.value = fraction;
@@ -204,6 +219,7 @@ const isFull = fullScreen(root, button("full"), draw);
 
 // ---- before and after ----
 
+/** @type {(on: boolean) => void} */
 function hold(on) {
   holding = on && Boolean(picture?.scene.state);
   root.classList.toggle("holding", holding);
@@ -211,15 +227,17 @@ function hold(on) {
   draw();
 }
 
-// Where the picture lies on the stage, as parts of its width.
-function extent() {
+// A place on the stage within the picture, both as parts of the stage's width.
+/** @type {(place: number) => number} */
+function within(place) {
   const width = stage.clientWidth;
-  return [Math.max(0, view.x), Math.min(width, view.x + picture.width * view.scale)].map((edge) => edge / width);
+  return clamp(place, Math.max(0, view.x) / width, Math.min(width, view.x + picture.width * view.scale) / width);
 }
 
+/** @type {(place: number | null) => void} */
 function setWipe(place) {
   if (place === null && document.activeElement === divider) stage.focus({ preventScroll: true });
-  wipe = place === null ? null : clamp(place, ...extent());
+  wipe = place === null ? null : within(place);
   root.classList.toggle("wiping", wipe !== null);
   button("wipe").setAttribute("aria-pressed", wipe !== null);
   if (wipe !== null) {
@@ -234,9 +252,11 @@ function toggleWipe() {
   if (wipe !== null) divider.focus({ preventScroll: true });
 }
 
+/** @type {(event: KeyboardEvent) => void} */
 function onDivider(event) {
+  /** @type {Record<string, number>} */
   const moves = { ArrowLeft: -WIPE, ArrowDown: -WIPE, ArrowRight: WIPE, ArrowUp: WIPE, PageDown: -5 * WIPE, PageUp: 5 * WIPE, Home: -1, End: 1 };
-  if (event.key in moves) setWipe(wipe + moves[event.key]);
+  if (event.key in moves) setWipe(Number(wipe) + moves[event.key]);
   else if (event.key === "Escape") setWipe(null);
   else return;
   event.preventDefault();
@@ -254,8 +274,8 @@ function wireStage() {
   for (const end of ["pointerup", "pointercancel", "blur"]) holder.addEventListener(end, () => hold(false));
   holder.addEventListener("contextmenu", (event) => event.preventDefault());
   holder.addEventListener("keydown", (event) => [" ", "Enter"].includes(event.key) && hold(true));
-  root.addEventListener("keyup", (event) => holding && hold(false));
-  root.addEventListener("focusout", (event) => holding && !root.contains(event.relatedTarget) && hold(false));
+  root.addEventListener("keyup", () => holding && hold(false));
+  root.addEventListener("focusout", (event) => holding && !root.contains(/** @type {Node | null} */ (event.relatedTarget)) && hold(false));
   divider.addEventListener("pointerdown", (event) => {
     event.stopPropagation();
     divider.setPointerCapture(event.pointerId);

@@ -33,11 +33,15 @@ const STRIPES = [0xd900b4ff, 0x73301800]; // across what must not be copied: amb
 const STRIPE = 5; // screen pixels of their width, times the device's ratio
 const FORBIDDEN_BORDER = 0xff00c8ff;
 
+/** @type {Find} */
 const find = (query) => element.querySelector(query);
-const button = (name) => find(`[data-do="${name}"]`);
+/** @type {(name: string) => HTMLButtonElement & HTMLAnchorElement} */
+const button = (name) => /** @type {any} */ (find(`[data-do="${name}"]`));
 const words = props.words[languageOf(props.words)];
+/** @type {(value: number, low: number, high: number) => number} */
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-const say = (text, values = {}) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+/** @type {(text: string, values?: Record<string, unknown>) => string} */
+const say = (text, values = {}) => text.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 
 const root = find(".mask-editor");
 const stage = find(".stage");
@@ -46,11 +50,12 @@ const maskCanvas = find("canvas.mask");
 const slider = find(".size input");
 const spread = find(".by input");
 
-let picture = null; // {name, width, height, file, blob, pages, original, scene}: file is what the server knows it by, pages see
-// askFrame, original and scene see history.js
-let mask = null;
+// Both are null until a picture is opened; all but what begins with one is called after that.
+let picture = /** @type {Picture} */ (/** @type {unknown} */ (null)); // file is what the server knows it by, original and scene see history.js
+let mask = /** @type {Mask} */ (/** @type {unknown} */ (null));
 let view = { scale: 1, x: 0, y: 0, fitted: true }; // stage point = picture point · scale + (x, y)
 let tool = "brush";
 let brush = 0; // diameter in pixels
+/** @type {Promise<unknown>} */
 let opening = Promise.resolve(); // settles when the newest picture is shown and on the server
 let opened = 0; // its number; an older one that comes late is dropped

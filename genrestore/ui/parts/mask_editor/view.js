@@ -1,6 +1,8 @@
 // ---- the view ----
 
+/** @type {(point: Point) => Point} */
 const toPicture = (point) => ({ x: (point.x - view.x) / view.scale, y: (point.y - view.y) / view.scale });
+/** @type {(point: Point) => Point} */
 const toStage = (point) => ({ x: point.x * view.scale + view.x, y: point.y * view.scale + view.y });
 const fitting = () => Math.min(1, stage.clientWidth / picture.width, stage.clientHeight / picture.height); // a small one as it is
 const farthest = () => Math.min(fitting(), 1 / devicePixelRatio); // pixel for pixel is always within reach
@@ -12,6 +14,7 @@ function fit() {
 }
 
 // Zooms to `scale` while the point (x, y) of the stage stays where it is.
+/** @type {(scale: number, x?: number, y?: number) => void} */
 function zoomTo(scale, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
   const next = clamp(scale, farthest(), closest());
   const factor = next / view.scale;
@@ -19,6 +22,7 @@ function zoomTo(scale, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
   draw();
 }
 
+/** @type {(dx: number, dy: number) => void} */
 function panBy(dx, dy) {
   view.x += dx;
   view.y += dy;
@@ -27,10 +31,12 @@ function panBy(dx, dy) {
 
 // Where a side of the picture may begin on the stage, whose middle stays on the picture: then zooming in keeps every point
 // under the pointer, be the picture smaller than the stage or larger.
+/** @type {(start: number, length: number, room: number) => number} */
 function held(start, length, room) {
   return view.fitted ? (room - length) / 2 : clamp(start, room / 2 - length, room / 2);
 }
 
+/** @type {{ photo: boolean, whole: boolean, box: Box | null } | null} */
 let wanted = null; // what the next frame draws besides the marks: {photo, whole, box}, box a part of the mask or null
 
 // Has everything drawn, once a frame at most, after it made the view fit its bounds.
@@ -42,6 +48,7 @@ function draw() {
   redraw({ photo: true, whole: true });
 }
 
+/** @type {(what?: { photo?: boolean, whole?: boolean, box?: Box | null }) => void} */
 function redraw({ photo = false, whole = false, box = null } = {}) {
   if (!wanted) requestAnimationFrame(drawNow);
   wanted ??= { photo: false, whole: false, box: null };
@@ -50,6 +57,7 @@ function redraw({ photo = false, whole = false, box = null } = {}) {
   if (box) wanted.box = wanted.box ? around(wanted.box, box) : box;
 }
 
+/** @type {(a: Box, b: Box) => Box} */
 const around = (a, b) => ({
   left: Math.min(a.left, b.left),
   top: Math.min(a.top, b.top),
@@ -58,11 +66,11 @@ const around = (a, b) => ({
 });
 
 function drawNow() {
-  const { photo, whole, box } = wanted;
+  const { photo, whole, box } = wanted ?? {};
   wanted = null;
   if (!picture) return; // it was refused since
   if (photo) drawPhoto();
-  if (whole || box) drawMask(whole ? null : box);
+  if (whole || box) drawMask(whole ? null : (box ?? null));
   drawMarks();
   find(".percent").textContent = `${Math.round(100 * view.scale * devicePixelRatio)} %`;
   enable("out", view.scale > farthest());
@@ -71,11 +79,12 @@ function drawNow() {
 }
 
 // Makes the canvas as large as the stage in screen pixels; setting a size also clears.
+/** @type {(canvas: HTMLCanvasElement) => CanvasRenderingContext2D} */
 function sized(canvas) {
   const width = Math.round(stage.clientWidth * devicePixelRatio);
   const height = Math.round(stage.clientHeight * devicePixelRatio);
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-  return canvas.getContext("2d");
+  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
 }
 
 function drawPhoto() {
@@ -93,7 +102,9 @@ function drawPhoto() {
   context.restore();
 }
 
+/** @type {(context: CanvasRenderingContext2D, scene: Scene) => void} */
 function drawScene(context, { large, small }) {
+  if (!large || !small) return;
   const scale = view.scale * devicePixelRatio;
   const source = scale * picture.width > 1.1 * small.width ? large : small;
   context.imageSmoothingEnabled = scale < BLOCKS;
@@ -103,12 +114,14 @@ function drawScene(context, { large, small }) {
 }
 
 // Of a screen pixel: from its flags, those that all of its neighbours have, and its place across the stripes.
+/** @type {(flags: number, beside: number, across: number) => number} */
 function colour(flags, beside, across) {
   if (flags & MARKED) return beside & MARKED ? (flags & PAINTED ? INSIDE : RIM) : BORDER;
   return beside & FORBIDDEN ? STRIPES[Math.floor(across / (STRIPE * devicePixelRatio)) & 1] : FORBIDDEN_BORDER;
 }
 
 // First and last + 1 pixel of the picture under each screen pixel from `start` to `end`, along one axis.
+/** @type {(start: number, end: number, offset: number, length: number) => Int32Array} */
 function lookUp(start, end, offset, length) {
   const scale = view.scale * devicePixelRatio;
   const ranges = new Int32Array(2 * (end - start));
@@ -123,6 +136,7 @@ function lookUp(start, end, offset, length) {
 
 // Draws the mask, or its part in `box`. A screen pixel is painted if any pixel under it is, so that thin lines show at
 // any zoom; those at the border of what is painted get a colour of their own.
+/** @type {(box: Box | null) => void} */
 function drawMask(box) {
   const context = sized(maskCanvas);
   const { left, top, right, bottom } = box ? onScreen(box) : { left: 0, top: 0, right: maskCanvas.width, bottom: maskCanvas.height };
@@ -133,9 +147,9 @@ function drawMask(box) {
   const rows = lookUp(top - 1, bottom + 1, view.y, picture.height);
   const image = context.createImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
-  let [above, here, below] = [coverage(rows, 0, columns), coverage(rows, 1, columns), null];
+  let [above, here] = [coverage(rows, 0, columns), coverage(rows, 1, columns)];
   for (let y = 0; y < height; y++) {
-    below = coverage(rows, y + 2, columns);
+    const below = coverage(rows, y + 2, columns);
     for (let x = 1, at = y * width; x <= width; x++, at++) {
       if (here[x]) pixels[at] = colour(here[x], here[x - 1] & here[x + 1] & above[x] & below[x], left + x + top + y);
     }
@@ -145,6 +159,7 @@ function drawMask(box) {
 }
 
 // One row of screen pixels: the flags that any pixel under each has. At most four by four are looked at.
+/** @type {(rows: Int32Array, index: number, columns: Int32Array) => Uint8Array} */
 function coverage(rows, index, columns) {
   const covered = new Uint8Array(columns.length / 2);
   const [top, bottom] = [rows[2 * index], rows[2 * index + 1]];
@@ -161,6 +176,7 @@ function coverage(rows, index, columns) {
   return covered;
 }
 
+/** @type {(box: Box) => Box} */
 function onScreen(box) {
   const first = toStage({ x: box.left, y: box.top });
   const last = toStage({ x: box.right, y: box.bottom });
@@ -185,12 +201,13 @@ function drawMarks() {
     if (at) circle.setAttribute("cx", at.x);
     if (at) circle.setAttribute("cy", at.y);
   }
-  if (cross) find(".cross").setAttribute("transform", `translate(${at.x} ${at.y})`);
+  if (cross && at) find(".cross").setAttribute("transform", `translate(${at.x} ${at.y})`);
 }
 
+/** @type {(shape: Shape) => string} */
 function outlineOf({ tool: kind, points }) {
   const corners = points.map(toStage);
   if (kind !== "rectangle") return `M${corners.map(({ x, y }) => `${x} ${y}`).join("L")}Z`;
-  const [a, b] = [corners[0], corners.at(-1)];
+  const [a, b] = [corners[0], corners[corners.length - 1]];
   return `M${a.x} ${a.y}H${b.x}V${b.y}H${a.x}Z`;
 }

@@ -8,7 +8,9 @@ const HOLE = { share: 1 / 200, side: 1 / 50, least: 4 };
 
 const tolerating = find(".tolerance input");
 let tolerance = 24; // by which a channel of 0 to 255 may differ from the colour that was touched
+/** @type {{ of: ImageBitmap, width: number, height: number, data: Uint8ClampedArray } | null} */
 let copy = null; // {of, width, height, data}: the pixels of the picture's large copy, kept while the wand is the tool
+/** @type {{ tolerance: number } | null} */
 let pulled = null; // {tolerance} before the wand was pulled, while it is down
 let pulling = 0; // the frame in which it will select anew
 
@@ -16,7 +18,8 @@ function colours() {
   const of = picture.large;
   if (copy?.of === of) return copy;
   const { width, height } = of;
-  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  const canvas = new OffscreenCanvas(width, height);
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
   context.drawImage(of, 0, 0);
   copy = { of, width, height, data: context.getImageData(0, 0, width, height).data };
   return copy;
@@ -28,9 +31,9 @@ function touchWand() {
 }
 
 // Pulling to the right takes more in, to the left less.
-function pullWand() {
-  const [from, to] = shape.points;
-  setTolerance(pulled.tolerance + ((to.x - from.x) * view.scale) / REACH);
+/** @type {(from: Point, to: Point) => void} */
+function pullWand(from, to) {
+  setTolerance((pulled?.tolerance ?? tolerance) + ((to.x - from.x) * view.scale) / REACH);
   pulling ||= requestAnimationFrame(selectAlike);
 }
 
@@ -44,33 +47,35 @@ function selectAlike() {
   pulling = 0;
   if (shape?.tool !== "wand") return;
   const before = mask.abort();
-  mask.region(alike(shape.points[0]), shape.value);
-  redraw({ box: around(before ?? mask.changed, mask.changed) });
+  const box = mask.region(alike(shape.points[0]), shape.value);
+  redraw({ box: before ? around(before, box) : box });
 }
 
 // The region of the picture that is connected to a point through colours like its own; see Mask.region.
+/** @type {(point: Point) => Region} */
 function alike(point) {
   const { width, height, data } = colours();
   const [across, down] = [picture.width / width, picture.height / height];
   const x = clamp(Math.floor(point.x / across), 0, width - 1);
   const y = clamp(Math.floor(point.y / down), 0, height - 1);
-  const box = closed(flooded(width, height, x, y, like(data, width, height, x, y)), width, height);
+  const box = filled(flooded(width, height, x, y, like(data, width, height, x, y)), width, height);
   if (across === 1 && down === 1) return box;
-  const region = { left: Math.floor(box.left * across), top: Math.floor(box.top * down) };
-  region.width = Math.min(picture.width, Math.ceil((box.left + box.width) * across)) - region.left;
-  region.height = Math.min(picture.height, Math.ceil((box.top + box.height) * down)) - region.top;
-  region.bits = new Uint8Array(region.width * region.height);
-  for (let row = 0, at = 0; row < region.height; row++) {
-    const from = (clamp(Math.floor((region.top + row + 0.5) / down), box.top, box.top + box.height - 1) - box.top) * box.width;
-    for (let column = 0; column < region.width; column++, at++) {
-      const place = Math.floor((region.left + column + 0.5) / across) - box.left;
-      region.bits[at] = box.bits[from + clamp(place, 0, box.width - 1)];
+  const [left, top] = [Math.floor(box.left * across), Math.floor(box.top * down)];
+  const columns = Math.min(picture.width, Math.ceil((box.left + box.width) * across)) - left;
+  const rows = Math.min(picture.height, Math.ceil((box.top + box.height) * down)) - top;
+  const bits = new Uint8Array(columns * rows);
+  for (let row = 0, at = 0; row < rows; row++) {
+    const from = (clamp(Math.floor((top + row + 0.5) / down), box.top, box.top + box.height - 1) - box.top) * box.width;
+    for (let column = 0; column < columns; column++, at++) {
+      const place = Math.floor((left + column + 0.5) / across) - box.left;
+      bits[at] = box.bits[from + clamp(place, 0, box.width - 1)];
     }
   }
-  return region;
+  return { left, top, width: columns, height: rows, bits };
 }
 
 // Whether the pixel at a place in `data` is like the mean of those round (x, y), whose noise must not decide.
+/** @type {(data: Uint8ClampedArray, width: number, height: number, x: number, y: number) => (at: number) => boolean} */
 function like(data, width, height, x, y) {
   const sum = [0, 0, 0, 0];
   let count = 0;
@@ -88,13 +93,15 @@ function like(data, width, height, x, y) {
 }
 
 // Fills runs of rows from (x, y), which is always inside: the region as a box of its own.
+/** @type {(width: number, height: number, x: number, y: number, fits: (at: number) => boolean) => Region} */
 function flooded(width, height, x, y, fits) {
   const inside = new Uint8Array(width * height);
   const waiting = [y * width + x];
+  /** @type {(at: number) => boolean} */
   const open = (at) => !inside[at] && fits(at);
   let [left, top, right, bottom] = [x, y, x, y];
   while (waiting.length) {
-    const at = waiting.pop();
+    const at = /** @type {number} */ (waiting.pop());
     if (inside[at]) continue;
     inside[at] = 1;
     const row = Math.floor(at / width);
@@ -113,17 +120,18 @@ function flooded(width, height, x, y, fits) {
       }
     }
   }
-  const box = { left, top, width: right + 1 - left, height: bottom + 1 - top, bits: null };
-  box.bits = new Uint8Array(box.width * box.height);
-  for (let row = 0; row < box.height; row++) {
+  const [across, down] = [right + 1 - left, bottom + 1 - top];
+  const bits = new Uint8Array(across * down);
+  for (let row = 0; row < down; row++) {
     const from = (top + row) * width + left;
-    box.bits.set(inside.subarray(from, from + box.width), row * box.width);
+    bits.set(inside.subarray(from, from + across), row * across);
   }
-  return box;
+  return { left, top, width: across, height: down, bits };
 }
 
 // The same region without its small holes: what is not inside, and reaches no further than to it and to the picture's edge.
-function closed(box, width, height) {
+/** @type {(box: Region, width: number, height: number) => Region} */
+function filled(box, width, height) {
   const { left, top, width: across, height: down, bits } = box;
   let count = 0;
   for (let at = 0; at < bits.length; at++) count += bits[at];
@@ -132,6 +140,7 @@ function closed(box, width, height) {
   const found = new Int32Array(bits.length - count); // the pixels of each hole, one hole after the other
   const SEEN = 2;
   let end = 0;
+  /** @type {(at: number) => void} */
   const see = (at) => {
     if (bits[at]) return;
     bits[at] = SEEN;
@@ -161,13 +170,14 @@ function closed(box, width, height) {
   return box;
 }
 
+/** @type {(value: number) => void} */
 function setTolerance(value) {
   tolerance = clamp(Math.round(value), 0, LARGEST_TOLERANCE);
-  tolerating.value = tolerance;
-  find(".tolerance output").textContent = tolerance;
+  tolerating.valueAsNumber = tolerance;
+  find(".tolerance output").textContent = String(tolerance);
 }
 
 function wireWand() {
   setTolerance(tolerance);
-  tolerating.addEventListener("input", () => setTolerance(tolerating.value));
+  tolerating.addEventListener("input", () => setTolerance(tolerating.valueAsNumber));
 }

@@ -9,17 +9,22 @@ const WRITTEN = [".txt", ".csv", ".jsonl"]; // captions
 const UTF8 = 0x0800; // flag of an entry: its name is UTF-8
 const DAY = 0x0021; // 1 January 1980: the same pictures give the same zip
 
+/** @type {Find} */
 const find = (query) => element.querySelector(query);
 const words = props.words[languageOf(props.words)];
-const say = (key, values = {}) => words[key].replace(/{(\w+)}/g, (_, name) => values[name]);
+/** @type {(key: string, values?: Record<string, unknown>) => string} */
+const say = (key, values = {}) => words[key].replace(/{(\w+)}/g, (_, name) => String(values[name]));
 
 const root = find(".pictures");
 const tab = element.closest('[role="tabpanel"]') ?? element;
 const bar = find("progress");
+/** @type {(name: string) => string} */
 const suffix = (name) => (name.match(/\.\w+$/)?.[0] ?? "").toLowerCase();
 let newest = 0; // number of the choice that counts; an older one that ends late is dropped
 
 class Problem extends Error {} // whose message is for the visitor
+
+/** @typedef {{ path: string, file: File }} Chosen */
 
 // ---- zip ----
 
@@ -29,6 +34,7 @@ const table = Uint32Array.from({ length: 256 }, (_, byte) => {
   return rest;
 });
 
+/** @type {(bytes: Uint8Array) => number} */
 function crc32(bytes) {
   let rest = ~0;
   for (let k = 0; k < bytes.length; k += 1) rest = table[(rest ^ bytes[k]) & 255] ^ (rest >>> 8);
@@ -36,6 +42,7 @@ function crc32(bytes) {
 }
 
 // Little-endian fields, given as [bytes, value].
+/** @type {(...pairs: [number, number][]) => ArrayBuffer} */
 function fields(...pairs) {
   const view = new DataView(new ArrayBuffer(pairs.reduce((sum, [size]) => sum + size, 0)));
   let at = 0;
@@ -48,6 +55,7 @@ function fields(...pairs) {
 }
 
 // The files, given as {path, file}, as one zip. It refers to them, so that memory holds one file at a time.
+/** @type {(entries: Chosen[], told: (share: number) => boolean) => Promise<Blob | null>} */
 async function zip(entries, told) {
   const parts = [];
   const directory = [];
@@ -60,6 +68,7 @@ async function zip(entries, told) {
     } catch {
       throw new Problem(say("unreadable", { name: path }));
     }
+    /** @type {[number, number][]} */
     const facts = [[2, UTF8], [2, 0], [2, 0], [2, DAY], [4, crc32(content)], [4, content.length], [4, content.length], [2, name.length], [2, 0]];
     const head = fields([4, 0x04034b50], [2, 20], ...facts);
     parts.push(head, name, file);
@@ -74,20 +83,25 @@ async function zip(entries, told) {
 
 // ---- what was chosen or dropped, as [{path, file}] ----
 
+/** @type {(files: Iterable<File>) => Chosen[]} */
 const chosen = (files) => [...files].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
 
 // A dropped item is there until the event ends only, so each is asked for its entry at once.
+/** @type {(items: DataTransferItemList) => Promise<Chosen[]>} */
 function dropped(items) {
-  const asked = [...items].filter(({ kind }) => kind === "file").map((item) => [item.webkitGetAsEntry(), item.getAsFile()]);
-  return Promise.all(asked.map(([entry, file]) => (entry ? below(entry, "") : chosen([file])))).then((lists) => lists.flat());
+  const asked = [...items].filter(({ kind }) => kind === "file").map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
+  return Promise.all(asked.map(({ entry, file }) => (entry ? below(entry, "") : chosen(file ? [file] : [])))).then((lists) => lists.flat());
 }
 
+
+/** @type {(entry: FileSystemEntry, folder: string) => Promise<Chosen[]>} */
 async function below(entry, folder) {
   const path = folder + entry.name;
-  if (entry.isFile) return [{ path, file: await new Promise((done, failed) => entry.file(done, failed)) }];
-  const reader = entry.createReader();
+  if (entry.isFile) return [{ path, file: await new Promise((...settle) => /** @type {FileSystemFileEntry} */ (entry).file(...settle)) }];
+  const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
   const inside = [];
   for (;;) {
+    /** @type {FileSystemEntry[]} */
     const some = await new Promise((done, failed) => reader.readEntries(done, failed)); // at most 100 at a time
     if (!some.length) break;
     for (const one of some) inside.push(...(await below(one, `${path}/`)));
@@ -98,6 +112,7 @@ async function below(entry, folder) {
 // ---- from there to the server ----
 
 // What goes to the server: {file, pictures, others}.
+/** @type {(found: Chosen[], told: (share: number) => boolean) => Promise<{ file: File, pictures?: number, others?: number } | null>} */
 async function packed(found, told) {
   if (found.length === 1 && ARCHIVES.includes(suffix(found[0].path))) {
     fits(found[0].file.size);
@@ -117,28 +132,34 @@ async function packed(found, told) {
 }
 
 // The one folder that holds all; it names the pictures, and the folders in it are their classes.
+/** @type {(entries: Chosen[]) => string} */
 function lead(entries) {
   const first = entries[0].path.split("/")[0];
   return entries.every(({ path }) => path.startsWith(`${first}/`)) ? first : "";
 }
 
+/** @type {(bytes: number) => void} */
 function fits(bytes) {
   if (bytes > props.limit) throw new Problem(say("too_large", { size: gigabytes(bytes), limit: gigabytes(props.limit) }));
 }
 
+/** @type {(bytes: number) => string} */
 const gigabytes = (bytes) => (bytes < 2 ** 30 ? `${Math.ceil(bytes / 2 ** 20)} MB` : `${(bytes / 2 ** 30).toFixed(1)} GB`);
 
+/** @type {(found: Chosen[] | Promise<Chosen[]>) => Promise<void>} */
 async function take(found) {
   const number = ++newest;
   const counts = () => number === newest;
   show({ lead: words.reading, busy: true });
   try {
+    /** @type {(share: number) => boolean} */
     const told = (share) => {
       if (counts()) show({ lead: say("packing", { percent: Math.round(100 * share) }), busy: true, share });
       return counts();
     };
-    const { file, pictures, others } = (await packed(await found, told)) ?? {};
-    if (!counts()) return;
+    const sent = await packed(await found, told);
+    if (!sent || !counts()) return;
+    const { file, pictures = 0, others = 0 } = sent;
     show({ lead: say("sending", { size: gigabytes(file.size) }), busy: true });
     const { path } = await upload(file);
     if (!counts()) return;
@@ -152,6 +173,7 @@ async function take(found) {
   }
 }
 
+/** @type {(what: { lead?: string, hint?: string, note?: string, problem?: string, busy?: boolean, share?: number | null }) => void} */
 function show({ lead: title = words.drop, hint = "", note = "", problem = "", busy = false, share = null }) {
   root.classList.toggle("busy", busy);
   find(".lead").textContent = title;
@@ -171,7 +193,7 @@ for (const kind of ["folder", "files"]) {
   const input = find(`input.${kind}`);
   find(`[data-do=${kind}]`).addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
-    const found = chosen(input.files);
+    const found = chosen(input.files ?? []);
     input.value = ""; // the same may be chosen again
     if (found.length) take(found);
   });

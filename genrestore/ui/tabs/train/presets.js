@@ -1,16 +1,21 @@
 // What can be trained, a card each, task by task. The value is the name of the chosen one. The server is asked only once the
 // page is there, because its answer loads torch. Gradio runs this once, with `element`, `props`, `server` and `trigger`.
 
+/** @type {Find} */
 const find = (query) => element.querySelector(query);
 const words = props.words[languageOf(props.words)];
-const say = (key, values = {}) => words[key].replace(/{(\w+)}/g, (_, name) => values[name]);
+/** @type {(key: string, values?: Record<string, unknown>) => string} */
+const say = (key, values = {}) => words[key].replace(/{(\w+)}/g, (_, name) => String(values[name]));
 
+/** @type {Make} */
 function make(tag, attributes = {}, ...children) {
   const node = Object.assign(document.createElement(tag), attributes);
   node.append(...children);
   return node;
 }
 
+/** @typedef {{ name: string, makes: string, advice: string, size: string, steps: number }} Preset */
+/** @type {(preset: Preset) => HTMLElement} */
 function card({ name, makes, advice, size, steps }) {
   const input = make("input", { type: "radio", name: "preset", value: name });
   input.addEventListener("change", () => choose(name));
@@ -18,6 +23,7 @@ function card({ name, makes, advice, size, steps }) {
   return make("label", {}, input, make("b", {}, makes), make("span", { className: "about" }, advice), make("span", { className: "facts" }, facts));
 }
 
+/** @type {(name: string) => void} */
 function choose(name) {
   props.value = name;
   trigger("input");
@@ -32,7 +38,7 @@ async function start() {
   }
   find(".problem").textContent = answer.problem ?? "";
   if (!answer.tasks) return;
-  const groups = answer.tasks.map(({ wish, presets }) =>
+  const groups = answer.tasks.map((/** @type {{ wish: string, presets: Preset[] }} */ { wish, presets }) =>
     make("fieldset", {}, make("legend", {}, wish), make("div", { className: "cards" }, ...presets.map(card))),
   );
   find(".tasks").replaceChildren(...groups);

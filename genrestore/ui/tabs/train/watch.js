@@ -2,6 +2,11 @@
 // `props`, `server`, `trigger` and `watch`. The server is asked once a second while the tab is seen, and answers with what
 // the log of the shown run says since the last time.
 
+/**
+ * @typedef {[number, number]} Spot - step and value
+ * @typedef {{ name: string, points: Spot[], dots: boolean, colour: string, dash: string }} Curve
+ */
+
 const SECOND = 1000; // ms between two questions while something trains
 const CALM = 3000; // ms between two questions when all has ended
 const SURE = 5000; // ms in which a second press of Delete deletes
@@ -13,27 +18,35 @@ const MARGIN = { top: 8, right: 10, bottom: 22, left: 48 };
 const DASHES = ["", "7 3", "2 3", "9 3 2 3", "1 4"];
 const LATE = 0.98; // share of a curve's points that a chart always shows; a start far above them may leave it
 
+/** @type {Find} */
 const find = (query) => element.querySelector(query);
 const language = languageOf(props.words);
 const words = props.words[language];
-const say = (key, values = {}) => words[key].replace(/{(\w+)}/g, (_, name) => values[name]);
+/** @type {(key: string, values?: Record<string, unknown>) => string} */
+const say = (key, values = {}) => words[key].replace(/{(\w+)}/g, (_, name) => String(values[name]));
 
+/** @type {any} */
 let run = null; // what the server last said about the shown run
+/** @type {any[]} */
 let lines = []; // its log, as far as it is known
 let from = 0; // where in the log the next answer begins
+/** @type {string | null} */
 let wish = null; // name of the run to show; null is the newest
 let follows = true; // whether the newest picture is shown
+/** @type {Map<number, string>} */
 let drawn = new Map(); // pictures of the shown run: step → address
 let shown = ""; // the picture on the page, as "run step"
 
 // ---- small things ----
 
+/** @type {Make} */
 function make(tag, attributes = {}, ...children) {
   const node = Object.assign(document.createElement(tag), attributes);
   node.append(...children);
   return node;
 }
 
+/** @type {(tag: string, attributes?: Record<string, string | number>, ...children: (Node | string)[]) => SVGElement} */
 function draw(tag, attributes = {}, ...children) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -42,12 +55,15 @@ function draw(tag, attributes = {}, ...children) {
 }
 
 // Sets a property where it differs, so that what stays the same keeps its focus and is not read out again.
+/** @type {<N extends object, K extends keyof N>(node: N, name: K, value: N[K]) => void} */
 function put(node, name, value) {
   if (node[name] !== value) node[name] = value;
 }
 
+/** @type {(number: number) => string} */
 const count = (number) => number.toLocaleString(language);
 
+/** @type {(number: number) => string} */
 function short(number) {
   const size = Math.abs(number);
   if (size >= 1e6) return `${+(number / 1e6).toPrecision(3)}M`;
@@ -56,6 +72,7 @@ function short(number) {
   return String(+number.toPrecision(4)).replace("-", "−");
 }
 
+/** @type {(seconds: number) => string} */
 function time(seconds) {
   const whole = Math.round(seconds);
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
@@ -65,14 +82,16 @@ function time(seconds) {
 // ---- charts ----
 
 // Round numbers between two, about `wanted` of them.
+/** @type {(low: number, high: number, wanted: number) => number[]} */
 function ticks(low, high, wanted) {
   const rough = (high - low) / wanted;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((times) => times * power >= rough) * power;
+  const step = ([1, 2, 5].find((times) => times * power >= rough) ?? 10) * power;
   const first = Math.ceil(low / step - 1e-9);
   return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, k) => (first + k) * step);
 }
 
+/** @type {(low: number, high: number) => number[]} */
 function logTicks(low, high) {
   const times = high / low > 30 ? [1] : [1, 2, 5];
   const powers = Array.from({ length: Math.ceil(Math.log10(high)) - Math.floor(Math.log10(low)) + 1 }, (_, k) => 10 ** (Math.floor(Math.log10(low)) + k));
@@ -80,6 +99,7 @@ function logTicks(low, high) {
 }
 
 // Mean of the last points, weighed less the older they are.
+/** @type {(points: Spot[]) => Spot[]} */
 function smoothed(points) {
   const keep = 1 - 2 / (Math.max(5, points.length / 25) + 1);
   let sum = 0;
@@ -93,11 +113,19 @@ function smoothed(points) {
 
 // One chart: `curves` are {name, points: [[step, value], …], dots}. It is read by pointing at it or with the arrow keys.
 class Chart {
+  /** @param {string} what */
   constructor(what) {
     this.what = what;
     this.noisy = what === "losses"; // a score is measured seldom and on many pictures: there is nothing to smooth
+    /** @type {Curve[]} */
     this.curves = [];
+    /** @type {number[]} */
+    this.steps = [];
+    /** @type {number | null} */
     this.read = null; // the step that is read
+    this.low = 0; // first and last step, and the CSS pixels between them
+    this.high = 1;
+    this.inner = 1;
     this.svg = draw("svg", { tabindex: 0, role: "img", height: HEIGHT });
     this.legend = make("div", { className: "legend" });
     this.said = make("output", { ariaLive: "polite" });
@@ -111,6 +139,7 @@ class Chart {
     new ResizeObserver(() => this.draw()).observe(this.node);
   }
 
+  /** @type {(name: string, curves: Curve[]) => void} */
   set(name, curves) {
     this.curves = curves;
     this.svg.setAttribute("aria-label", say("chart", { what: words[this.what] ?? this.what, name }));
@@ -118,23 +147,28 @@ class Chart {
     this.draw();
   }
 
+  /** @type {(step: number | null) => void} */
   show(step) {
     if (step === this.read) return;
     this.read = step;
     this.draw();
   }
 
+  /** @type {(clientX: number) => void} */
   readAt(clientX) {
     const left = this.svg.getBoundingClientRect().left + MARGIN.left;
     const wanted = this.low + ((clientX - left) / this.inner) * (this.high - this.low);
     this.show(this.nearest(wanted));
   }
 
+  /** @type {(wanted: number) => number} */
   nearest(wanted) {
     return this.steps.reduce((best, step) => (Math.abs(step - wanted) < Math.abs(best - wanted) ? step : best), this.steps[0]);
   }
 
+  /** @type {(event: KeyboardEvent) => void} */
   key(event) {
+    /** @type {Record<string, number>} */
     const moves = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity };
     if (!(event.key in moves) || !this.steps.length) return;
     event.preventDefault();
@@ -144,16 +178,20 @@ class Chart {
 
   draw() {
     const width = this.svg.clientWidth;
-    if (!width || !this.steps?.length) return;
+    if (!width || !this.steps.length) return;
     this.inner = width - MARGIN.left - MARGIN.right;
     const high = HEIGHT - MARGIN.bottom;
-    const log = this.noisy && find(".log").checked;
-    const smooth = this.noisy && find(".smooth").checked;
-    [this.low, this.high] = [this.steps[0], Math.max(this.steps.at(-1), this.steps[0] + 1)];
+    const log = this.noisy && find("input.log").checked;
+    const smooth = this.noisy && find("input.smooth").checked;
+    [this.low, this.high] = [this.steps[0], Math.max(this.steps[this.steps.length - 1], this.steps[0] + 1)];
     const [bottom, top] = this.range(log);
-    const scale = log ? Math.log10 : (y) => y;
+    /** @type {(value: number) => number} */
+    const scale = log ? Math.log10 : (value) => value;
+    /** @type {(step: number) => number} */
     const x = (step) => MARGIN.left + ((step - this.low) / (this.high - this.low)) * this.inner;
+    /** @type {(value: number) => number} */
     const y = (value) => high - ((scale(value) - scale(bottom)) / (scale(top) - scale(bottom))) * (high - MARGIN.top);
+    /** @type {(points: Spot[]) => string} */
     const path = (points) => points.map(([step, value], k) => `${k ? "L" : "M"}${x(step).toFixed(1)} ${y(value).toFixed(1)}`).join("");
 
     const frame = [];
@@ -187,11 +225,12 @@ class Chart {
   }
 
   // The lowest and the highest value of the chart.
+  /** @type {(log: boolean) => [number, number]} */
   range(log) {
     const values = this.curves.flatMap(({ points }) => points.map(([, value]) => value)).filter((value) => !log || value > 0);
     values.sort((a, b) => a - b);
     if (!values.length) return [1, 10];
-    let [low, high] = [values[0], values.at(-1)];
+    let [low, high] = [values[0], values[values.length - 1]];
     const usual = values[Math.floor(LATE * (values.length - 1))];
     if (!log && values.length > 50 && high - low > 3 * (usual - low)) high = usual + 0.2 * (usual - low);
     if (high === low) [low, high] = log ? [low / 2, high * 2] : [low - (Math.abs(low) || 1) / 2, high + (Math.abs(high) || 1) / 2];
@@ -212,17 +251,20 @@ class Chart {
   }
 }
 
+/** @type {Map<string, Chart>} */
 const charts = new Map();
 
 // The curves as charts: losses with what the hold-out says about the loss, and one chart for each other score.
 function layCharts() {
+  /** @type {Map<string, Map<string, { name: string, points: Spot[], dots: boolean }>>} */
   const curves = new Map([["losses", new Map()]]);
+  /** @type {(chart: string, name: string, step: number, value: number | null, dots: boolean) => void} */
   const add = (chart, name, step, value, dots) => {
     if (value === null) return;
-    if (!curves.has(chart)) curves.set(chart, new Map());
-    const found = curves.get(chart);
-    if (!found.has(name)) found.set(name, { name, points: [], dots });
-    found.get(name).points.push([step, value]);
+    const found = curves.get(chart) ?? new Map();
+    const curve = found.get(name) ?? { name, points: [], dots };
+    curve.points.push([step, value]);
+    curves.set(chart, found.set(name, curve));
   };
   for (const { step, losses = {}, holdout = {} } of lines) {
     for (const [player, value] of Object.entries(losses)) add("losses", player, step, value, false);
@@ -235,12 +277,11 @@ function layCharts() {
   }
   for (const [name, found] of curves) {
     if (!found.size) continue;
-    if (!charts.has(name)) {
-      charts.set(name, new Chart(name));
-      find(".charts").append(charts.get(name).node);
-    }
+    const chart = charts.get(name) ?? new Chart(name);
+    if (!charts.has(name)) find(".charts").append(chart.node);
+    charts.set(name, chart);
     const styled = [...found.values()].map((curve, k) => ({ ...curve, colour: `var(--curve-${k % DASHES.length})`, dash: DASHES[k % DASHES.length] }));
-    charts.get(name).set(run.name, styled);
+    chart.set(run.name, styled);
   }
   put(find(".charts .quiet"), "hidden", charts.size > 0 || !LIVE.includes(run.state));
   put(find(".toggles"), "hidden", charts.size === 0);
@@ -248,6 +289,7 @@ function layCharts() {
 
 // ---- the log ----
 
+/** @type {(answer: any) => void} */
 function learn(answer) {
   if (run?.name !== answer.name || answer.anew) {
     lines = [];
@@ -267,17 +309,18 @@ function learn(answer) {
 
 // ---- showing ----
 
+/** @type {(runs: any[]) => void} */
 function showRuns(runs) {
   const when = new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "short" });
   const list = find(".list");
-  while (list.children.length > runs.length) list.lastChild.remove();
+  while (list.children.length > runs.length) list.lastChild?.remove();
   runs.forEach(({ name, state, step, steps, begun }, place) => {
     if (!list.children[place]) {
       const button = make("button", { type: "button" }, make("b"), make("span"), make("span"));
-      button.addEventListener("click", () => choose(button.dataset.run));
+      button.addEventListener("click", () => choose(button.dataset.run ?? ""));
       list.append(button);
     }
-    const button = list.children[place];
+    const button = /** @type {HTMLElement} */ (list.children[place]);
     put(button.dataset, "run", name);
     put(button, "ariaCurrent", String(name === run.name));
     put(button.children[0], "textContent", name);
@@ -288,7 +331,10 @@ function showRuns(runs) {
 
 function showRun() {
   const live = LIVE.includes(run.state);
-  const pending = run.state === "training" && { pause: "pausing", stop: "stopping" }[run.asked];
+  /** @type {Record<string, string>} */
+  const asked = { pause: "pausing", stop: "stopping" };
+  const pending = run.state === "training" && asked[run.asked];
+  /** @type {(name: string, text: string) => void} */
   const fact = (name, text) => put(find(`[data-fact=${name}]`), "textContent", text);
   put(find(".run").dataset, "state", run.state);
   put(find(".name"), "textContent", run.name);
@@ -323,6 +369,7 @@ function showRun() {
 }
 
 // Whether it goes well, in a sentence; once it has ended too early to say, there is none.
+/** @type {(live: boolean) => void} */
 function showHow(live) {
   const { code, mood, values } = run.how;
   const written = Object.entries(values).map(([name, value]) => [name, name === "name" ? words[`of_${value}`] ?? value : quantity(name, value)]);
@@ -331,6 +378,7 @@ function showHow(live) {
   put(find(".unripe"), "textContent", run.unripe ? say("unripe", { steps: count(run.unripe) }) : "");
 }
 
+/** @type {(name: string, value: number) => string} */
 function quantity(name, value) {
   if (name === "share") return `${Math.round(100 * value)} %`;
   return ["step", "steps"].includes(name) ? count(Math.round(value)) : short(value);
@@ -354,6 +402,7 @@ function showSamples() {
 }
 
 // Draws the picture of a step, and leaves the last one there until it has come.
+/** @type {(image: HTMLImageElement, step: number, text: string) => Promise<void>} */
 async function showPicture(image, step, text) {
   const name = run.name;
   const key = `${name} ${step}`;
@@ -367,7 +416,7 @@ async function showPicture(image, step, text) {
       return;
     }
     drawn.set(step, answer.url);
-    if (drawn.size > KEPT) drawn.delete(drawn.keys().next().value);
+    if (drawn.size > KEPT) drawn.delete([...drawn.keys()][0]);
   }
   if (shown === key) Object.assign(image, { src: drawn.get(step), alt: text });
 }
@@ -388,6 +437,7 @@ async function showNearest() {
   find(".nearest .hint").textContent = say("nearest_hint", { percent, n: nearest.n });
 }
 
+/** @type {(problem: string) => void} */
 function tell(problem) {
   put(find(".problem"), "textContent", problem);
 }
@@ -418,6 +468,7 @@ async function ask() {
 }
 
 // Shows an answer; returns after how many ms the next is wanted.
+/** @type {(answer: any) => number} */
 function show(answer) {
   if (!answer || answer.problem) {
     tell(answer ? answer.problem : words.no_answer);
@@ -434,9 +485,10 @@ function show(answer) {
   wish = run.name;
   showRuns(answer.runs);
   showRun();
-  return answer.runs.some(({ state }) => LIVE.includes(state)) ? SECOND : CALM;
+  return answer.runs.some((/** @type {any} */ one) => LIVE.includes(one.state)) ? SECOND : CALM;
 }
 
+/** @type {(name: string) => void} */
 function choose(name) {
   wish = name;
   calm();
@@ -445,6 +497,7 @@ function choose(name) {
 
 // ---- buttons ----
 
+/** @type {(word: string) => Promise<void>} */
 async function order(word) {
   const answer = await server.order({ run: run.name, word }).catch(() => null);
   if (!answer || answer.problem) {
@@ -466,6 +519,7 @@ function calm() {
   put(button, "textContent", words.delete);
 }
 
+/** @type {Record<string, () => unknown>} */
 const actions = {
   pause: () => order("pause"),
   resume: () => order("resume"),
@@ -502,8 +556,9 @@ for (const box of element.querySelectorAll(".toggles input")) {
   box.addEventListener("change", () => charts.forEach((chart) => chart.draw()));
 }
 find(".list").addEventListener("keydown", (event) => {
-  const by = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
-  const buttons = [...find(".list").children];
+  const by = ["ArrowDown", "ArrowRight"].includes(event.key) ? 1 : ["ArrowUp", "ArrowLeft"].includes(event.key) ? -1 : 0;
+  /** @type {HTMLElement[]} */
+  const buttons = [...element.querySelectorAll(".list button")];
   const next = by && buttons[buttons.indexOf(document.activeElement) + by];
   if (!next) return;
   event.preventDefault();
