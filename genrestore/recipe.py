@@ -18,7 +18,7 @@ Part = TypeVar("Part")
 SCHEDULES = ("constant", "step", "cosine", "trapezoid")
 OPTIMIZERS = ("gd", "sgd", "adam", "adamw", "rmsprop", "muon")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
-FLAWS = ("broken", "tiny", "duplicate", "grey")  # what the data doctor finds and a run can leave out
+FLAWS = ("broken", "tiny", "duplicate", "grey")  # what `genrestore.data.checks` finds and a run can leave out
 SEEDS = range(-(1 << 31), 1 << 32)  # from which the seed of every step still fits the 64 bits that torch takes
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from genrestore.data import augment, degrade, flaws, sources
-from genrestore.data.flaws import Facts
+from genrestore.data import augment, degrade, sources
+from genrestore.data.facts import Facts, Look, look, unreadable
 from genrestore.data.sources import Progress, Raw, Source
 from genrestore.errors import ImageError, TrainingError
 from genrestore.locks import PATIENCE, Lock
@@ -170,7 +170,7 @@ def decode(
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> Decoded:
-    """Every picture of a set decoded and looked at, once for all runs and for the data doctor.
+    """Every picture of a set decoded and looked at, once for all runs and checks.
 
     What comes of it lies in `decoded` among the user's files, in a folder named after the content; it appears there in one
     move, so that a crash leaves nothing or all of it. All sets together take `cache_limit` bytes at most: those go first
@@ -267,18 +267,18 @@ def _decode_into(
     """Write pixels.bin, facts.npz and shapes.npy."""
     shapes: list[tuple[int, ...]] = []
     facts: list[Facts] = []
-    looks: list[flaws.Look] = []
+    looks: list[Look] = []
     count = len(source.files)
     passed = sources.ordered(
         lambda raw, file: _decoded(raw, file, whole), source.read(), source.files, weights=samples.tolist()
     )
     with (folder / "pixels.bin").open("wb") as sink:
-        for done, (look, pixels) in enumerate(passed, 1):
+        for done, (looked, pixels) in enumerate(passed, 1):
             sources.stop_if(cancel)
             if pixels is not None:
                 sink.write(np.ascontiguousarray(pixels).data)
                 shapes.append(pixels.shape)
-            looks.append(look)
+            looks.append(looked)
             if len(looks) == LOOKS or done == count:
                 facts.append(Facts.of(looks))
                 looks.clear()
@@ -288,7 +288,7 @@ def _decode_into(
     np.save(folder / "shapes.npy", np.array(shapes, dtype=np.int64).reshape(-1, 3))
 
 
-def _decoded(raw: Raw, file: str, whole: int | None) -> tuple[flaws.Look, np.ndarray | None]:
+def _decoded(raw: Raw, file: str, whole: int | None) -> tuple[Look, np.ndarray | None]:
     """A look at a picture, and its pixels (H, W, 1 or 3) uint8 at full size or as a square of `whole` pixels."""
     try:
         if isinstance(raw, ImageError):
@@ -300,9 +300,8 @@ def _decoded(raw: Raw, file: str, whole: int | None) -> tuple[flaws.Look, np.nda
             pixels, mode = picture.rgb8(), _mode(picture, raw)
     except ImageError as problem:
         called = raw.name if isinstance(raw, Path) else "The picture"
-        return flaws.unreadable(str(problem).replace(called, file, 1)), None
-    look = flaws.look(pixels, mode)
-    return look, pixels if whole is None or pixels.shape[:2] == (whole, whole) else square(pixels, whole)
+        return unreadable(str(problem).replace(called, file, 1)), None
+    return look(pixels, mode), pixels if whole is None or pixels.shape[:2] == (whole, whole) else square(pixels, whole)
 
 
 def _mode(picture: image.Picture, raw: Path | bytes) -> str:
