@@ -120,7 +120,7 @@ def test_fields_of_a_status_that_are_not_of_their_kind_are_as_usual(run: Run) ->
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ({"recipe": {"steps": "many"}, "data": "x"}, "steps takes int"),
+        ({"recipe": {"steps": "many"}, "data": "x"}, "steps must be a whole number"),
         ({"recipe": {"colour": 1}, "data": "x"}, "does not know: colour"),
         ({"recipe": 3}, "is not a recipe"),
         ({"recipe": {"steps": 3}}, "does not say where the pictures lie"),

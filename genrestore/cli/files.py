@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from genrestore import console
 from genrestore.cli.options import STREAM
-from genrestore.console import FAILED
 from genrestore.errors import SettingError
 from genrestore.paths import expanded
 
@@ -20,14 +20,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def bar() -> Generator[Callable[[float, str], None] | None, None, None]:
+def bar() -> Generator[Callable[[float, str], None], None, None]:
     """A bar for a task's `progress`, on a terminal only."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=100, leave=False, bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} < {remaining}") as bar:
+    look = "{desc} {percentage:3.0f}% |{bar}| {elapsed} < {remaining}"
+    with console.bar(100, leave=False, bar_format=look) as bar:
 
         def show(share: float, what: str) -> None:
             bar.set_description_str(what, refresh=False)
@@ -149,15 +145,14 @@ def each(
     with bar() as progress:
 
         def show(done: int, item: "Item") -> None:
-            if progress is not None:
-                progress(done / len(found), f"{done + 1} of {len(found)}: {item.name.name[-40:]}")
+            progress(done / len(found), f"{done + 1} of {len(found)}: {item.name.name[-40:]}")
 
         outcome = folders.run(found, out, work, options, force=force, show=show)
     for failure in outcome.failures:
         print(f"{failure.name}: {failure.reason}", file=sys.stderr)
     print(f"{out}: {outcome.written} written, {outcome.skipped} done before, {len(outcome.failures)} failed")
     if outcome.failures:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(console.FAILED)
 
 
 def opened(source: Path, frame: int | None) -> "Picture":

@@ -1,7 +1,9 @@
 """The application that commands enter, and the options that several of them take."""
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -56,3 +58,14 @@ def conditions_of(pairs: list[str] | None) -> dict[str, str]:
         SettingError: a pair has no equals sign.
     """
     return named(pairs or [], "steps=4")
+
+
+def enter(name: str, command: Callable[..., None], parameters: dict[str, tuple[Any, Any]]) -> None:
+    """Enter a command whose parameters, each a type and a default, follow from what is declared elsewhere."""
+    made = [
+        inspect.Parameter(each, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind, default=usual)
+        for each, (kind, usual) in parameters.items()
+    ]
+    command.__signature__ = inspect.Signature(made)  # pyright: ignore[reportFunctionMemberAccess] (typer reads it)
+    command.__annotations__ = {each.name: each.annotation for each in made}
+    app.command(name)(command)

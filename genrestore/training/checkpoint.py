@@ -207,8 +207,7 @@ def _sealed(content: bytes) -> bytes:
 
 def recipe_of(saved: dict[str, Any]) -> TrainRecipe:
     """The recipe of a checkpoint."""
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in saved["recipe"].items()}
-    return TrainRecipe.from_json(plain)
+    return TrainRecipe.from_json(saved["recipe"])
 
 
 def check_same(saved: dict[str, Any], recipe: TrainRecipe, config: Any, run: Path) -> None:

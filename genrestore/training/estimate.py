@@ -16,16 +16,14 @@ from genrestore.models import find
 from genrestore.recipe import TrainRecipe
 from genrestore.registry import channels
 from genrestore.training import memory
-from genrestore.training.distributed import World
+from genrestore.training.distributed import Processes
 from genrestore.training.evaluate import SCORED
 from genrestore.training.loop import Training
 from genrestore.training.runs import Estimate, Run
 from genrestore.training.train import parts, settled
 
-WARM_STEPS, WARM_SECONDS = (
-    5,
-    2.0,
-)  # of steps that are not counted: the first batches lie ready, buffers are made, nets compiled
+# Of steps that are not counted: the first batches lie ready, buffers are made, nets compiled.
+WARM_STEPS, WARM_SECONDS = 5, 2.0
 COUNTED_STEPS, COUNTED_SECONDS = 50, 3.0  # of steps that are, at most, but two in any case
 SCORING = 2 / 3  # of a step's time goes into measuring as many pictures of the hold-out: two passes forwards, none back
 
@@ -56,14 +54,12 @@ def estimate(
         Cancelled: `cancel` was set.
     """
     recipe = find(recipe).recipe if isinstance(recipe, str) else recipe
-    preset, world = find(recipe.model), World()
+    preset, processes = find(recipe.model), Processes()
     config = preset.config if config is None else config
     pictures, kept = parts(datasets.read(data, recipe, progress=progress, cancel=cancel).of(channels(config)), recipe)
     memory.keep_heap()
     with settled(recipe), tempfile.TemporaryDirectory() as folder:
-        training = Training(
-            preset, config, recipe, world, Run(Path(folder)), pictures, kept, None, None, None, cancel, False
-        )
+        training = Training(preset, config, recipe, processes, Run(Path(folder)), pictures, kept, None)
         first, each = _seconds(training, cancel)
     steps = max(0, recipe.last - done)
     scored = min(len(kept), SCORED) if kept is not None else 0
@@ -77,7 +73,7 @@ def estimate(
 
 def _seconds(training: Training, cancel: threading.Event | None) -> tuple[float, float]:
     """(of the first steps beyond what they take later, of one step on average)"""
-    recipe, players, device = training.recipe, training.players, training.world.device
+    recipe, players, device = training.recipe, training.players, training.processes.device
     period = math.lcm(*(phase.every for phase in players.phases))
     batches = training.batches(0)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from genrestore.nets import layers
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import Preset
-from genrestore.training.distributed import World
+from genrestore.training.distributed import Processes
 from genrestore.training.graphs import Batch, Graphs
 
 
@@ -47,7 +47,7 @@ class Players:
         preset: whose net it is.
         config: of the net.
         recipe: of the run.
-        world: where it computes.
+        processes: where it computes.
         precision: "fp32", "tf32", "bf16" or "fp16".
         prepare: makes the batch of what `step` gets, on the device; by default that is the batch.
     """
@@ -57,13 +57,13 @@ class Players:
         preset: Preset,
         config: Any,
         recipe: TrainRecipe,
-        world: World,
+        processes: Processes,
         precision: str,
         prepare: Callable[[Batch], Batch] | None = None,
     ) -> None:
-        self.recipe, self.world = recipe, world
+        self.recipe, self.processes = recipe, processes
         self.prepare = prepare or (lambda batch: batch)
-        self.device = world.device
+        self.device = processes.device
         self.kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
         torch.manual_seed(recipe.seed)
         self.net = preset.net(config).to(self.device, memory_format=torch.channels_last).train()
@@ -79,13 +79,13 @@ class Players:
         self.now = torch.zeros((), dtype=torch.int64, device=self.device)
         self.lr, self.weight = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         # A scaler asks the device whether its scale was too large; several processes wait for each other.
-        alone = world.size == 1 and not self.scaler.is_enabled()
+        alone = processes.size == 1 and not self.scaler.is_enabled()
         self.graphs = Graphs(self._turns, self.device) if self.device.type == "cuda" and alone else None
 
     def step(self, step: int, batch: Batch, lr: float) -> Batch:
         """Every player's turn on one batch; returns their losses, the mean over all processes, until the next step."""
         # Noise drawn inside the nets depends on step and process alone, so that a resumed run draws what the whole run would.
-        seed = (self.recipe.seed * 1_000_003 + step) * 4099 + self.world.rank
+        seed = (self.recipe.seed * 1_000_003 + step) * 4099 + self.processes.rank
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)
         else:
@@ -122,7 +122,7 @@ class Players:
         self.scaler.scale(loss).backward(inputs=own, retain_graph=phase.shared)
         gradients = [weight.grad for weight in own if weight.grad is not None]
         told = loss.detach().float().clone()
-        self.world.mean_([*gradients, told])
+        self.processes.mean_([*gradients, told])
         if self.scaler.is_enabled():
             self.scaler.unscale_(phase.optimizer)
         if self.recipe.l1:
