@@ -18,8 +18,8 @@ from PIL import Image
 
 from genrestore.data import augment, degrade, sources
 from genrestore.data.facts import Facts, Look, look, unreadable
-from genrestore.data.sources import Progress, Raw, Source
-from genrestore.errors import ImageError, TrainingError
+from genrestore.data.sources import Progress, Raw, Source, gigabytes
+from genrestore.errors import ImageError, TrainingError, stop_if
 from genrestore.locks import PATIENCE, Lock
 from genrestore.paths import home
 from genrestore.pictures import image
@@ -108,8 +108,8 @@ def taken() -> int:
 
 
 def _last_use(folder: Path) -> float:
-    """When a set was last used, in seconds since 1970; sets of earlier versions do not tell, and were used long ago."""
-    with suppress(OSError):
+    """When a set was last used, in seconds since 1970."""
+    with suppress(OSError):  # removed meanwhile
         return (folder / USED).stat().st_mtime
     return 0.0
 
@@ -238,26 +238,22 @@ def _make_room(source: Source, samples: np.ndarray, whole: int | None) -> None:
     total = int(samples.sum())
     if total > max(TRIVIAL, UNPACKING * source.bytes):
         raise TrainingError(
-            f"{source.name} decodes to {_gb(total)}, more than {UNPACKING} times its size, which no photographs do; "
+            f"{source.name} decodes to {gigabytes(total)}, more than {UNPACKING} times its size, which no photographs do; "
             "scale its pictures down, or take the empty ones out."
         )
     needed = len(source.files) * whole * whole * 3 if whole else total
     if needed > (limit := cache_limit()):
         raise TrainingError(
-            f"Decoding {source.name} needs {_gb(needed)}, more than the {_gb(limit)} that decoded pictures may take; give fewer "
-            f"or smaller pictures, or set GENRESTORE_CACHE_GB to {math.ceil(needed / 1e9)}."
+            f"Decoding {source.name} needs {gigabytes(needed)}, more than the {gigabytes(limit)} that decoded pictures may take; "
+            f"give fewer or smaller pictures, or set GENRESTORE_CACHE_GB to {math.ceil(needed / 1e9)}."
         )
     empty(limit - needed)
     free = shutil.disk_usage(cache()).free
     if needed > free:
         raise TrainingError(
-            f"Decoding {source.name} needs {_gb(needed)} in {cache()}, where {_gb(free)} are free; free some "
+            f"Decoding {source.name} needs {gigabytes(needed)} in {cache()}, where {gigabytes(free)} are free; free some "
             "room, or set GENRESTORE_HOME to a folder on a larger disk."
         )
-
-
-def _gb(size: float) -> str:
-    return f"{size / 1e9:.1f} GB"
 
 
 def _decode_into(
@@ -274,7 +270,7 @@ def _decode_into(
     )
     with (folder / "pixels.bin").open("wb") as sink:
         for done, (looked, pixels) in enumerate(passed, 1):
-            sources.stop_if(cancel)
+            stop_if(cancel, sources.UNREAD)
             if pixels is not None:
                 sink.write(np.ascontiguousarray(pixels).data)
                 shapes.append(pixels.shape)

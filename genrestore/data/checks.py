@@ -58,18 +58,18 @@ def _duplicate(facts: Facts, need: int) -> np.ndarray:
 
 
 class Check(NamedTuple):
-    """A kind of flaw: which of N pictures have it, by their facts and the pixels that a shorter side must have, (N,) bool; and
-    what to say of these, in which `first` is why the first one does not decode, and `need` those pixels."""
+    """A kind of flaw: which of N pictures have it, (N,) bool, by their facts and the pixels that a shorter side must have; and
+    what to say of these, by why the first one does not decode and those pixels."""
 
     flawed: Callable[[Facts, int], np.ndarray]
-    says: str
+    says: Callable[[str, int], str]
 
 
 CHECKS = {
-    "broken": Check(_broken, "They cannot be read; the first: {first}"),
-    "tiny": Check(_tiny, "Their shorter side is below the {need} pixels that this model needs."),
-    "duplicate": Check(_duplicate, "Each looks the same as another picture, of which one stays."),
-    "grey": Check(_grey, "They are one shade all over, or without colour among colour pictures."),
+    "broken": Check(_broken, lambda first, need: f"They cannot be read; the first: {first}"),
+    "tiny": Check(_tiny, lambda first, need: f"Their shorter side is below the {need} pixels that this model needs."),
+    "duplicate": Check(_duplicate, lambda first, need: "Each looks the same as another picture, of which one stays."),
+    "grey": Check(_grey, lambda first, need: "They are one shade all over, or without colour among colour pictures."),
 }
 assert tuple(CHECKS) == FLAWS
 
@@ -233,7 +233,7 @@ def _findings(decoded: Decoded, recipe: TrainRecipe) -> tuple[Finding, ...]:
     return tuple(
         Finding(
             kind, tuple(files[int(k)] for k in places),
-            CHECKS[kind].says.format(first=facts.problems[places[0]], need=least),
+            CHECKS[kind].says(facts.problems[places[0]], least),
         )
         for kind, places in find(facts, least).items() if len(places)
     )  # fmt: skip

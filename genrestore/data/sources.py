@@ -31,8 +31,8 @@ from typing import IO, Any, overload
 import numpy as np
 from PIL import Image
 
-from genrestore.errors import Cancelled, GenrestoreError, ImageError, TrainingError, unknown
-from genrestore.paths import expanded, home
+from genrestore.errors import GenrestoreError, ImageError, TrainingError, stop_if, unknown
+from genrestore.paths import expanded, home, replace
 from genrestore.pictures import codec, image
 
 # What may be a picture, by its name; HEIC and GIF too, so that people are told what to do with them.
@@ -57,6 +57,7 @@ HELD = 256 << 20  # bytes of pictures that are at work at the same time
 HEADER = 10_000  # bytes of an array's header, as numpy allows
 BLOCK = 1 << 20  # bytes that are passed over at once
 THREADS = min(8, os.cpu_count() or 1)  # that hash and decode; Pillow and hashlib release the interpreter
+UNREAD = "Cancelled; no picture was kept."
 
 Raw = Path | bytes | np.ndarray | ImageError  # a file, its bytes, pixels (H, W, C) uint8, or why there is none
 Progress = Callable[[float, str], None]
@@ -143,17 +144,12 @@ def _digests(paths: Sequence[Path], root: Path, progress: Progress | None, cance
     found: dict[str, list[Any]] = {}
     for k, (name, value) in enumerate(ordered(entry, paths)):
         found[name] = value
-        stop_if(cancel)
+        stop_if(cancel, UNREAD)
         if progress and k % 64 == 0:
             progress(k / len(paths), f"Looking at the files: {k} of {len(paths)}")
     if found != known:
         memory.parent.mkdir(parents=True, exist_ok=True)
-        part = memory.with_name(f"{memory.name}.{os.getpid()}")
-        try:
-            part.write_text(json.dumps(found), "utf-8")
-            part.replace(memory)
-        finally:
-            part.unlink(missing_ok=True)
+        replace(memory, json.dumps(found))
     return [value[2] for value in found.values()]
 
 
@@ -187,11 +183,6 @@ def ordered(function: Callable[..., Any], *items: Any, weights: Iterable[int] | 
                 yield waiting.popleft()[0].result()
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def stop_if(cancel: threading.Event | None) -> None:
-    if cancel is not None and cancel.is_set():
-        raise Cancelled("Cancelled; no picture was kept.")
 
 
 # --- labels and captions ---------------------------------------------------------------------------------------------
@@ -391,6 +382,10 @@ def _below_shared_folder(members: dict[str, zipfile.ZipInfo]) -> dict[str, zipfi
     if len(tops) != 1 or "" in tops:
         return members
     return {name.removeprefix(f"{next(iter(tops))}/"): info for name, info in members.items()}
+
+
+def gigabytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB"
 
 
 def _size(count: int) -> str:

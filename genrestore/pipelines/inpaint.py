@@ -16,19 +16,17 @@ from PIL import Image
 from torch import Tensor
 
 from genrestore import runtime
-from genrestore.errors import Cancelled, MaskError, SettingError
+from genrestore.errors import MaskError, SettingError, stop_if
 from genrestore.fill import Settings
 from genrestore.fill.shared import Once, anew
 from genrestore.pictures import image as pictures
 from genrestore.pictures.image import Picture
 from genrestore.pipelines import colours, pace, rim, wide
 from genrestore.pipelines.arguments import LARGEST_SEED, whole
-from genrestore.pipelines.growth import LARGEST_FEATHER, LARGEST_GROWTH, growth
+from genrestore.pipelines.growth import LARGEST_FEATHER, LARGEST_GROWTH
 from genrestore.pipelines.rim import widened
 from genrestore.pipelines.wide import Box
 from genrestore.tasks.inpaint import EXEMPLAR
-
-__all__ = ["growth", "inpaint", "repair", "widened"]
 
 STRATEGIES = ("crop", "whole")
 FORBID = "forbid mask"  # what errors call the mask of what must not be copied
@@ -396,7 +394,7 @@ def _copied(
     Args:
         pieces: (H, W) bool, all parts that are made of pieces; what one holds does not depend on the others.
     """
-    _check(cancel)
+    stop_if(cancel)
     outer = wide.surroundings(part.box, source.height, source.width)
     there = box_slice(outer)
     inner = _inside(part.pixels, part.box, outer)
@@ -571,7 +569,7 @@ def _fill(chosen: runtime.Model, image: Tensor, hole: Tensor, report: Any, cance
     height, width = hole.shape
     mask = hole[None, None].float()
     if max(height, width) <= LARGEST:
-        _check(cancel)
+        stop_if(cancel)
         return chosen(image, mask)
 
     middle = _middle(hole)
@@ -594,18 +592,13 @@ def _fill(chosen: runtime.Model, image: Tensor, hole: Tensor, report: Any, cance
     ]
     pieces = [piece for piece in pieces if mask[..., piece[0] : piece[2], piece[1] : piece[3]].any()]
     for k, (top, left, bottom, right) in enumerate(pieces):
-        _check(cancel)
+        stop_if(cancel)
         part = (..., slice(top, bottom), slice(left, right))
         fade = _tent(bottom - top)[:, None] * _tent(right - left)
         total[part] += chosen(image[part], mask[part]) * fade
         weight[part] += fade
         report((k + 1) / len(pieces))
     return torch.where(weight > 0, total / weight.clamp(min=1e-6), image)
-
-
-def _check(cancel: threading.Event | None) -> None:
-    if cancel is not None and cancel.is_set():
-        raise Cancelled("Cancelled; nothing was written.")
 
 
 def _starts(length: int) -> list[int]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genrestore import fill as filling
 from genrestore import machine, runtime
-from genrestore.errors import Cancelled
+from genrestore.errors import stop_if
 from genrestore.fill.exemplar import Settings
 from genrestore.fill.pyramid import LEAST_SOURCES, Level, box, grown
 from genrestore.fill.shared import Once, anew
@@ -129,8 +129,7 @@ def filled(
     cancel = cancel or threading.Event()
 
     def blending(done: float) -> None:
-        if cancel.is_set():
-            raise Cancelled("Cancelled; nothing was written.")
+        stop_if(cancel)
         report(done)
 
     def work() -> tuple[Tensor, float]:

@@ -22,7 +22,7 @@ from genrestore.data.checks import examine
 from genrestore.errors import Cancelled, TrainingError
 from genrestore.licences import OTHER, licence_named
 from genrestore.models import find, names
-from genrestore.paths import home
+from genrestore.paths import home, replace
 from genrestore.recipe import TrainRecipe, changed
 from genrestore.setting import named
 from genrestore.training import checkpoint, loggers, runs
@@ -247,7 +247,7 @@ def _cross_validate(recipe: TrainRecipe, source: str, out: Path, folds: int, res
         if Run(part).status().state == "stopped":
             raise Cancelled(f"The cross-validation was stopped in part {fold + 1}; go on with --resume.")
         rows.append(next((line["holdout"] for line in reversed(Run(part).log()) if "holdout" in line), {}))
-    runs.replace(out / "folds.json", json.dumps(rows, indent=2, allow_nan=False))
+    replace(out / "folds.json", json.dumps(rows, indent=2, allow_nan=False))
     print(table(rows))
     return out
 

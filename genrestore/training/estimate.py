@@ -9,17 +9,17 @@ from typing import Any
 
 import torch
 
+from genrestore import machine
 from genrestore.data import dataset as datasets
 from genrestore.data.sources import Progress
-from genrestore.errors import Cancelled
+from genrestore.errors import stop_if
 from genrestore.models import find
 from genrestore.recipe import TrainRecipe
 from genrestore.registry import channels
-from genrestore.training import memory
 from genrestore.training.distributed import Processes
 from genrestore.training.evaluate import SCORED
 from genrestore.training.loop import Training
-from genrestore.training.runs import Estimate, Run
+from genrestore.training.runs import UNTRAINED, Estimate, Run
 from genrestore.training.train import parts, settled
 
 # Of steps that are not counted: the first batches lie ready, buffers are made, nets compiled.
@@ -57,7 +57,7 @@ def estimate(
     preset, processes = find(recipe.model), Processes()
     config = preset.config if config is None else config
     pictures, kept = parts(datasets.read(data, recipe, progress=progress, cancel=cancel).of(channels(config)), recipe)
-    memory.keep_heap()
+    machine.keep_heap()
     with settled(recipe), tempfile.TemporaryDirectory() as folder:
         training = Training(preset, config, recipe, processes, Run(Path(folder)), pictures, kept, None)
         first, each = _seconds(training, cancel)
@@ -84,8 +84,7 @@ def _seconds(training: Training, cancel: threading.Event | None) -> tuple[float,
 
     def step(number: int) -> bool:
         """Whether there was a batch for one more step."""
-        if cancel is not None and cancel.is_set():
-            raise Cancelled("Cancelled; nothing was trained.")
+        stop_if(cancel, UNTRAINED)
         batch = next(batches, None)
         if batch is not None:
             players.step(number, batch, recipe.lr * recipe.rate(0))

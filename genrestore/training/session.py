@@ -17,6 +17,7 @@ from genrestore.card import Card, Metric
 from genrestore.data import dataset as datasets
 from genrestore.errors import TrainingError
 from genrestore.licences import licence_told
+from genrestore.paths import replace
 from genrestore.recipe import TrainRecipe
 from genrestore.registry import Preset
 from genrestore.tasks.task import Score
@@ -183,7 +184,7 @@ class Session:
                 score, pairs = self.evaluator.memorised(net)
                 _save(pairs, self.run.folder / "nearest.webp")
                 report = {"step": step, "score": round(score, 4), "n": JUDGED}
-                runs.replace(self.run.folder / "nearest.json", runs.strict(report))
+                replace(self.run.folder / "nearest.json", runs.strict(report))
                 self.write({"memorised": round(score, 4)}, step - 1)
 
     def _export(self) -> None:
@@ -293,7 +294,7 @@ def _forget(log: Path, step: int) -> None:
     """Leave out the lines of steps that a resumed run will do again."""
     lines = [line for line in Run(log.parent).log() if line["step"] < step]
     with checkpoint.disk(log.parent):
-        runs.replace(log, "".join(runs.strict(line) + "\n" for line in lines))
+        replace(log, "".join(runs.strict(line) + "\n" for line in lines))
 
 
 def _save(picture: Image.Image, path: Path) -> None:

@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 
+from genrestore import machine
 from genrestore.data import dataset as datasets
 from genrestore.errors import Cancelled, GenrestoreError, TrainingError
 from genrestore.licences import licence_named
 from genrestore.models import find
 from genrestore.recipe import TrainRecipe
 from genrestore.registry import Preset, channels
-from genrestore.training import checkpoint, memory, runs
+from genrestore.training import checkpoint, runs
 from genrestore.training.distributed import Processes
 from genrestore.training.loggers import Logger
 from genrestore.training.loop import Training
@@ -77,7 +78,7 @@ def _train(
         raise TrainingError(f"{preset.name} draws pictures of {preset.recipe.size} pixels; leave size as it is.")
     processes.rows(recipe.batch)  # refuses a batch that cannot be shared, before the pictures are read
     with _telling(run, processes, recipe, data) as telling, settled(recipe):
-        memory.keep_heap()
+        machine.keep_heap()
         pictures, kept = _read(data, recipe, channels(config), processes, telling, cancel)
         Training(preset, config, recipe, processes, run, pictures, kept, saved, loggers, cancel).go()
     processes.leave()
