@@ -35,7 +35,7 @@ from genrestore.recipe import TrainRecipe
 from genrestore.training import loop
 from genrestore.training.loggers import Logger
 from genrestore.training.runs import Run
-from genrestore.training.train import settled, train
+from genrestore.training.train import torch_flags, train
 
 SHIPPED = Path(__file__).parents[1] / "weights"
 MEGAPIXELS_12 = (3000, 4000)
@@ -179,7 +179,7 @@ def training() -> dict[str, object]:
             recorded, loader, refused = looped(recipe, source, folder / f"{name}-recorded")
             with mock.patch.object(loop.Players, "__init__", unrecorded):
                 one_by_one, _, _ = looped(dataclasses.replace(recipe, steps=251), source, folder / f"{name}-plain")
-            with settled(recipe):  # at the same precision
+            with torch_flags(recipe):  # at the same precision
                 bare = alone(recipe)
             rows[f"{name}: recorded, ms a step"] = recorded
             rows[f"{name}: not recorded, ms a step"] = one_by_one

@@ -32,7 +32,7 @@ class Setting:
     choices: tuple[str, ...] = ()
 
     @property
-    def told(self) -> str:
+    def described(self) -> str:
         """What it is called and does, and which words it takes, for a command's help."""
         words = f"{self.help[:-1]}: {', '.join(self.choices)}." if self.choices else self.help
         return f"{self.label}: {words}" if self.label else words
@@ -124,7 +124,9 @@ class Option:
         several = isinstance(self.usual, tuple)
         value = (_all_typed if several else _typed)(given, KINDS[self.kind])
         if value is None:
-            raise SettingError(f"{self.name} must be {(SEVERAL if several else WANTED)[self.kind]}, not {told(given)}.")
+            raise SettingError(
+                f"{self.name} must be {(SEVERAL if several else WANTED)[self.kind]}, not {shortened(given)}."
+            )
         if complaint := self.setting.complaint(self.name, value):
             raise SettingError(complaint)
         return value
@@ -225,7 +227,7 @@ def named(pairs: Sequence[str], example: str) -> dict[str, str]:
     return {name.strip().replace("-", "_"): value.strip() for name, value in (pair.split("=", 1) for pair in pairs)}
 
 
-def told(value: object) -> str:
+def shortened(value: object) -> str:
     """The value for a sentence: short, and never so long that Python refuses to write it."""
     if isinstance(value, int) and abs(value) >= 10**20:
         return f"one of {len(str(value)) if abs(value) < 10**4000 else 'thousands of'} digits"

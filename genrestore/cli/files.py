@@ -57,7 +57,7 @@ class One:
         if self.out == STREAM:
             self.kind = kind_of(like, size, self.format)
         else:
-            path = self.out or image.beside(self.source, word, suffix_of(kind_of(like, size, self.format)))
+            path = self.out or image.beside(self.source, word, image.suffix_of(kind_of(like, size, self.format)))
             self.path = planned(path, like, size, self.force, self.format, *inputs)
         return self.path
 
@@ -81,6 +81,18 @@ class One:
     def say(self, text: str) -> None:
         """Beside the picture, not into it."""
         print(text, file=sys.stderr if self.path is None else sys.stdout)
+
+
+def named(*files: Path | None) -> list[Path]:
+    """Those of the files that are given.
+
+    Raises:
+        SettingError: two of them are standard input.
+    """
+    there = [file for file in files if file is not None]
+    if there.count(STREAM) > 1:
+        raise SettingError("Only one of picture and masks can come from standard input; name files for the others.")
+    return there
 
 
 def given(file: Path) -> Path | bytes:
@@ -194,9 +206,3 @@ def kind_of(picture: "Picture", size: tuple[int, int], format: str | None) -> st
     if format is None and kind != picture.format:
         print(f"{picture.format} cannot hold the result, so it is written as {kind}.", file=sys.stderr)
     return kind
-
-
-def suffix_of(kind: str) -> str:
-    from genrestore.pictures import image
-
-    return next(suffix for suffix, other in image.SUFFIXES.items() if other == kind)

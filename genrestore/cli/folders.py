@@ -155,9 +155,8 @@ def run(
                 if entry.get("key") == key and _is_there(out, entry):
                     skipped += 1
                     continue
-                if image.SUFFIXES.get(
-                    item.name.suffix.lower()
-                ):  # so it will most likely be called, which is asked before the work
+                # Its result will most likely be called so, which is asked before the work.
+                if item.name.suffix.lower() in image.SUFFIXES:
                     _refuse(out / item.name, force)
                 _write(work(item), item, key, out, force)
                 written += 1

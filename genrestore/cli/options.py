@@ -41,7 +41,6 @@ Grow = Annotated[int, typer.Option(help="Pixels by which the mask is widened on 
 Scan = Annotated[Path, typer.Argument(help="Scanned photograph, or - for standard input.")]
 Sensitivity = Annotated[float, typer.Option(help="0 to 1; the higher, the more is found, and wrongly found.")]
 STREAM = Path("-")  # standard input or output in place of a file
-TWICE = "Only one of picture and masks can come from standard input; name files for the others."
 Conditions = Annotated[
     list[str] | None,
     typer.Option(

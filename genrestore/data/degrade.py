@@ -24,9 +24,9 @@ from genrestore.errors import TrainingError
 # --- shrinking ------------------------------------------------------------------------------------------------------
 
 
-def cubic(x: np.ndarray, a: float = -0.5) -> np.ndarray:
+def cubic(x: np.ndarray) -> np.ndarray:
     """Keys' cubic convolution kernel. Keys, "Cubic convolution interpolation for digital image processing", 1981."""
-    x = np.abs(x)
+    x, a = np.abs(x), -0.5
     near = (a + 2) * x**3 - (a + 3) * x**2 + 1
     far = a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a
     return np.where(x <= 1, near, np.where(x < 2, far, 0.0))

@@ -48,11 +48,8 @@ PACKING, TRIVIAL = 200, 16 << 20
 PICTURES = 2_000_000  # of one array, archive or data set
 LABELS = 100_000  # classes that numbers without names may mean
 NAMES = 16 << 20  # bytes of the names of classes
-CAPTION, TABLE, CAPTIONS = (
-    64 << 10,
-    64 << 20,
-    256 << 20,
-)  # bytes of a caption's file, of a table of them, of all together
+# Bytes of a caption's file, of a table of them, of all together.
+CAPTION, TABLE, CAPTIONS = 64 << 10, 64 << 20, 256 << 20
 HELD = 256 << 20  # bytes of pictures that are at work at the same time
 HEADER = 10_000  # bytes of an array's header, as numpy allows
 BLOCK = 1 << 20  # bytes that are passed over at once

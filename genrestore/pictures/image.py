@@ -585,7 +585,11 @@ def _check_place(path: Path) -> None:
 
 def suffix(picture: Picture, size: tuple[int, int] | None = None) -> str:
     """The suffix for the format that is written by default, for a result of `size` (width, height)."""
-    kind = output(picture, size=size)
+    return suffix_of(output(picture, size=size))
+
+
+def suffix_of(kind: str) -> str:
+    """The first one of a format."""
     return next(suffix for suffix, other in SUFFIXES.items() if other == kind)
 
 

@@ -4,7 +4,6 @@ import dataclasses
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -12,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from genrestore import runtime
@@ -20,7 +18,7 @@ from genrestore.errors import MaskError, SettingError, stop_if
 from genrestore.fill import Settings
 from genrestore.fill.shared import Once, anew
 from genrestore.pictures import image as pictures
-from genrestore.pictures.image import Picture
+from genrestore.pictures.image import Picture, Source
 from genrestore.pipelines import colours, pace, rim, wide
 from genrestore.pipelines.arguments import LARGEST_SEED, whole
 from genrestore.pipelines.growth import LARGEST_FEATHER, LARGEST_GROWTH
@@ -48,15 +46,15 @@ RIM = 48  # pixels of a very wide hole that are filled at full size; its middle 
 
 
 def inpaint(
-    image: Picture | Image.Image | str | Path | bytes,
-    mask: Image.Image | np.ndarray | str | Path | bytes | None = None,
+    image: Source,
+    mask: Source | None = None,
     *,
     model: str = "auto",
     strategy: str = "crop",
     seed: int = 0,
     grow: int = 0,
     feather: int | None = None,
-    forbid: Image.Image | np.ndarray | str | Path | bytes | None = None,
+    forbid: Source | None = None,
     frame: int | None = None,
     progress: runtime.Progress | None = None,
     cancel: threading.Event | None = None,
@@ -78,8 +76,8 @@ def inpaint(
             picture, LARGEST pixels a side at once: a larger one in pieces of that size, which see no further.
         seed: of the random choices where pieces are searched; another one gives another fill. The present nets draw nothing.
         grow: pixels by which the mask is widened, at most LARGEST_GROWTH: a rim of what should go spoils every fill. What is
-            sound in the wider part shines through, the more the farther out; `growth` says how many pixels suit a mask
-            that was drawn by hand.
+            sound in the wider part shines through, the more the farther out; `pipelines.growth`
+            tells how many pixels suit a mask that was drawn by hand.
         feather: pixels inside the edge of the mask, grown or not, over which the fill fades evenly into what was there, fewer
             where the mask is narrow; at most LARGEST_FEATHER. 0: the fill ends hard. None: as `grow` says, and hard without.
         forbid: a mask of what must not be copied into wide parts, such as a second person.

@@ -121,9 +121,8 @@ def directions(model: str = "auto", count: int = 8) -> np.ndarray:
 
 
 _finding = threading.Lock()
-_known: "weakref.WeakKeyDictionary[runtime.Model, np.ndarray]" = (
-    weakref.WeakKeyDictionary()
-)  # no net stays loaded for this
+# by a weak key, so that no net stays loaded for this
+_known: "weakref.WeakKeyDictionary[runtime.Model, np.ndarray]" = weakref.WeakKeyDictionary()
 
 
 def _directions(chosen: runtime.Model) -> np.ndarray:

@@ -28,7 +28,10 @@ OPTIONS = {
     "data": Option(str, "Folder of pictures, .zip, .npy, .npz, or torchvision:NAME@ROOT."),
     "licence": Option(str, "Of the pictures: own, CC0-1.0, CC-BY-4.0 …, or 'other: words'."),
     "out": Option(Path, "Folder of the run; its name becomes the model's.", "among your runs", "-o"),
-    **{name: Option(KINDS[_fields[name].kind], _fields[name].setting.told, usual) for name, usual in FIELDS.items()},
+    **{
+        name: Option(KINDS[_fields[name].kind], _fields[name].setting.described, usual)
+        for name, usual in FIELDS.items()
+    },
     "folds": Option(int, "Train so many times, each time with another part kept aside.", "none"),
     "set": Option(list, "Any other field of the recipe."),
     "resume": Option(bool, "Go on with the run in --out."),

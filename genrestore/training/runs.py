@@ -44,12 +44,10 @@ LOCK = "lock"  # in a run's folder, held by the process that trains there; besid
 WAITING = 10.0  # seconds for another start to end
 LOST = 600.0  # seconds after which a run that says nothing is lost although some process has its number
 TRAIN = ("-m", "genrestore.training")
-UNTRAINED = "Cancelled; nothing was trained."
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
-_children: list[
-    "subprocess.Popen[bytes]"
-] = []  # started here; an ended one stays visible to the system until it is asked
+# Started here; an ended one stays visible to the system until it is asked.
+_children: list["subprocess.Popen[bytes]"] = []
 
 
 @dataclass(frozen=True)
@@ -337,7 +335,7 @@ def estimate(recipe: TrainRecipe, data: str, cancel: threading.Event | None = No
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         try:
             while child.poll() is None:
-                stop_if(cancel, UNTRAINED)
+                stop_if(cancel, "Cancelled; nothing was trained.")
                 time.sleep(0.05)
         finally:
             child.kill()

@@ -207,7 +207,7 @@ class Session:
             distance = self.evaluator.distance(self.players.average.net)
             if progress.untrained is None and progress.step == 0:
                 progress.untrained = distance
-            progress.means = progress.untrained is None or self.evaluator.means(distance, progress.untrained)
+            progress.means = progress.untrained is None or self.evaluator.task.means(distance, progress.untrained)
         return progress.means
 
     def _metrics(self) -> Iterator[Metric]:

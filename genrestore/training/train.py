@@ -77,7 +77,7 @@ def _train(
     if recipe.frame == preset.recipe.frame == "whole" and recipe.size != preset.recipe.size:
         raise TrainingError(f"{preset.name} draws pictures of {preset.recipe.size} pixels; leave size as it is.")
     processes.rows(recipe.batch)  # refuses a batch that cannot be shared, before the pictures are read
-    with _telling(run, processes, recipe, data) as telling, settled(recipe):
+    with _telling(run, processes, recipe, data) as telling, torch_flags(recipe):
         machine.keep_heap()
         pictures, kept = _read(data, recipe, channels(config), processes, telling, cancel)
         Training(preset, config, recipe, processes, run, pictures, kept, saved, loggers, cancel).go()
@@ -86,7 +86,7 @@ def _train(
 
 
 @contextmanager
-def settled(recipe: TrainRecipe) -> Generator[None, None, None]:
+def torch_flags(recipe: TrainRecipe) -> Generator[None, None, None]:
     """Within the block torch computes as training wants it; what the caller had set, and drawn, is as before afterwards."""
     backends: Any = torch.backends
     cudnn, products = backends.cudnn, backends.cuda.matmul
