@@ -32,7 +32,7 @@ from genrestore.paths import home
 from genrestore.recipe import TrainRecipe
 from genrestore.tasks.task import Score
 from genrestore.training import checkpoint, command, loop, players, session
-from genrestore.training.loggers import Logger, chosen
+from genrestore.training.loggers import LOGGERS, Logger, chosen
 from genrestore.training.players import Average
 from genrestore.training.runs import Run
 from genrestore.training.train import train
@@ -152,6 +152,41 @@ def test_tensorboard(pictures: Path, tmp_path: Path) -> None:
     written = {event.step: event.value for event in events.Scalars("loss/critic")}
     assert written[0] == pytest.approx(losses(run)[0]["critic"])
     assert "drawn" in events.Tags()["images"]
+
+
+def test_a_new_logger_is_one_entry(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+
+    class Toy(Logger):
+        def begin(self, folder: Path, recipe: TrainRecipe, step: int) -> None:
+            heard.append(f"{folder.name} begins at {step} of {recipe.last}")
+
+        def step(self, step: int, losses: dict[str, float]) -> None:
+            heard.append(f"step {step}: {', '.join(losses)}")
+
+        def end(self) -> None:
+            heard.append("end")
+
+    monkeypatch.setitem(LOGGERS, "toy", Toy)
+    settings = {"licence": "own", "steps": 2, "batch": 4}
+    command.run("dcgan-cifar10", data=str(pictures), out=tmp_path / "run", settings=settings, log="toy")
+    steps = [f"step {step}: generator, critic" for step in range(2)]
+    assert heard == ["run begins at 0 of 2", *steps, "end"]
+
+
+def test_loggers_hear_the_end_of_a_run_that_fails(pictures: Path, tmp_path: Path) -> None:
+    ended: list[bool] = []
+
+    class Toy(Logger):
+        def picture(self, picture: Any, step: int) -> None:
+            raise TrainingError("The disk is full.")
+
+        def end(self) -> None:
+            ended.append(True)
+
+    with pytest.raises(TrainingError, match=r"The disk is full\."):
+        train(TINY, pictures, tmp_path / "run", config=CONFIG, loggers=[Toy()])
+    assert ended == [True]
 
 
 # --- never lose work --------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from genrestore.setting import named
+from genrestore import tasks
+from genrestore.setting import named, settings
 
 app = typer.Typer(
     help="Generate, repair and enlarge pictures with small nets, on this computer.",
@@ -15,6 +16,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def declared(task: str, name: str) -> Any:
+    """The option of a command that is an option of a task's calls, as the task declares it."""
+    return typer.Option(help=settings(tasks.find(task).options)[name].help)
+
 
 Model = Annotated[
     str, typer.Option(help="Name from `genrestore models`, or file:PATH; auto takes the best one shipped.")
@@ -39,7 +46,7 @@ Format = Annotated[
 OtherFill = Annotated[int, typer.Option(help="Another seed gives another fill of wide holes.")]
 Grow = Annotated[int, typer.Option(help="Pixels by which the mask is widened on every side before it is filled.")]
 Scan = Annotated[Path, typer.Argument(help="Scanned photograph, or - for standard input.")]
-Sensitivity = Annotated[float, typer.Option(help="0 to 1; the higher, the more is found, and wrongly found.")]
+Sensitivity = Annotated[float, declared("damage", "sensitivity")]
 STREAM = Path("-")  # standard input or output in place of a file
 Conditions = Annotated[
     list[str] | None,

@@ -185,7 +185,7 @@ def ordered(function: Callable[..., Any], *items: Any, weights: Iterable[int] | 
 # --- labels and captions ---------------------------------------------------------------------------------------------
 
 
-def _picture_like(name: str) -> bool:
+def picture_like(name: str) -> bool:
     """Whether a relative name may be a picture; files that systems leave behind are none."""
     path = PurePosixPath(name)
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
@@ -286,7 +286,7 @@ def _samples(read: Callable[[], Iterator[Raw]]) -> np.ndarray:
 
 def _folder(folder: Path, progress: Progress | None, cancel: threading.Event | None) -> Source:
     paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    files = tuple(name for name in paths if _picture_like(name))
+    files = tuple(name for name in paths if picture_like(name))
     if not files:
         raise TrainingError(f"There is no picture in {folder}; training reads {', '.join(sorted(SUFFIXES))}.")
     pictures = [paths[name] for name in files]
@@ -319,7 +319,7 @@ def _zip(path: Path, digest: str) -> Source:
         members = {info.filename.replace("\\", "/"): info for info in archive.infolist() if not info.is_dir()}
         _check_members(path, members)
         members = _below_shared_folder(members)
-        files = tuple(sorted(name for name in members if _picture_like(name)))
+        files = tuple(sorted(name for name in members if picture_like(name)))
         if not files:
             raise TrainingError(f"There is no picture in {path}; training reads {', '.join(sorted(SUFFIXES))}.")
         sizes = {name: info.file_size for name, info in members.items()}
@@ -375,7 +375,7 @@ def _check_packing(path: Path, total: int) -> None:
 
 def _below_shared_folder(members: dict[str, zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
     """Without the one folder that holds everything in most archives, so that class folders come first."""
-    tops = {name.partition("/")[0] if "/" in name else "" for name in members if _picture_like(name)}
+    tops = {name.partition("/")[0] if "/" in name else "" for name in members if picture_like(name)}
     if len(tops) != 1 or "" in tops:
         return members
     return {name.removeprefix(f"{next(iter(tops))}/"): info for name, info in members.items()}
@@ -504,7 +504,7 @@ def _arrays(
 
     channels = 1 if len(shape) == 3 else shape[1 if first else -1]
     samples = np.broadcast_to(np.int64(each // channels * (1 if channels < 3 else 3)), count)
-    told = *_labels(path, count, small), _told(path, count, small)
+    told = *_labels(path, count, small), _npz_captions(path, count, small)
     return Source(path.stem, digest, Numbered(count), read, path.stat().st_size, lambda: samples, *told)
 
 
@@ -558,7 +558,7 @@ def _packed(
                 else:
                     yield _exactly(file, end - start, path)
 
-    told = *_labels(path, count, small), _told(path, count, small)
+    told = *_labels(path, count, small), _npz_captions(path, count, small)
     return Source(path.stem, digest, Numbered(count), read, path.stat().st_size, lambda: _samples(read), *told)
 
 
@@ -600,7 +600,7 @@ def _labels(path: Path, count: int, small: dict[str, np.ndarray]) -> tuple[np.nd
     return labels.astype(np.int64), names
 
 
-def _told(path: Path, count: int, small: dict[str, np.ndarray]) -> tuple[str, ...]:
+def _npz_captions(path: Path, count: int, small: dict[str, np.ndarray]) -> tuple[str, ...]:
     """What an .npz says in words of each picture, if it does."""
     if "captions" not in small:
         return ()

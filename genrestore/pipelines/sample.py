@@ -117,7 +117,9 @@ def directions(model: str = "auto", count: int = 8) -> np.ndarray:
     chosen = runtime.load(model, task="sample")
     count = whole("count", count, 1, chosen.net.latent)
     with _finding:  # the first two who ask must not both compute
-        return _directions(chosen)[:count]
+        if chosen not in _known:
+            _known[chosen] = _principal(chosen)
+        return _known[chosen][:count]
 
 
 _finding = threading.Lock()
@@ -125,14 +127,8 @@ _finding = threading.Lock()
 _known: "weakref.WeakKeyDictionary[runtime.Model, np.ndarray]" = weakref.WeakKeyDictionary()
 
 
-def _directions(chosen: runtime.Model) -> np.ndarray:
-    """All Z of them, computed once for a loaded model."""
-    if chosen not in _known:
-        _known[chosen] = _principal(chosen)
-    return _known[chosen]
-
-
 def _principal(chosen: runtime.Model) -> np.ndarray:
+    """All Z of them."""
     length = chosen.net.latent
     total = torch.zeros(length, length)
     for place in range(PROBES):
