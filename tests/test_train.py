@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 import torch
 
-from genrestore import runtime, weights
+from genrestore import locks, runtime, weights
 from genrestore.card import Card
 from genrestore.errors import Cancelled, TrainingError
 from genrestore.models import find
@@ -31,7 +31,7 @@ from genrestore.nets import losses as formulas
 from genrestore.paths import home
 from genrestore.recipe import TrainRecipe
 from genrestore.tasks.task import Score
-from genrestore.training import checkpoint, command, loop, players, session
+from genrestore.training import checkpoint, command, loop, players, runs, session
 from genrestore.training.loggers import LOGGERS, Logger, chosen
 from genrestore.training.players import Average
 from genrestore.training.runs import Run
@@ -675,15 +675,12 @@ def test_refusals(pictures: Path, tmp_path: Path) -> None:
 def test_a_run_that_is_being_trained_is_left_alone(pictures: Path, tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     run.folder.mkdir()
-    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    try:
-        run.tell(session.Status("training", 3, 12))
-        said = json.loads((run.folder / "status.json").read_text())
-        (run.folder / "status.json").write_text(json.dumps({**said, "pid": other.pid}))
-        with pytest.raises(TrainingError, match=f"being trained already, by process {other.pid}"):
-            train(TINY, pictures, run.folder, config=CONFIG)
-    finally:
-        other.communicate(b"\n")
+    run.tell(session.Status("training", 3, 12), pid=os.getppid())
+    with (
+        locks.alone(run.folder / runs.LOCK, 0),
+        pytest.raises(TrainingError, match=f"being trained already, by process {os.getppid()}"),
+    ):
+        train(TINY, pictures, run.folder, config=CONFIG)
 
 
 def test_of_trainings_that_begin_at_once_in_one_folder_one_goes_on(pictures: Path, tmp_path: Path) -> None:
