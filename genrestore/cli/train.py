@@ -20,7 +20,7 @@ def train(**given: Any) -> None:
 
 def _parameter(name: str, one: Option) -> tuple[Any, Any]:
     """The type of an option with what typer is to know of it, and its default."""
-    flags = [f"--{name.replace('_', '-')}", *([one.short] if one.short else [])]
+    flags = one.flags(name)
     if name == "preset":
         return Annotated[str | None, typer.Argument(help=one.help, show_default=False)], None
     if one.kind is bool:

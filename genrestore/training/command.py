@@ -271,7 +271,6 @@ def main() -> None:
         prog="python -m genrestore.training", description="Train a preset on pictures of your own."
     )
     for name, one in OPTIONS.items():
-        flags = [name] if name == "preset" else [f"--{name.replace('_', '-')}", *([one.short] if one.short else [])]
         usual = f" (default: {one.usual})" if one.usual else ""
         how: dict[str, Any] = {"help": f"{one.help}{usual}".replace("%", "%%")}
         if name == "preset":
@@ -282,5 +281,5 @@ def main() -> None:
             how |= {"action": "append", "metavar": "NAME=VALUE"}
         else:
             how["type"] = str if name in FIELDS else one.kind  # `changed` reads the fields
-        parser.add_argument(*flags, **how)
+        parser.add_argument(*([name] if name == "preset" else one.flags(name)), **how)
     call(vars(parser.parse_args()))

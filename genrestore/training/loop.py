@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -74,7 +75,10 @@ class Training:
 
     def go(self) -> str:
         """Train to the end; returns the state to tell, "done" or "stopped"."""
-        try:
+        with ExitStack() as last:
+            for logger in self.session.loggers:
+                logger.begin(self.run.folder, self.recipe, self.progress.step)
+                last.callback(logger.end)
             if self.progress.step == 0:
                 self.session.save()  # a disk that cannot be written is found before any time is spent
             while True:
@@ -82,9 +86,6 @@ class Training:
                     return self._advance()
                 except NotFinite:
                     self.session.roll_back()
-        finally:
-            for logger in self.session.loggers:
-                logger.end()
 
     def _advance(self) -> str:
         batches = self.batches(self.progress.step)

@@ -15,6 +15,9 @@ class Option(NamedTuple):
     usual: str = ""  # what holds where it is not given, for the help
     short: str = ""
 
+    def flags(self, name: str) -> list[str]:
+        return [f"--{name.replace('_', '-')}", *([self.short] if self.short else [])]
+
 
 # Fields of the recipe that have an option of their own, and what holds where it is not given.
 FIELDS = {

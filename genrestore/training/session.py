@@ -80,8 +80,6 @@ class Session:
         if self.processes.first:
             self.log = self.run.folder / "log.jsonl"
             _forget(self.log, self.progress.step)
-        for logger in self.loggers:
-            logger.begin(self.run.folder, self.recipe, self.progress.step)
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.checkpoint.restore(saved)
