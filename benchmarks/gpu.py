@@ -33,8 +33,9 @@ from genrestore.pictures.image import Picture
 from genrestore.pipelines.upscale import upscale
 from genrestore.recipe import TrainRecipe
 from genrestore.training import loop
+from genrestore.training.loggers import Logger
 from genrestore.training.runs import Run
-from genrestore.training.train import settled, train
+from genrestore.training.train import torch_flags, train
 
 SHIPPED = Path(__file__).parents[1] / "weights"
 MEGAPIXELS_12 = (3000, 4000)
@@ -115,10 +116,11 @@ def looped(recipe: TrainRecipe, source: Path, out: Path) -> tuple[float, float, 
     """Milliseconds a step, the loader's share, and what the run said of its recording."""
     times: dict[int, float] = {}
 
-    def told(step: int, _: dict[str, float]) -> None:
-        times[step] = time.perf_counter()
+    class Times(Logger):
+        def step(self, step: int, losses: dict[str, float]) -> None:
+            times[step] = time.perf_counter()
 
-    train(recipe, source, out, on_step=told)
+    train(recipe, source, out, loggers=[Times()])
     steps = sorted(step for step in times if step >= SKIPPED)
     lines = Run(out).log()
     events = " ".join(line["event"] for line in lines if "recorded" in line.get("event", ""))
@@ -133,7 +135,7 @@ def looped(recipe: TrainRecipe, source: Path, out: Path) -> tuple[float, float, 
 def alone(recipe: TrainRecipe, rows: int = 300) -> float:
     """Milliseconds of the recorded step, repeated."""
     preset = find(recipe.model)
-    players = loop.Players(preset, preset.config, recipe, loop.World(), recipe.precision)
+    players = loop.Players(preset, preset.config, recipe, loop.Processes(), recipe.precision)
     side = recipe.size
     batch = {"image": torch.rand(recipe.batch, 3, side, side)}
     if recipe.degrade.startswith("holes"):
@@ -177,7 +179,7 @@ def training() -> dict[str, object]:
             recorded, loader, refused = looped(recipe, source, folder / f"{name}-recorded")
             with mock.patch.object(loop.Players, "__init__", unrecorded):
                 one_by_one, _, _ = looped(dataclasses.replace(recipe, steps=251), source, folder / f"{name}-plain")
-            with settled(recipe):  # at the same precision
+            with torch_flags(recipe):  # at the same precision
                 bare = alone(recipe)
             rows[f"{name}: recorded, ms a step"] = recorded
             rows[f"{name}: not recorded, ms a step"] = one_by_one

@@ -194,11 +194,15 @@ def start() -> dict[str, float]:
 TRAIN = """
 import dataclasses, statistics, sys, time
 from genrestore.models import find
+from genrestore.training.loggers import Logger
 from genrestore.training.train import train
 source, out, model, steps = sys.argv[1:5]
 fields = dict(licence="unknown", steps=int(steps), **eval(sys.argv[5]))
 times = []
-train(dataclasses.replace(find(model).recipe, **fields), source, out, on_step=lambda *_: times.append(time.perf_counter()))
+class Times(Logger):
+    def step(self, step, losses):
+        times.append(time.perf_counter())
+train(dataclasses.replace(find(model).recipe, **fields), source, out, loggers=[Times()])
 print(fields["batch"] / statistics.median(b - a for a, b in zip(times[3:], times[4:])))
 """
 CIFAR = ROOT.parent / "shared" / "data" / "small" / "cifar10.npz"

@@ -28,9 +28,7 @@ USUAL = "openvino f32"  # until a net has been measured
 PLAIN = "torch fp32"
 WAYS = (USUAL, "openvino bf16", PLAIN, "torch bf16")  # in order of preference
 GAIN = 1.2  # times as fast a way must be to be taken before one that is preferred to it
-LARGEST_DIFFERENCE = (
-    8.0  # levels of 255 by which any sample may differ from float32; a way that exceeds it is not taken
-)
+LARGEST_DIFFERENCE = 8.0  # levels of 255 by which a sample may differ from float32; a way that exceeds it is not taken
 SIDE = 128  # pixels of the picture that is measured on: its time is that of a large one, per pixel
 ROUNDS = 3  # in which the ways take turns, since a machine's speed moves
 SECONDS = 1.0  # after which no other round begins

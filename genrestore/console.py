@@ -1,11 +1,11 @@
-"""How a command speaks and ends: any character on any terminal, and one sentence for what a person can mend."""
+"""How a command speaks, shows how far it is, and ends: any character on any terminal, one sentence for what a person can mend."""
 
 import codecs
 import io
 import os
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from genrestore.errors import Cancelled, GenrestoreError
 
@@ -34,6 +34,13 @@ def speak() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="genrestore")
+
+
+def bar(total: float, **look: Any) -> Any:
+    """A progress bar of tqdm's with that look; where stderr is no terminal, one that shows nothing."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, disable=None, dynamic_ncols=True, **look)
 
 
 def sentence(problem: BaseException) -> str | None:

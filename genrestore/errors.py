@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from threading import Event
 
 
 class GenrestoreError(Exception):
@@ -30,6 +31,14 @@ class TrainingError(GenrestoreError):
 
 class Cancelled(GenrestoreError):
     """The caller set the `cancel` event; nothing was written."""
+
+
+def stop_if(cancel: Event | None, sentence: str = "Cancelled; nothing was written.") -> None:
+    """Raises:
+    Cancelled: `cancel` is set; in this sentence.
+    """
+    if cancel is not None and cancel.is_set():
+        raise Cancelled(sentence)
 
 
 def nearest(name: str, known: Iterable[str], hint: str) -> str:

@@ -1,6 +1,7 @@
 """Where things lie: the package, the weights, and what this user trained and decoded."""
 
 import os
+import secrets
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -20,3 +21,13 @@ def shelves() -> list[Path]:
     """The folders that hold weights, each in a folder of its name: shipped ones, the user's own, and those in training."""
     shipped = PACKAGE / "shipped" if (PACKAGE / "shipped").is_dir() else PACKAGE.parent / "weights"  # wheel or checkout
     return [shipped, home() / "weights", home() / "runs"]
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a small file in one move, so that a reader never sees half of it."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        part.write_text(text, "utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -2,12 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from genrestore.errors import SettingError, TrainingError, unknown
-from genrestore.setting import Nothing, checked, named, options, setting, settings
+from genrestore.setting import Nothing, checked, options, setting
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +19,7 @@ Part = TypeVar("Part")
 SCHEDULES = ("constant", "step", "cosine", "trapezoid")
 OPTIMIZERS = ("gd", "sgd", "adam", "adamw", "rmsprop", "muon")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
-FLAWS = ("broken", "tiny", "duplicate", "grey")  # what the data doctor finds and a run can leave out
+FLAWS = ("broken", "tiny", "duplicate", "grey")  # what `genrestore.data.checks` finds and a run can leave out
 SEEDS = range(-(1 << 31), 1 << 32)  # from which the seed of every step still fits the 64 bits that torch takes
 
 
@@ -130,14 +131,11 @@ class TrainRecipe:
     own: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])  # what the model adds, see `part`
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            if field.default is not dataclasses.MISSING:
-                _check_kind(field.name, getattr(self, field.name), field.default)
+        with _refused():
+            for one in options(type(self)):
+                object.__setattr__(self, one.name, one.value(getattr(self, one.name)))  # texts and JSON's lists too
         if not isinstance(self.own, dict):
             raise TrainingError(f"own must be an object, not {str(self.own)[:40]}.")
-        for name, declared in settings(self).items():
-            if complaint := declared.complaint(name, getattr(self, name)):
-                raise TrainingError(complaint)
         if len(self.betas) != 2:
             raise TrainingError(f"betas must be two numbers, not {self.betas}.")
         if self.folds == 1 or self.folds < 0 or not 0 <= self.fold < max(self.folds, 1):
@@ -149,14 +147,11 @@ class TrainRecipe:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "TrainRecipe":
-        """The recipe a card or checkpoint holds; JSON's lists become tuples again."""
+        """The recipe a card or checkpoint holds."""
         known = {field.name for field in dataclasses.fields(cls)}
         if extra := sorted(set(data) - known):
             raise TrainingError(f"This recipe has settings that this version does not know: {', '.join(extra)}.")
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
-        }
-        return cls(**values)
+        return cls(**data)
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -190,10 +185,8 @@ class TrainRecipe:
         Raises:
             TrainingError: `own` holds something else.
         """
-        try:
+        with _refused():
             return kind(**checked(options(kind), self.own, self.model or "This model"))
-        except SettingError as problem:
-            raise TrainingError(str(problem)) from None
 
     @property
     def warming(self) -> int:
@@ -202,26 +195,15 @@ class TrainRecipe:
         return max(self.warmup, *own, 0)
 
 
-def _check_kind(name: str, value: object, usual: object) -> None:
+@contextmanager
+def _refused() -> Generator[None, None, None]:
     """Raises:
-    TrainingError: a field holds what a JSON file may hold by mistake, or a number that nothing can count to.
+    TrainingError: within the block a setting was refused.
     """
-    if isinstance(usual, tuple):
-        inner = float if name == "betas" else str
-        fits = isinstance(value, tuple) and all(_is(inner, part) for part in cast("tuple[object, ...]", value))
-    else:
-        fits = _is(type(usual), value)
-    if not fits:
-        shown = str(value) if len(str(value)[:100]) < 100 else "that"
-        raise TrainingError(f"{name} takes {type(usual).__name__} values such as {usual!r}, not {shown}.")
-
-
-def _is(kind: type, value: object) -> bool:
-    if isinstance(value, bool):
-        return kind is bool
-    if kind is float:
-        return isinstance(value, int | float) and abs(value) < 1e300  # neither infinite nor no number
-    return isinstance(value, kind) and not (isinstance(value, int) and abs(value) >= 1 << 63)
+    try:
+        yield
+    except SettingError as problem:
+        raise TrainingError(str(problem)) from None
 
 
 def changed(recipe: TrainRecipe, settings: dict[str, Any], own: type = Nothing) -> TrainRecipe:
@@ -232,46 +214,15 @@ def changed(recipe: TrainRecipe, settings: dict[str, Any], own: type = Nothing) 
     Raises:
         TrainingError: there is no such field, or the text is no such value.
     """
-    usual = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    del usual["own"]
-    values: dict[str, Any] = {}
+    usual = [field.name for field in dataclasses.fields(recipe) if field.name != "own"]
     added = {one.name: one for one in options(own)}
-    for name, value in settings.items():
-        if name in added:
-            try:
-                values["own"] = {**recipe.own, **values.get("own", {}), name: added[name].value(value)}
-            except SettingError as problem:
-                raise TrainingError(str(problem)) from None
-            continue
-        if name not in usual:
+    for name in settings:
+        if name not in usual and name not in added:
             raise unknown("setting", name, [*usual, *added], "docs/training.md lists them.", TrainingError)
-        values[name] = _typed(name, value, usual[name]) if isinstance(value, str) else value
-    return dataclasses.replace(recipe, **values)
-
-
-def settings_of(pairs: list[str], options: dict[str, Any]) -> dict[str, Any]:
-    """What was asked for: ["lr=1e-3"] → {"lr": "1e-3"}, and the options that have a name of their own, where not None.
-
-    Raises:
-        SettingError: a pair has no equals sign.
-    """
-    return named(pairs, "lr=0.001") | {name: value for name, value in options.items() if value is not None}
-
-
-def _typed(name: str, text: str, usual: Any) -> Any:
-    try:
-        if isinstance(usual, bool):
-            return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[text.lower()]
-        if isinstance(usual, int):
-            return int(text.replace("_", "").replace(",", ""))
-        if isinstance(usual, float):
-            return float(text)
-        if isinstance(usual, tuple):
-            words = tuple(word.strip() for word in text.split(",") if word.strip())
-            return tuple(map(float, words)) if name == "betas" else words
-    except (ValueError, KeyError):
-        raise TrainingError(f"{name} takes {type(usual).__name__} values such as {usual}, not {text!r}.") from None
-    return text
+    with _refused():
+        ours = {name: one.value(settings[name]) for name, one in added.items() if name in settings}
+    values = {name: value for name, value in settings.items() if name not in added}
+    return dataclasses.replace(recipe, **values, own={**recipe.own, **ours})
 
 
 @dataclass(frozen=True)

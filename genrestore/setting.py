@@ -32,7 +32,7 @@ class Setting:
     choices: tuple[str, ...] = ()
 
     @property
-    def told(self) -> str:
+    def described(self) -> str:
         """What it is called and does, and which words it takes, for a command's help."""
         words = f"{self.help[:-1]}: {', '.join(self.choices)}." if self.choices else self.help
         return f"{self.label}: {words}" if self.label else words
@@ -90,6 +90,8 @@ def settings(kind: Any) -> dict[str, Setting]:
 
 KINDS = {"int": int, "float": float, "str": str, "bool": bool}  # what an option's value can be
 WANTED = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
+SEVERAL = {"float": "numbers between commas", "str": "words between commas"}  # of options whose default is a tuple
+COUNTED = 1 << 63  # to which nothing can count
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Option:
     """A declared value with its name and default, as plain data: what a call takes, or a net that a card describes.
 
     Attributes:
-        kind: one of KINDS.
+        kind: one of KINDS; of each part, where the default is a tuple.
         usual: what holds where nobody says anything; None where that is for the net to find out.
     """
 
@@ -119,9 +121,12 @@ class Option:
         """
         if given is None and self.usual is None:
             return None
-        value = _typed(given, KINDS[self.kind])
+        several = isinstance(self.usual, tuple)
+        value = (_all_typed if several else _typed)(given, KINDS[self.kind])
         if value is None:
-            raise SettingError(f"{self.name} must be {WANTED[self.kind]}, not {told(given)}.")
+            raise SettingError(
+                f"{self.name} must be {(SEVERAL if several else WANTED)[self.kind]}, not {shortened(given)}."
+            )
         if complaint := self.setting.complaint(self.name, value):
             raise SettingError(complaint)
         return value
@@ -165,20 +170,29 @@ def _typed(given: Any, kind: type) -> Any:
             return told if isinstance(told, bool) and kind is bool else None
         if kind is str:
             return given if isinstance(given, str) else None
-        number = kind(given)
+        number = kind(given.replace(",", "") if isinstance(given, str) and kind is int else given)
         if isinstance(given, str) or number == given:
-            return number if math.isfinite(number) and abs(number) < 1e300 else None
+            return number if math.isfinite(number) and abs(number) < (COUNTED if kind is int else 1e300) else None
     except (TypeError, ValueError, OverflowError):
         pass
     return None
 
 
+def _all_typed(given: Any, kind: type) -> tuple[Any, ...] | None:
+    """A list or a text with commas, each part in that type, or None."""
+    parts = [word.strip() for word in given.split(",") if word.strip()] if isinstance(given, str) else given
+    values = tuple(_typed(part, kind) for part in parts) if isinstance(parts, list | tuple) else (None,)
+    return None if None in values else values
+
+
 def options(kind: Any) -> tuple[Option, ...]:
     """What a dataclass of settings declares, with names and defaults."""
     found: list[Option] = []
-    for field in dataclasses.fields(kind):
-        types: list[Any] = [one for one in (get_args(field.type) or (field.type,)) if one is not type(None)]
-        found.append(Option(field.name, types[0].__name__, field.default, field.metadata["setting"]))
+    types = {field.name: get_args(field.type) or (field.type,) for field in dataclasses.fields(kind)}
+    usual = {field.name: field.default for field in dataclasses.fields(kind)}
+    for name, declared in settings(kind).items():
+        of: list[Any] = [one for one in types[name] if one is not type(None)]
+        found.append(Option(name, of[0].__name__, usual[name], declared))
     return tuple(found)
 
 
@@ -213,7 +227,7 @@ def named(pairs: Sequence[str], example: str) -> dict[str, str]:
     return {name.strip().replace("-", "_"): value.strip() for name, value in (pair.split("=", 1) for pair in pairs)}
 
 
-def told(value: object) -> str:
+def shortened(value: object) -> str:
     """The value for a sentence: short, and never so long that Python refuses to write it."""
     if isinstance(value, int) and abs(value) >= 10**20:
         return f"one of {len(str(value)) if abs(value) < 10**4000 else 'thousands of'} digits"

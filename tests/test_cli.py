@@ -667,7 +667,7 @@ def test_train_passes_everything_on(
         "vae-clothing", "--data", str(tmp_path), "--out", str(tmp_path / "r"), "--licence", "own", "--steps", "3",
         "--seed", "4", "--minutes", "1.5", "--batch", "8", "--lr", "0.1", "--holdout", "0.2", "--leave-out", "broken",
         "--folds", "3", "--precision", "bf16", "--set", "clip=1", "--set", "weight-decay=0.5", "--resume",
-        "--threads", "2", "--tensorboard",
+        "--log", "tensorboard",
     ]  # fmt: skip
     assert run("train", *line)[0] == 0
     monkeypatch.setattr("sys.argv", ["train", *line])
@@ -688,13 +688,13 @@ def test_train_passes_everything_on(
     assert [entry[1]["settings"] for entry in seen] == [{"lr": "0.5"}] * 2, "an option not given hides no --set"
 
 
-def test_doctor_only_looks(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_checking_only_looks(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
     for k in range(20):
         picture = np.random.default_rng(k).integers(0, 256, (40, 40, 3), dtype=np.uint8)
         Image.fromarray(picture).save(folder / f"{k}.png")
     (folder / "bad.png").write_bytes(b"no picture")
-    code, out, _ = run("train", "dcgan-cifar10", "--data", folder, "--doctor")
+    code, out, _ = run("train", "dcgan-cifar10", "--data", folder, "--check")
     assert code == 0 and "bad.png" in out and "20" in out
     assert not (tmp_path / "home" / "runs").exists()

@@ -26,7 +26,7 @@ from PIL import Image
 
 from genrestore.card import DataSource
 from genrestore.data import cache, dataset, sources
-from genrestore.data.flaws import Facts
+from genrestore.data.facts import Facts
 from genrestore.errors import Cancelled, TrainingError
 from genrestore.recipe import TrainRecipe
 

@@ -12,7 +12,7 @@ import torch
 
 from genrestore.errors import TrainingError
 from genrestore.training.command import main
-from genrestore.training.distributed import World
+from genrestore.training.distributed import Processes
 from genrestore.training.runs import Run
 
 pytest.importorskip("accelerate")
@@ -109,9 +109,9 @@ def test_two_processes_equal_one(
 
 
 def test_rows_are_shared_equally(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World()
-    assert world.rows(8) == range(8) and world.first
-    world.rank, world.size = 2, 4
-    assert world.rows(8) == range(4, 6) and not world.first
+    processes = Processes()
+    assert processes.rows(8) == range(8) and processes.first
+    processes.rank, processes.size = 2, 4
+    assert processes.rows(8) == range(4, 6) and not processes.first
     with pytest.raises(TrainingError, match="a multiple of 4, for example --batch 12"):
-        world.rows(10)
+        processes.rows(10)

@@ -102,10 +102,6 @@ def test_it_refuses_what_training_refuses(pictures: Path) -> None:
         estimate(dataclasses.replace(TINY, batch=40_000_000), pictures, config=CONFIG)
     with pytest.raises(TrainingError, match="cannot learn from size=16"):
         estimate(dataclasses.replace(find("span-x4").recipe, size=16, degrade="none"), pictures)
-    cancel = threading.Event()
-    cancel.set()
-    with pytest.raises(Cancelled):
-        estimate(TINY, pictures, config=CONFIG, cancel=cancel)
 
 
 def test_a_process_of_its_own_tells_it(pictures: Path) -> None:

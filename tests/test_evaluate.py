@@ -224,7 +224,7 @@ def test_what_a_generator_draws_means_something_or_not(tmp_path: Path) -> None:
     grey = (noise // 64 + 126).astype(np.uint8)
     untrained = evaluator.distance(Drawer(grey))
     for drawn, meaning in ((soft[60:], True), (noise, False), (np.full_like(soft, soft.mean()) + grey // 64, False)):
-        assert evaluator.means(evaluator.distance(Drawer(drawn)), untrained) == meaning
+        assert evaluator.task.means(evaluator.distance(Drawer(drawn)), untrained) == meaning
     small = dataclasses.replace(recipe, size=8)
     assert Evaluator("sample", dataset.read(tmp_path / "made.npz", small), None, small).distance(Drawer(grey)) == 0.0
 
@@ -238,10 +238,10 @@ def test_what_other_nets_make_means_something_once_it_is_nearer_than_what_they_w
     clean = Evaluator("restore", dataset.read(path, recipe), None, recipe)
     net = Mender()
     net.weight.data.fill_(1.0)
-    assert noisy.distance(net) == pytest.approx(1) and not noisy.means(noisy.distance(net), 1.0)
-    assert clean.distance(net) == 0 and clean.means(0.0, 1.0)
+    assert noisy.distance(net) == pytest.approx(1) and not noisy.task.means(noisy.distance(net), 1.0)
+    assert clean.distance(net) == 0 and clean.task.means(0.0, 1.0)
     net.weight.data.fill_(0.0)
-    assert not noisy.means(noisy.distance(net), 1.0) and not clean.means(clean.distance(net), 1.0)
+    assert not noisy.task.means(noisy.distance(net), 1.0) and not clean.task.means(clean.distance(net), 1.0)
     preset = find("residual-fill")
     recipe = dataclasses.replace(preset.recipe, size=32, licence="own")
     holes = Evaluator("inpaint", dataset.read(path, recipe), None, recipe)

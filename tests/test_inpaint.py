@@ -451,16 +451,6 @@ def test_a_feather_out_of_range_is_refused(sand: Picture, feather: object) -> No
         genrestore.inpaint(sand, disc(256, 256, 60, 60, 5), feather=feather)  # type: ignore[arg-type]
 
 
-def test_the_growth_follows_the_picture_s_size() -> None:
-    assert [task.growth(side, side // 2) for side in (60, 512, 1000, 4000, 60_000)] == [
-        2,
-        4,
-        6,
-        18,
-        task.LARGEST_GROWTH,
-    ]
-
-
 # --- mistakes are told by their names -------------------------------------------------------------------------------------
 
 

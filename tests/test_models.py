@@ -123,13 +123,10 @@ def test_samples(name: str) -> None:
     """Finite pictures in [0, 1]; one z gives one picture, whoever else is in the batch."""
     net = fresh(find(name)).eval()
     with torch.inference_mode():
-        pictures = net.sample(3, torch.Generator().manual_seed(5))
-        again = net.sample(3, torch.Generator().manual_seed(5))
-        z = torch.randn(3, net.latent)
+        z = torch.randn(3, net.latent, generator=torch.Generator().manual_seed(5))
         together, alone = net.decode(z), net.decode(z[1:2])
-    assert pictures.shape[0] == 3 and pictures.shape[2] == pictures.shape[3] == find(name).recipe.size
-    assert torch.isfinite(pictures).all() and pictures.min() >= 0 and pictures.max() <= 1
-    assert torch.equal(pictures, again)
+    assert together.shape[0] == 3 and together.shape[2] == together.shape[3] == find(name).recipe.size
+    assert torch.isfinite(together).all() and together.min() >= 0 and together.max() <= 1
     assert (together[1:2] - alone).abs().max() < 1 / 1000
 
 

@@ -27,10 +27,10 @@ def test_numbers_lie_within(within: str, fits: list[Any], fails: list[Any], sent
 
 
 def test_words_are_among_the_choices() -> None:
-    assert Setting("What it does.").told == "What it does."
+    assert Setting("What it does.").described == "What it does."
     one = Setting("What it does.", choices=("a", "b"))
-    assert one.told == "What it does: a, b."
-    assert Setting("What it does.", "Name").told == "Name: What it does."
+    assert one.described == "What it does: a, b."
+    assert Setting("What it does.", "Name").described == "Name: What it does."
     assert one.complaint("x", "a") == one.complaint("x", ("b", "a")) == one.complaint("x", ()) == ""
     assert one.complaint("x", "c") == "x must be one of a, b, not 'c'."
     assert one.complaint("x", ("a", "c")) == "x takes a, b, not 'c'."

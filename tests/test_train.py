@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 import torch
 
-from genrestore import runtime, weights
+from genrestore import locks, runtime, weights
 from genrestore.card import Card
 from genrestore.errors import Cancelled, TrainingError
 from genrestore.models import find
@@ -31,7 +31,8 @@ from genrestore.nets import losses as formulas
 from genrestore.paths import home
 from genrestore.recipe import TrainRecipe
 from genrestore.tasks.task import Score
-from genrestore.training import checkpoint, command, loop, players, session
+from genrestore.training import checkpoint, command, loop, players, runs, session
+from genrestore.training.loggers import LOGGERS, Logger, chosen
 from genrestore.training.players import Average
 from genrestore.training.runs import Run
 from genrestore.training.train import train
@@ -70,8 +71,18 @@ def losses(run: Path) -> dict[int, dict[str, float]]:
     return {line["step"]: line["losses"] for line in Run(run).log() if "losses" in line}
 
 
-def collector(into: dict[int, dict[str, float]]) -> Callable[[int, dict[str, float]], None]:
-    return lambda step, numbers: into.update({step: numbers})
+class Steps(Logger):
+    """Hands on the losses of each step."""
+
+    def __init__(self, told: Callable[[int, dict[str, float]], object]) -> None:
+        self.told = told
+
+    def step(self, step: int, losses: dict[str, float]) -> None:
+        self.told(step, losses)
+
+
+def collector(into: dict[int, dict[str, float]]) -> list[Logger]:
+    return [Steps(lambda step, numbers: into.update({step: numbers}))]
 
 
 # --- what a run leaves ------------------------------------------------------------------------------------------------
@@ -80,7 +91,7 @@ def collector(into: dict[int, dict[str, float]]) -> Callable[[int, dict[str, flo
 def test_leaves_a_usable_weight_and_its_card(pictures: Path, tmp_path: Path) -> None:
     seen: dict[int, dict[str, float]] = {}
     recipe = dataclasses.replace(TINY, holdout=0.25, check=6)
-    run = train(recipe, pictures, tmp_path / "mine", on_step=collector(seen), config=CONFIG)
+    run = train(recipe, pictures, tmp_path / "mine", loggers=collector(seen), config=CONFIG)
     assert sorted(seen) == list(range(12))
     card = Card.read(run)
     assert card.name == "mine" and card.recipe["steps"] == 12 and card.recipe["seed"] == 0
@@ -103,7 +114,7 @@ def test_the_card_names_all_hardware_that_trained(
 ) -> None:
     run = tmp_path / "run"
     for stop, machine in ((4, "a GPU"), (8, "two GPUs"), (12, "a GPU")):
-        monkeypatch.setattr(session, "hardware", lambda world, machine=machine: machine)
+        monkeypatch.setattr(session, "hardware", lambda processes, machine=machine: machine)
         train(dataclasses.replace(TINY, stop=stop), pictures, run, config=CONFIG, resume=stop > 4)
     assert Card.read(run).hardware == "a GPU, then two GPUs"
 
@@ -122,7 +133,7 @@ def test_no_weight_is_offered_before_its_pictures_mean_something(
         if "mine" in [card.name for card in weights.list_models("sample")]:
             listed.append(step)
 
-    run = train(TINY, pictures, home() / "runs" / "mine", config=CONFIG, on_step=look)
+    run = train(TINY, pictures, home() / "runs" / "mine", config=CONFIG, loggers=[Steps(look)])
     assert listed and listed[0] >= 4 and state(run)["progress"]["untrained"] == 100.0
     other = train(dataclasses.replace(TINY, steps=2), pictures, home() / "runs" / "other", config=CONFIG)
     assert Card.read(other).recipe["steps"] == 2
@@ -135,12 +146,47 @@ def test_a_trained_run_is_found_by_name(pictures: Path) -> None:
 
 def test_tensorboard(pictures: Path, tmp_path: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    run = train(TINY, pictures, tmp_path / "run", config=CONFIG, tensorboard=True)
+    run = train(TINY, pictures, tmp_path / "run", config=CONFIG, loggers=chosen("tensorboard"))
     events = accumulator.EventAccumulator(str(run / "tensorboard")).Reload()
     assert {"loss/critic", "loss/generator", "run/lr"} <= set(events.Tags()["scalars"])
     written = {event.step: event.value for event in events.Scalars("loss/critic")}
     assert written[0] == pytest.approx(losses(run)[0]["critic"])
     assert "drawn" in events.Tags()["images"]
+
+
+def test_a_new_logger_is_one_entry(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+
+    class Toy(Logger):
+        def begin(self, folder: Path, recipe: TrainRecipe, step: int) -> None:
+            heard.append(f"{folder.name} begins at {step} of {recipe.last}")
+
+        def step(self, step: int, losses: dict[str, float]) -> None:
+            heard.append(f"step {step}: {', '.join(losses)}")
+
+        def end(self) -> None:
+            heard.append("end")
+
+    monkeypatch.setitem(LOGGERS, "toy", Toy)
+    settings = {"licence": "own", "steps": 2, "batch": 4}
+    command.run("dcgan-cifar10", data=str(pictures), out=tmp_path / "run", settings=settings, log="toy")
+    steps = [f"step {step}: generator, critic" for step in range(2)]
+    assert heard == ["run begins at 0 of 2", *steps, "end"]
+
+
+def test_loggers_hear_the_end_of_a_run_that_fails(pictures: Path, tmp_path: Path) -> None:
+    ended: list[bool] = []
+
+    class Toy(Logger):
+        def picture(self, picture: Any, step: int) -> None:
+            raise TrainingError("The disk is full.")
+
+        def end(self) -> None:
+            ended.append(True)
+
+    with pytest.raises(TrainingError, match=r"The disk is full\."):
+        train(TINY, pictures, tmp_path / "run", config=CONFIG, loggers=[Toy()])
+    assert ended == [True]
 
 
 # --- never lose work --------------------------------------------------------------------------------------------------
@@ -167,14 +213,14 @@ def victim(data: str, out: str, seen: str, steps: int) -> None:
             file.flush()
 
         recipe = dataclasses.replace(TINY, steps=steps)
-        train(recipe, data, run, resume=(run / "checkpoint.pt").exists(), on_step=note, config=CONFIG)
+        train(recipe, data, run, resume=(run / "checkpoint.pt").exists(), loggers=[Steps(note)], config=CONFIG)
 
 
 def test_killed_eight_times_it_goes_on_with_the_same_losses(pictures: Path, tmp_path: Path) -> None:
     """kill -9 at eight random moments of a real process; every loss ever seen equals the uninterrupted run's."""
     steps, straight = 40, dict[int, dict[str, float]]()
     recipe = dataclasses.replace(TINY, steps=steps)
-    whole = train(recipe, pictures, tmp_path / "whole", on_step=collector(straight), config=CONFIG)
+    whole = train(recipe, pictures, tmp_path / "whole", loggers=collector(straight), config=CONFIG)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "torch._dynamo"])  # what each process would import again
     seen, killed, moments = tmp_path / "seen", tmp_path / "killed", random.Random(1)
@@ -262,7 +308,7 @@ def without(saved: Any, *keys: str) -> Any:
         (lambda saved: {**saved, "average": {}}, "is of another net"),
         (lambda saved: {**saved, "optimizers": {}}, "is of another net"),
         (lambda saved: {**saved, "optimizers": {"critic": {}, "generator": {}}}, "is of another net"),
-        (lambda saved: {**saved, "recipe": {"steps": "x"}}, "cannot be gone on with: steps takes int"),
+        (lambda saved: {**saved, "recipe": {"steps": "x"}}, "cannot be gone on with: steps must be a whole number"),
         (lambda saved: {**saved, "recipe": {"colour": 1}}, "cannot be gone on with"),
         (lambda saved: {**saved, "progress": {}}, "does not tell its step"),
         (lambda saved: {**saved, "progress": {**saved["progress"], "step": "x"}}, "step is 'x'"),
@@ -367,7 +413,7 @@ def test_pause_go_stop_and_resume(pictures: Path, tmp_path: Path) -> None:
     recipe = dataclasses.replace(TINY, steps=400)
     run, seen = Run(tmp_path / "run"), dict[int, dict[str, float]]()
     thread = threading.Thread(
-        target=train, args=(recipe, pictures, run.folder), kwargs={"on_step": collector(seen), "config": CONFIG}
+        target=train, args=(recipe, pictures, run.folder), kwargs={"loggers": collector(seen), "config": CONFIG}
     )
     thread.start()
     waiting(run, "training")
@@ -398,7 +444,7 @@ def test_ends_when_told_by_the_caller(pictures: Path, tmp_path: Path) -> None:
     cancel = threading.Event()
     run = train(
         dataclasses.replace(TINY, steps=10_000), pictures, tmp_path / "run", config=CONFIG, cancel=cancel,
-        on_step=lambda step, numbers: cancel.set() if step == 4 else None,
+        loggers=[Steps(lambda step, numbers: cancel.set() if step == 4 else None)],
     )  # fmt: skip
     assert Run(run).status().state == "stopped" and Run(run).status().step == 5
 
@@ -532,8 +578,8 @@ def test_every_setting_has_an_effect_and_resumes(pictures: Path, tmp_path: Path,
 
 def test_a_turn_moves_its_own_player_only(pictures: Path, tmp_path: Path) -> None:
     """With the generator's rate at 0 only the critic moves, and nothing is left in the other's gradients."""
-    world = loop.World()
-    players = loop.Players(find("dcgan-cifar10"), CONFIG, TINY, world, "fp32")
+    processes = loop.Processes()
+    players = loop.Players(find("dcgan-cifar10"), CONFIG, TINY, processes, "fp32")
     before = {name: value.clone() for name, value in players.net.state_dict().items()}
     batch = {"image": torch.rand(8, 3, 32, 32), "step": torch.tensor(0)}
     generator, critic = players.phases
@@ -551,7 +597,7 @@ def test_a_step_is_the_textbooks_turns(rows: int, r1: float) -> None:
     """The critic judges the drawn pictures once for both players: the same gradients."""
     recipe = dataclasses.replace(TINY, batch=rows, optimizer="gd", lr=1e-2, own={"r1": r1})
     config = Config(latent=8, width=32)
-    players = loop.Players(find("dcgan-cifar10"), config, recipe, loop.World(), "fp32")
+    players = loop.Players(find("dcgan-cifar10"), config, recipe, loop.Processes(), "fp32")
     torch.manual_seed(0)
     with torch.no_grad():
         for weight in players.net.parameters():
@@ -629,15 +675,12 @@ def test_refusals(pictures: Path, tmp_path: Path) -> None:
 def test_a_run_that_is_being_trained_is_left_alone(pictures: Path, tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     run.folder.mkdir()
-    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    try:
-        run.tell(session.Status("training", 3, 12))
-        said = json.loads((run.folder / "status.json").read_text())
-        (run.folder / "status.json").write_text(json.dumps({**said, "pid": other.pid}))
-        with pytest.raises(TrainingError, match=f"being trained already, by process {other.pid}"):
-            train(TINY, pictures, run.folder, config=CONFIG)
-    finally:
-        other.communicate(b"\n")
+    run.tell(session.Status("training", 3, 12), pid=os.getppid())
+    with (
+        locks.alone(run.folder / runs.LOCK, 0),
+        pytest.raises(TrainingError, match=f"being trained already, by process {os.getppid()}"),
+    ):
+        train(TINY, pictures, run.folder, config=CONFIG)
 
 
 def test_of_trainings_that_begin_at_once_in_one_folder_one_goes_on(pictures: Path, tmp_path: Path) -> None:
@@ -718,7 +761,7 @@ def test_a_stopped_cross_validation_begins_no_further_part(
     """What Ctrl-C sets while the first part trains ends the whole; resumed, it finishes that part too."""
 
     def stopping(*given: Any, cancel: threading.Event, **others: Any) -> Path:
-        return train(*given, **{**others, "cancel": cancel, "on_step": lambda step, numbers: cancel.set()})
+        return train(*given, **{**others, "cancel": cancel, "loggers": [Steps(lambda step, numbers: cancel.set())]})
 
     settings = {"licence": "own", "steps": 2, "batch": 4}
     with monkeypatch.context() as patch:
@@ -760,13 +803,12 @@ def test_resume_by_folder_alone(pictures: Path, tmp_path: Path) -> None:
         ({}, "Name what to train"),
         ({"preset": "dcgan-cifar10"}, "--data"),
         ({"preset": "dcgan-cifar10", "data": "x", "settings": {"lrr": "1"}}, "Did you mean 'lr'"),
-        ({"preset": "dcgan-cifar10", "data": "x", "settings": {"lr": "fast"}}, "lr takes float"),
-        ({"preset": "dcgan-cifar10", "data": "x", "settings": {"steps": "many"}}, "steps takes int"),
+        ({"preset": "dcgan-cifar10", "data": "x", "settings": {"lr": "fast"}}, "lr must be a number"),
+        ({"preset": "dcgan-cifar10", "data": "x", "settings": {"steps": "many"}}, "steps must be a whole number"),
         ({"preset": "dcgan-cifar10", "recipe": Path("x")}, "one of them"),
         ({"recipe": Path("nowhere.json")}, "no file nowhere.json"),
         ({"resume": True, "preset": "dcgan-cifar10", "data": "x", "licence": "own"}, "--out"),
-        ({"preset": "dcgan-cifar10", "data": "x", "threads": 0}, "threads"),
-        ({"preset": "dcgan-cifar10", "data": "x", "threads": 100_000}, "threads must lie between 1 and"),
+        ({"preset": "dcgan-cifar10", "data": "x", "log": "terminal, tensorbord"}, "Did you mean 'tensorboard'"),
         ({"preset": "dcgan-cifar10", "data": "x", "settings": {"betas": ""}}, "betas must be two numbers"),
         ({"preset": "dcgan-cifar10", "data": "x", "settings": {"seed": "1" * 30}}, "seed"),
         ({"recipe": Path(__file__).parent}, "tests is a folder; name a file in it"),
@@ -777,6 +819,12 @@ def test_resume_by_folder_alone(pictures: Path, tmp_path: Path) -> None:
 def test_the_command_says_what_is_missing(given: dict[str, Any], sentence: str) -> None:
     with pytest.raises(TrainingError, match=sentence):
         command.run(**given)
+
+
+@pytest.mark.parametrize("threads", [0, 100_000])
+def test_threads_are_so_many_as_can_be_of_use(threads: int) -> None:
+    with pytest.raises(TrainingError, match="threads must lie between 1 and"):
+        command.use_threads(threads)
 
 
 def test_a_signal_ends_the_command_with_a_checkpoint(pictures: Path, tmp_path: Path) -> None:

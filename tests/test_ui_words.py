@@ -23,7 +23,7 @@ PACKAGE = Path(genrestore.__file__).parent
 # a run, for which the page has words of its own.
 ELSEWHERE = {
     "cli", "__main__", "console",
-    "training/board", "training/command", "training/distributed", "training/judge", "training/terminal",
+    "training/command", "training/distributed", "training/judge", "training/loggers", "training/options",
     "ui/server/guard", "ui/server/serve", "ui/server/uploads",
 }  # fmt: skip
 CHINESE: Any = SimpleNamespace(headers={"accept-language": "zh-CN,zh;q=0.9"})

@@ -6,10 +6,8 @@ from typing import Annotated
 import typer
 
 import genrestore
-from genrestore.cli.files import One, given, planned
+from genrestore.cli.files import One, given, named, planned
 from genrestore.cli.options import (
-    STREAM,
-    TWICE,
     Force,
     Format,
     Frame,
@@ -76,9 +74,7 @@ def old_photo(
 
     from genrestore.pictures import image
 
-    inputs = [file for file in (source, mask) if file is not None]
-    if inputs.count(STREAM) > 1:
-        raise SettingError(TWICE)
+    inputs = named(source, mask)
     job = One(source, frame, out, format, force)
     size = job.picture.width, job.picture.height
     path = job.plan("mended", job.picture, *inputs)

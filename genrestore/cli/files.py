@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from genrestore import console
 from genrestore.cli.options import STREAM
-from genrestore.console import FAILED
 from genrestore.errors import SettingError
 from genrestore.paths import expanded
 
@@ -20,14 +20,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def bar() -> Generator[Callable[[float, str], None] | None, None, None]:
+def bar() -> Generator[Callable[[float, str], None], None, None]:
     """A bar for a task's `progress`, on a terminal only."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=100, leave=False, bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} < {remaining}") as bar:
+    look = "{desc} {percentage:3.0f}% |{bar}| {elapsed} < {remaining}"
+    with console.bar(100, leave=False, bar_format=look) as bar:
 
         def show(share: float, what: str) -> None:
             bar.set_description_str(what, refresh=False)
@@ -61,7 +57,7 @@ class One:
         if self.out == STREAM:
             self.kind = kind_of(like, size, self.format)
         else:
-            path = self.out or image.beside(self.source, word, suffix_of(kind_of(like, size, self.format)))
+            path = self.out or image.beside(self.source, word, image.suffix_of(kind_of(like, size, self.format)))
             self.path = planned(path, like, size, self.force, self.format, *inputs)
         return self.path
 
@@ -85,6 +81,18 @@ class One:
     def say(self, text: str) -> None:
         """Beside the picture, not into it."""
         print(text, file=sys.stderr if self.path is None else sys.stdout)
+
+
+def named(*files: Path | None) -> list[Path]:
+    """Those of the files that are given.
+
+    Raises:
+        SettingError: two of them are standard input.
+    """
+    there = [file for file in files if file is not None]
+    if there.count(STREAM) > 1:
+        raise SettingError("Only one of picture and masks can come from standard input; name files for the others.")
+    return there
 
 
 def given(file: Path) -> Path | bytes:
@@ -149,15 +157,14 @@ def each(
     with bar() as progress:
 
         def show(done: int, item: "Item") -> None:
-            if progress is not None:
-                progress(done / len(found), f"{done + 1} of {len(found)}: {item.name.name[-40:]}")
+            progress(done / len(found), f"{done + 1} of {len(found)}: {item.name.name[-40:]}")
 
         outcome = folders.run(found, out, work, options, force=force, show=show)
     for failure in outcome.failures:
         print(f"{failure.name}: {failure.reason}", file=sys.stderr)
     print(f"{out}: {outcome.written} written, {outcome.skipped} done before, {len(outcome.failures)} failed")
     if outcome.failures:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(console.FAILED)
 
 
 def opened(source: Path, frame: int | None) -> "Picture":
@@ -199,9 +206,3 @@ def kind_of(picture: "Picture", size: tuple[int, int], format: str | None) -> st
     if format is None and kind != picture.format:
         print(f"{picture.format} cannot hold the result, so it is written as {kind}.", file=sys.stderr)
     return kind
-
-
-def suffix_of(kind: str) -> str:
-    from genrestore.pictures import image
-
-    return next(suffix for suffix, other in image.SUFFIXES.items() if other == kind)

@@ -64,7 +64,7 @@ def items(folder: Path, *apart: Path) -> list[Item]:
     Raises:
         SettingError: there is none, or a folder apart is the folder itself or holds it.
     """
-    from genrestore.data.sources import SUFFIXES
+    from genrestore.data.sources import picture_like
 
     kept_apart = [path.resolve() for path in apart]
     for path, there in zip(apart, kept_apart, strict=True):
@@ -73,8 +73,7 @@ def items(folder: Path, *apart: Path) -> list[Item]:
     found = [
         Item(path, path.relative_to(folder))
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if picture_like(path.relative_to(folder).as_posix())
         and not any(path.resolve().is_relative_to(there) for there in kept_apart)
         and path.is_file()
     ]
@@ -155,9 +154,8 @@ def run(
                 if entry.get("key") == key and _is_there(out, entry):
                     skipped += 1
                     continue
-                if image.SUFFIXES.get(
-                    item.name.suffix.lower()
-                ):  # so it will most likely be called, which is asked before the work
+                # Its result will most likely be called so, which is asked before the work.
+                if item.name.suffix.lower() in image.SUFFIXES:
                     _refuse(out / item.name, force)
                 _write(work(item), item, key, out, force)
                 written += 1

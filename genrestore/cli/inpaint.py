@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import genrestore
-from genrestore.cli.files import One, apart, each, folder_of, given
+from genrestore.cli.files import One, apart, each, folder_of, given, named
 from genrestore.cli.options import (
-    STREAM,
-    TWICE,
     Conditions,
     Force,
     Format,
@@ -101,12 +99,10 @@ def inpaint(
         whole("feather", feather, 0, LARGEST_FEATHER)
     settings: dict[str, Any] = {"model": model, "strategy": strategy, "seed": seed, "grow": grow, "feather": feather}
     settings |= conditions_of(set_)
-    inputs = [file for file in (source, marks, forbid) if file is not None]
+    inputs = named(source, marks, forbid)
     if folder := folder_of(source, *inputs, out, format=format):
         _inpaint_folder(folder, marks, settings, forbid, frame, out, force)
         return
-    if inputs.count(STREAM) > 1:
-        raise SettingError(TWICE)
     job = One(source, frame, out, format, force)
     picture = job.picture
     size = picture.width, picture.height

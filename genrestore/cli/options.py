@@ -1,11 +1,14 @@
 """The application that commands enter, and the options that several of them take."""
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from genrestore.setting import named
+from genrestore import tasks
+from genrestore.setting import named, settings
 
 app = typer.Typer(
     help="Generate, repair and enlarge pictures with small nets, on this computer.",
@@ -13,6 +16,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def declared(task: str, name: str) -> Any:
+    """The option of a command that is an option of a task's calls, as the task declares it."""
+    return typer.Option(help=settings(tasks.find(task).options)[name].help)
+
 
 Model = Annotated[
     str, typer.Option(help="Name from `genrestore models`, or file:PATH; auto takes the best one shipped.")
@@ -37,9 +46,8 @@ Format = Annotated[
 OtherFill = Annotated[int, typer.Option(help="Another seed gives another fill of wide holes.")]
 Grow = Annotated[int, typer.Option(help="Pixels by which the mask is widened on every side before it is filled.")]
 Scan = Annotated[Path, typer.Argument(help="Scanned photograph, or - for standard input.")]
-Sensitivity = Annotated[float, typer.Option(help="0 to 1; the higher, the more is found, and wrongly found.")]
+Sensitivity = Annotated[float, declared("damage", "sensitivity")]
 STREAM = Path("-")  # standard input or output in place of a file
-TWICE = "Only one of picture and masks can come from standard input; name files for the others."
 Conditions = Annotated[
     list[str] | None,
     typer.Option(
@@ -56,3 +64,14 @@ def conditions_of(pairs: list[str] | None) -> dict[str, str]:
         SettingError: a pair has no equals sign.
     """
     return named(pairs or [], "steps=4")
+
+
+def enter(name: str, command: Callable[..., None], parameters: dict[str, tuple[Any, Any]]) -> None:
+    """Enter a command whose parameters, each a type and a default, follow from what is declared elsewhere."""
+    made = [
+        inspect.Parameter(each, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind, default=usual)
+        for each, (kind, usual) in parameters.items()
+    ]
+    command.__signature__ = inspect.Signature(made)  # pyright: ignore[reportFunctionMemberAccess] (typer reads it)
+    command.__annotations__ = {each.name: each.annotation for each in made}
+    app.command(name)(command)

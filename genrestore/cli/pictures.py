@@ -8,13 +8,13 @@ import typer
 
 from genrestore import tasks
 from genrestore.cli.files import One, each_alone, folder_of
-from genrestore.cli.options import Conditions, Force, Format, Frame, Model, Out, app, conditions_of
+from genrestore.cli.options import Conditions, Force, Format, Frame, Model, Out, app, conditions_of, enter
 from genrestore.pipelines import find
 from genrestore.setting import KINDS, options
 from genrestore.tasks.task import ImageToImage, Task
 
 
-def enter(task: Task) -> None:
+def _enter(task: Task) -> None:
     """Enter the command of a task."""
     own = options(task.options)
 
@@ -37,14 +37,8 @@ def enter(task: Task) -> None:
         "set_": (Conditions, None), "frame": (Frame, None), "out": (Out, None), "format": (Format, None),
         "force": (Force, False),
     }  # fmt: skip
-    parameters = [
-        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind, default=usual)
-        for name, (kind, usual) in {**first, **ours, **last}.items()
-    ]
-    command.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess] (typer reads it)
-    command.__annotations__ = {one.name: one.annotation for one in parameters}
     command.__doc__ = f"{task.help}\n\nExample: genrestore {task.name} photo.jpg -o {task.done}.png"
-    app.command(task.name)(command)
+    enter(task.name, command, {**first, **ours, **last})
 
 
 def enter_all() -> None:
@@ -54,4 +48,4 @@ def enter_all() -> None:
     }
     for task in map(tasks.find, tasks.names()):
         if isinstance(task, ImageToImage) and task.function.replace("_", "-") not in there:
-            enter(task)
+            _enter(task)

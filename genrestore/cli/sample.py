@@ -8,7 +8,7 @@ import typer
 
 import genrestore
 from genrestore.cli.files import planned
-from genrestore.cli.options import STREAM, Conditions, Force, Model, Out, app, conditions_of
+from genrestore.cli.options import STREAM, Conditions, Force, Model, Out, app, conditions_of, declared
 from genrestore.errors import SettingError
 
 
@@ -20,7 +20,7 @@ def sample(
     latent: Annotated[
         Path | None, typer.Option(help=".npy with one latent vector a row, instead of a seed.", show_default=False)
     ] = None,
-    truncation: Annotated[float, typer.Option(help="Below 1: more typical, above 1: more varied.")] = 1.0,
+    truncation: Annotated[float, declared("sample", "truncation")] = 1.0,
     out: Out = None,
     set_: Conditions = None,
     force: Force = False,

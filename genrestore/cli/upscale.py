@@ -7,7 +7,7 @@ import typer
 
 import genrestore
 from genrestore.cli.files import One, each_alone, folder_of
-from genrestore.cli.options import Conditions, Force, Format, Frame, Model, Out, app, conditions_of
+from genrestore.cli.options import Conditions, Force, Format, Frame, Model, Out, app, conditions_of, declared
 
 
 @app.command()
@@ -21,7 +21,7 @@ def upscale(
     height: Annotated[
         int | None, typer.Option(help="Height to reach in pixels, instead of a scale.", show_default=False)
     ] = None,
-    strength: Annotated[float, typer.Option(help="0 is faithful, 1 invents as much texture as the net can.")] = 0.0,
+    strength: Annotated[float, declared("upscale", "strength")] = 0.0,
     frame: Frame = None,
     out: Out = None,
     format: Format = None,

@@ -85,12 +85,11 @@ def _reflected(picture: np.ndarray, border: int) -> np.ndarray:
 
 def _window(picture: np.ndarray, x: float, y: float, window: float, side: int) -> np.ndarray:
     """A square of `window` pixels whose corner is (x, y), resized to `side`."""
-    box = (
-        x,
-        y,
+    right, bottom = (
         min(x + window, picture.shape[1]),
         min(y + window, picture.shape[0]),
     )  # no rounding error beyond the edge
+    box = x, y, right, bottom
     resized = _drawing(picture).resize((side, side), Image.Resampling.BICUBIC, box=box)
     return np.asarray(resized).reshape(side, side, picture.shape[2])
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from genrestore.data import augment, degrade, flaws, sources
-from genrestore.data.flaws import Facts
-from genrestore.data.sources import Progress, Raw, Source
-from genrestore.errors import ImageError, TrainingError
+from genrestore.data import augment, degrade, sources
+from genrestore.data.facts import Facts, Look, look, unreadable
+from genrestore.data.sources import Progress, Raw, Source, gigabytes
+from genrestore.errors import ImageError, TrainingError, stop_if
 from genrestore.locks import PATIENCE, Lock
 from genrestore.paths import home
 from genrestore.pictures import image
@@ -108,8 +108,8 @@ def taken() -> int:
 
 
 def _last_use(folder: Path) -> float:
-    """When a set was last used, in seconds since 1970; sets of earlier versions do not tell, and were used long ago."""
-    with suppress(OSError):
+    """When a set was last used, in seconds since 1970."""
+    with suppress(OSError):  # removed meanwhile
         return (folder / USED).stat().st_mtime
     return 0.0
 
@@ -170,7 +170,7 @@ def decode(
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> Decoded:
-    """Every picture of a set decoded and looked at, once for all runs and for the data doctor.
+    """Every picture of a set decoded and looked at, once for all runs and checks.
 
     What comes of it lies in `decoded` among the user's files, in a folder named after the content; it appears there in one
     move, so that a crash leaves nothing or all of it. All sets together take `cache_limit` bytes at most: those go first
@@ -238,26 +238,22 @@ def _make_room(source: Source, samples: np.ndarray, whole: int | None) -> None:
     total = int(samples.sum())
     if total > max(TRIVIAL, UNPACKING * source.bytes):
         raise TrainingError(
-            f"{source.name} decodes to {_gb(total)}, more than {UNPACKING} times its size, which no photographs do; "
+            f"{source.name} decodes to {gigabytes(total)}, more than {UNPACKING} times its size, which no photographs do; "
             "scale its pictures down, or take the empty ones out."
         )
     needed = len(source.files) * whole * whole * 3 if whole else total
     if needed > (limit := cache_limit()):
         raise TrainingError(
-            f"Decoding {source.name} needs {_gb(needed)}, more than the {_gb(limit)} that decoded pictures may take; give fewer "
-            f"or smaller pictures, or set GENRESTORE_CACHE_GB to {math.ceil(needed / 1e9)}."
+            f"Decoding {source.name} needs {gigabytes(needed)}, more than the {gigabytes(limit)} that decoded pictures may take; "
+            f"give fewer or smaller pictures, or set GENRESTORE_CACHE_GB to {math.ceil(needed / 1e9)}."
         )
     empty(limit - needed)
     free = shutil.disk_usage(cache()).free
     if needed > free:
         raise TrainingError(
-            f"Decoding {source.name} needs {_gb(needed)} in {cache()}, where {_gb(free)} are free; free some "
+            f"Decoding {source.name} needs {gigabytes(needed)} in {cache()}, where {gigabytes(free)} are free; free some "
             "room, or set GENRESTORE_HOME to a folder on a larger disk."
         )
-
-
-def _gb(size: float) -> str:
-    return f"{size / 1e9:.1f} GB"
 
 
 def _decode_into(
@@ -267,18 +263,18 @@ def _decode_into(
     """Write pixels.bin, facts.npz and shapes.npy."""
     shapes: list[tuple[int, ...]] = []
     facts: list[Facts] = []
-    looks: list[flaws.Look] = []
+    looks: list[Look] = []
     count = len(source.files)
     passed = sources.ordered(
         lambda raw, file: _decoded(raw, file, whole), source.read(), source.files, weights=samples.tolist()
     )
     with (folder / "pixels.bin").open("wb") as sink:
-        for done, (look, pixels) in enumerate(passed, 1):
-            sources.stop_if(cancel)
+        for done, (looked, pixels) in enumerate(passed, 1):
+            stop_if(cancel, sources.UNREAD)
             if pixels is not None:
                 sink.write(np.ascontiguousarray(pixels).data)
                 shapes.append(pixels.shape)
-            looks.append(look)
+            looks.append(looked)
             if len(looks) == LOOKS or done == count:
                 facts.append(Facts.of(looks))
                 looks.clear()
@@ -288,7 +284,7 @@ def _decode_into(
     np.save(folder / "shapes.npy", np.array(shapes, dtype=np.int64).reshape(-1, 3))
 
 
-def _decoded(raw: Raw, file: str, whole: int | None) -> tuple[flaws.Look, np.ndarray | None]:
+def _decoded(raw: Raw, file: str, whole: int | None) -> tuple[Look, np.ndarray | None]:
     """A look at a picture, and its pixels (H, W, 1 or 3) uint8 at full size or as a square of `whole` pixels."""
     try:
         if isinstance(raw, ImageError):
@@ -300,9 +296,8 @@ def _decoded(raw: Raw, file: str, whole: int | None) -> tuple[flaws.Look, np.nda
             pixels, mode = picture.rgb8(), _mode(picture, raw)
     except ImageError as problem:
         called = raw.name if isinstance(raw, Path) else "The picture"
-        return flaws.unreadable(str(problem).replace(called, file, 1)), None
-    look = flaws.look(pixels, mode)
-    return look, pixels if whole is None or pixels.shape[:2] == (whole, whole) else square(pixels, whole)
+        return unreadable(str(problem).replace(called, file, 1)), None
+    return look(pixels, mode), pixels if whole is None or pixels.shape[:2] == (whole, whole) else square(pixels, whole)
 
 
 def _mode(picture: image.Picture, raw: Path | bytes) -> str:

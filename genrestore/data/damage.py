@@ -293,7 +293,7 @@ def _lettered(rng: np.random.Generator, unit: float, framed: bool) -> Image.Imag
     mark = Image.new("L", (width, height))
     draw = ImageDraw.Draw(mark)
     for k, line in enumerate(lines):
-        draw.text((size, size / 2 + 1.2 * size * k), line, fill=255, font=_font(size))
+        draw.text((size, size / 2 + 1.2 * size * k), line, fill=255, font=font(size))
     if framed:
         thick = max(2, int(FINE * unit * rng.uniform(0.8, 2)))
         shape = draw.ellipse if rng.random() < 0.5 else draw.rectangle
@@ -303,7 +303,7 @@ def _lettered(rng: np.random.Generator, unit: float, framed: bool) -> Image.Imag
 
 
 @lru_cache(maxsize=64)
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 

@@ -18,16 +18,15 @@ from PIL import Image
 from torch import Tensor
 
 from genrestore.card import DataSource
-from genrestore.data import augment, degrade, flaws
-from genrestore.data.cache import Decoded, Stored, decode, need, side, square
+from genrestore.data import augment, degrade
+from genrestore.data.cache import Stored, decode, side, square
+from genrestore.data.checks import usable
 from genrestore.data.sources import Progress
 from genrestore.data.text import letters
 from genrestore.errors import TrainingError
 from genrestore.recipe import TrainRecipe
 
 MEMORY = 1 << 30  # samples; a larger set stays in its file, of which each batch reads what it needs
-LEAST = {"whole": 16, "crop": 4}  # pictures without which training does not begin
-ENOUGH = {"whole": 1000, "crop": 100}  # pictures that a good result takes; advice
 AHEAD = 3  # batches that are prepared while one is used
 STALLED = 300.0  # seconds after which a batch that does not come will not come
 
@@ -135,40 +134,6 @@ def read(
         source.classes,
         captions,
     )
-
-
-def usable(decoded: Decoded, recipe: TrainRecipe) -> np.ndarray:
-    """Places of the pictures that the recipe trains on, ascending.
-
-    Raises:
-        TrainingError: one of them cannot be used, or they are too few.
-    """
-    facts, files = decoded.facts, decoded.source.files
-    found = flaws.find(facts, need(recipe), {"broken", "tiny", *recipe.leave_out})
-    out = (
-        np.unique(np.concatenate([found[kind] for kind in recipe.leave_out])) if recipe.leave_out else np.empty(0, int)
-    )
-    if len(broken := np.setdiff1d(found["broken"], out)):
-        reason = facts.problems[broken[0]].partition(";")[0].rstrip(".")
-        more = f", and {len(broken) - 1} more" if len(broken) > 1 else ""
-        raise TrainingError(
-            f"{reason}{more}; take such files out, or leave them out (--leave-out broken, or the box on the page)."
-        )
-    tiny = np.setdiff1d(found["tiny"], out)
-    if recipe.frame == "crop" and len(tiny):
-        height, width = facts.sizes[tiny[0]]
-        more = f" (and {len(tiny) - 1} more such pictures)" if len(tiny) > 1 else ""
-        raise TrainingError(
-            f"{files[tiny[0]]} is {width}×{height}{more}, smaller than the training crop of {side(recipe)}; take it out, "
-            "leave such pictures out (--leave-out tiny, or the box on the page), or lower the recipe's size."
-        )
-    kept = np.setdiff1d(np.arange(len(files)), out)
-    if len(kept) < (least := LEAST[recipe.frame]):
-        few = "1 picture is" if len(kept) == 1 else f"{len(kept)} pictures are"
-        raise TrainingError(
-            f"{few} too few to learn from; this model needs at least {least}, better {ENOUGH[recipe.frame]}."
-        )
-    return kept
 
 
 # --- what is kept aside ----------------------------------------------------------------------------------------------

@@ -15,18 +15,18 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
-from genrestore.data.damage import KINDS, Damage
+from genrestore.data.damage import KINDS, Damage, font
 from genrestore.errors import TrainingError
 
 # --- shrinking ------------------------------------------------------------------------------------------------------
 
 
-def cubic(x: np.ndarray, a: float = -0.5) -> np.ndarray:
+def cubic(x: np.ndarray) -> np.ndarray:
     """Keys' cubic convolution kernel. Keys, "Cubic convolution interpolation for digital image processing", 1981."""
-    x = np.abs(x)
+    x, a = np.abs(x), -0.5
     near = (a + 2) * x**3 - (a + 3) * x**2 + 1
     far = a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a
     return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
@@ -144,11 +144,6 @@ def scratch(rng: np.random.Generator, height: int, width: int) -> Image.Image:
 LETTERS = np.array(list("abcdefghijklmnopqrstuvwxyzabcdefghiklmnoprstuABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789      "))
 
 
-@lru_cache(maxsize=64)
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
-
-
 def text(rng: np.random.Generator, height: int, width: int) -> Image.Image:
     """Lines of random letters 10 to 34 pixels high, as a date stamp or a watermark leaves them."""
     mask = Image.new("L", (width, height))
@@ -157,7 +152,7 @@ def text(rng: np.random.Generator, height: int, width: int) -> Image.Image:
     while y < height:
         size = int(rng.integers(10, 35))
         line = "".join(rng.choice(LETTERS, 4 + 2 * width // size))
-        draw.text((rng.uniform(-width / 2, width / 3), y), line, fill=255, font=_font(size))
+        draw.text((rng.uniform(-width / 2, width / 3), y), line, fill=255, font=font(size))
         y += size * rng.uniform(0.9, 1.6)
     return Image.fromarray((np.asarray(mask) > 100).astype(np.uint8) * 255)
 

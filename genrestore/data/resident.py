@@ -20,9 +20,8 @@ SHARE = 0.4  # of the memory that is free, which the pictures may take
 PART = 1 << 28  # bytes that are copied at a time
 TURNS = 6  # numbers that say where the pixels of a square went, see `_turned`
 
-Sent = dict[
-    str, Tensor
-]  # what goes to the device for a batch: "places" (B, 1 + 2·K + TURNS), "drawn" (B, …), labels and texts
+# What goes to the device for a batch: "places" (B, 1 + 2·K + TURNS), "drawn" (B, …), labels and texts.
+Sent = dict[str, Tensor]
 
 
 class Resident:

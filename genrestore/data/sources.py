@@ -31,8 +31,8 @@ from typing import IO, Any, overload
 import numpy as np
 from PIL import Image
 
-from genrestore.errors import Cancelled, GenrestoreError, ImageError, TrainingError, unknown
-from genrestore.paths import expanded, home
+from genrestore.errors import GenrestoreError, ImageError, TrainingError, stop_if, unknown
+from genrestore.paths import expanded, home, replace
 from genrestore.pictures import codec, image
 
 # What may be a picture, by its name; HEIC and GIF too, so that people are told what to do with them.
@@ -48,15 +48,13 @@ PACKING, TRIVIAL = 200, 16 << 20
 PICTURES = 2_000_000  # of one array, archive or data set
 LABELS = 100_000  # classes that numbers without names may mean
 NAMES = 16 << 20  # bytes of the names of classes
-CAPTION, TABLE, CAPTIONS = (
-    64 << 10,
-    64 << 20,
-    256 << 20,
-)  # bytes of a caption's file, of a table of them, of all together
+# Bytes of a caption's file, of a table of them, of all together.
+CAPTION, TABLE, CAPTIONS = 64 << 10, 64 << 20, 256 << 20
 HELD = 256 << 20  # bytes of pictures that are at work at the same time
 HEADER = 10_000  # bytes of an array's header, as numpy allows
 BLOCK = 1 << 20  # bytes that are passed over at once
 THREADS = min(8, os.cpu_count() or 1)  # that hash and decode; Pillow and hashlib release the interpreter
+UNREAD = "Cancelled; no picture was kept."
 
 Raw = Path | bytes | np.ndarray | ImageError  # a file, its bytes, pixels (H, W, C) uint8, or why there is none
 Progress = Callable[[float, str], None]
@@ -143,17 +141,12 @@ def _digests(paths: Sequence[Path], root: Path, progress: Progress | None, cance
     found: dict[str, list[Any]] = {}
     for k, (name, value) in enumerate(ordered(entry, paths)):
         found[name] = value
-        stop_if(cancel)
+        stop_if(cancel, UNREAD)
         if progress and k % 64 == 0:
             progress(k / len(paths), f"Looking at the files: {k} of {len(paths)}")
     if found != known:
         memory.parent.mkdir(parents=True, exist_ok=True)
-        part = memory.with_name(f"{memory.name}.{os.getpid()}")
-        try:
-            part.write_text(json.dumps(found), "utf-8")
-            part.replace(memory)
-        finally:
-            part.unlink(missing_ok=True)
+        replace(memory, json.dumps(found))
     return [value[2] for value in found.values()]
 
 
@@ -189,15 +182,10 @@ def ordered(function: Callable[..., Any], *items: Any, weights: Iterable[int] | 
             pool.shutdown(cancel_futures=True)
 
 
-def stop_if(cancel: threading.Event | None) -> None:
-    if cancel is not None and cancel.is_set():
-        raise Cancelled("Cancelled; no picture was kept.")
-
-
 # --- labels and captions ---------------------------------------------------------------------------------------------
 
 
-def _picture_like(name: str) -> bool:
+def picture_like(name: str) -> bool:
     """Whether a relative name may be a picture; files that systems leave behind are none."""
     path = PurePosixPath(name)
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
@@ -298,7 +286,7 @@ def _samples(read: Callable[[], Iterator[Raw]]) -> np.ndarray:
 
 def _folder(folder: Path, progress: Progress | None, cancel: threading.Event | None) -> Source:
     paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    files = tuple(name for name in paths if _picture_like(name))
+    files = tuple(name for name in paths if picture_like(name))
     if not files:
         raise TrainingError(f"There is no picture in {folder}; training reads {', '.join(sorted(SUFFIXES))}.")
     pictures = [paths[name] for name in files]
@@ -331,7 +319,7 @@ def _zip(path: Path, digest: str) -> Source:
         members = {info.filename.replace("\\", "/"): info for info in archive.infolist() if not info.is_dir()}
         _check_members(path, members)
         members = _below_shared_folder(members)
-        files = tuple(sorted(name for name in members if _picture_like(name)))
+        files = tuple(sorted(name for name in members if picture_like(name)))
         if not files:
             raise TrainingError(f"There is no picture in {path}; training reads {', '.join(sorted(SUFFIXES))}.")
         sizes = {name: info.file_size for name, info in members.items()}
@@ -387,10 +375,14 @@ def _check_packing(path: Path, total: int) -> None:
 
 def _below_shared_folder(members: dict[str, zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
     """Without the one folder that holds everything in most archives, so that class folders come first."""
-    tops = {name.partition("/")[0] if "/" in name else "" for name in members if _picture_like(name)}
+    tops = {name.partition("/")[0] if "/" in name else "" for name in members if picture_like(name)}
     if len(tops) != 1 or "" in tops:
         return members
     return {name.removeprefix(f"{next(iter(tops))}/"): info for name, info in members.items()}
+
+
+def gigabytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB"
 
 
 def _size(count: int) -> str:
@@ -512,7 +504,7 @@ def _arrays(
 
     channels = 1 if len(shape) == 3 else shape[1 if first else -1]
     samples = np.broadcast_to(np.int64(each // channels * (1 if channels < 3 else 3)), count)
-    told = *_labels(path, count, small), _told(path, count, small)
+    told = *_labels(path, count, small), _npz_captions(path, count, small)
     return Source(path.stem, digest, Numbered(count), read, path.stat().st_size, lambda: samples, *told)
 
 
@@ -566,7 +558,7 @@ def _packed(
                 else:
                     yield _exactly(file, end - start, path)
 
-    told = *_labels(path, count, small), _told(path, count, small)
+    told = *_labels(path, count, small), _npz_captions(path, count, small)
     return Source(path.stem, digest, Numbered(count), read, path.stat().st_size, lambda: _samples(read), *told)
 
 
@@ -608,7 +600,7 @@ def _labels(path: Path, count: int, small: dict[str, np.ndarray]) -> tuple[np.nd
     return labels.astype(np.int64), names
 
 
-def _told(path: Path, count: int, small: dict[str, np.ndarray]) -> tuple[str, ...]:
+def _npz_captions(path: Path, count: int, small: dict[str, np.ndarray]) -> tuple[str, ...]:
     """What an .npz says in words of each picture, if it does."""
     if "captions" not in small:
         return ()

@@ -73,9 +73,8 @@ def _solved(right: Tensor, hole: Tensor, report: Callable[[float], None]) -> Ten
     for _ in range(MOST):
         if energy <= ENOUGH**2 * first:
             break
-        report(
-            min(1.0, max(0.0, math.log(energy / first) / math.log(ENOUGH**2)))
-        )  # it falls by about the same share each time
+        # It falls by about the same share each time.
+        report(min(1.0, max(0.0, math.log(energy / first) / math.log(ENOUGH**2))))
         torch.mul(direction, degree, out=image)
         image[..., 1:] -= direction[..., :-1]
         image[..., :-1] -= direction[..., 1:]

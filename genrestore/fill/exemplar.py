@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genrestore.errors import Cancelled, MaskError
+from genrestore.errors import MaskError, stop_if
 from genrestore.fill import labels as labelling
 from genrestore.fill import lines, offsets
 from genrestore.fill.blend import blended
@@ -107,8 +107,7 @@ def fill(
     total, over = COARSEST + sum(work[:-1]) + BLENDING * work[0], 0.0
 
     def tell(part: float, done: float) -> None:
-        if cancel is not None and cancel.is_set():
-            raise Cancelled("Cancelled; nothing was written.")
+        stop_if(cancel)
         report((over + part * done) / total)
 
     level = levels[-1]

@@ -81,10 +81,6 @@ class DCGAN(nn.Module):
         """(B, Z) → (B, C, 32, 32) in [0, 1]."""
         return self.generator(z[:, :, None, None]) * 0.5 + 0.5
 
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """(n, C, 32, 32) in [0, 1]."""
-        return self.decode(torch.randn(n, self.latent, generator=generator))
-
     def phases(self, recipe: TrainRecipe) -> list[Phase]:
         weight = recipe.part(losses.R1).r1
         critic_side, generator_side = losses.chosen(losses.ADVERSARIAL, recipe.loss, "non-saturating")

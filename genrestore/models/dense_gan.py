@@ -69,10 +69,6 @@ class DenseGAN(nn.Module):
         """(B, Z) → (B, C, S, S) in [0, 1]."""
         return self.generator(z).view(-1, self.config.channels, self.config.side, self.config.side)
 
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """(n, C, S, S) in [0, 1]."""
-        return self.decode(torch.randn(n, self.latent, generator=generator))
-
     def phases(self, recipe: TrainRecipe) -> list[Phase]:
         critic_side, generator_side = losses.chosen(losses.ADVERSARIAL, recipe.loss, "non-saturating")
         judged: list[Tensor] = []  # what the critic said in the generator's turn: it is the same until its own

@@ -70,10 +70,6 @@ class DenseVAE(nn.Module):
         """(B, Z) → (B, C, S, S) in [0, 1]."""
         return self.decoder(z).view(-1, self.config.channels, self.config.side, self.config.side)
 
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """(n, C, S, S) in [0, 1]."""
-        return self.decode(torch.randn(n, self.latent, generator=generator))
-
     def phases(self, recipe: TrainRecipe) -> list[Phase]:
         kl = recipe.part(losses.KL)
         error = losses.chosen(losses.PIXEL, recipe.loss, "bce")

@@ -23,7 +23,7 @@ from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import register
 
 FOLD = 2  # the net works on squares of so many pixels
-TOLD = ("noise", "jpeg")  # the levels that the net knows
+KNOWN = ("noise", "jpeg")  # the levels that the net knows
 GAINS = (5.0, 1.0)  # that bring both maps to about [0, 1]: noise of 50 of 255 levels, JPEG of quality 0
 WINDOW = 15  # folded pixels over which an estimate is averaged
 
@@ -72,14 +72,14 @@ class Restorer(nn.Module):
         super().__init__()
         self.config = config
         folded = 3 * FOLD**2
-        self.body = layers.UNet(folded + len(TOLD), folded, config.widths, config.blocks, layers.GatedResidual)
+        self.body = layers.UNet(folded + len(KNOWN), folded, config.widths, config.blocks, layers.GatedResidual)
         nn.init.normal_(self.body.leave.weight, std=1e-3)  # training begins at the picture as it is
         width = config.guesser
         self.guesser = nn.Sequential(
             nn.Conv2d(folded, width, 3, padding=1), nn.LeakyReLU(0.1),
             nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(0.1),
             nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(0.1),
-            nn.Conv2d(width, len(TOLD), 3, padding=1),
+            nn.Conv2d(width, len(KNOWN), 3, padding=1),
         )  # fmt: skip
         self.register_buffer("gains", torch.tensor(GAINS).view(1, -1, 1, 1), persistent=False)
         coarsest = FOLD * 2 ** (len(config.widths) - 1)
@@ -104,7 +104,7 @@ class Restorer(nn.Module):
         def loss(batch: dict[str, Tensor]) -> Tensor:
             low, levels = (
                 batch["low"],
-                torch.stack([batch["levels"][:, LEVELS.index(name)] for name in TOLD], 1)[..., None, None],
+                torch.stack([batch["levels"][:, LEVELS.index(name)] for name in KNOWN], 1)[..., None, None],
             )
             guess = self.estimate(low)
             trusted = torch.rand(len(low), 1, 1, 1, device=low.device) < 0.5

@@ -75,10 +75,6 @@ class VAE(nn.Module):
         """(B, Z) → (B, C, 64, 64) in [0, 1]."""
         return self.decoder(self.stem(z).view(-1, 512, 4, 4)) * 0.5 + 0.5
 
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """(n, C, 64, 64) in [0, 1]."""
-        return self.decode(torch.randn(n, self.latent, generator=generator))
-
     def phases(self, recipe: TrainRecipe) -> list[Phase]:
         kl = recipe.part(losses.KL)
         error = losses.chosen(losses.PIXEL, recipe.loss, "l2")

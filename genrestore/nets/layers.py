@@ -18,12 +18,7 @@ def local_mean(image: Tensor, side: int = 7) -> Tensor:
 
 
 CONFIDENCE = 8  # how fast a few known pixels outvote the coarser level; 8 was best of 1 to 32 on wide holes
-BINOMIAL = (
-    1.0,
-    3.0,
-    3.0,
-    1.0,
-)  # taps of the pyramid's filter; with two equal taps the result depends on where blocks begin
+BINOMIAL = (1.0, 3.0, 3.0, 1.0)  # taps of the pyramid's filter; with two the result depends on where blocks begin
 
 
 def pull_push(image: Tensor, mask: Tensor) -> Tensor:

@@ -585,7 +585,11 @@ def _check_place(path: Path) -> None:
 
 def suffix(picture: Picture, size: tuple[int, int] | None = None) -> str:
     """The suffix for the format that is written by default, for a result of `size` (width, height)."""
-    kind = output(picture, size=size)
+    return suffix_of(output(picture, size=size))
+
+
+def suffix_of(kind: str) -> str:
+    """The first one of a format."""
     return next(suffix for suffix, other in SUFFIXES.items() if other == kind)
 
 
@@ -638,11 +642,11 @@ def _write(picture: Picture, file: BinaryIO, kind: str, quality: int | None) -> 
         raise SettingError(f"The quality {quality} is out of range; choose 1 to 100.")
     if kind in OPAQUE and picture.alpha is not None:  # opaque everywhere, else `output` would have refused it
         picture = picture.with_pixels(picture.colour)
-    if kind in ("PNG", "TIFF"):
-        pixels = picture.pixels
-        if kind == "PNG":
-            codec.write_png(file, pixels, **_metadata(picture), text=picture.text, cicp=picture.cicp)
-            return
+    pixels = picture.pixels
+    if kind == "PNG":
+        codec.write_png(file, pixels, **_metadata(picture), text=picture.text, cicp=picture.cicp)
+        return
+    if kind == "TIFF":
         if pixels.dtype == np.uint16 and picture.channels == 2:  # few programs read it, and Pillow does not
             pixels = pixels[..., (0, 0, 0, 1)]
         codec.write_tiff(file, pixels, **_metadata(picture))

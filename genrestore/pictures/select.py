@@ -156,9 +156,8 @@ def _object(crop: Colours, guess: Bools, allowed: Bools) -> Bools | None:
     mask = coarse.cut(_resized(guess, small.shape[:2]))
     if mask is None or coarse.price(mask) > DEAREST:
         return None
-    mask = ~_reached(_frame(mask.shape), np.pad(~mask, 1, constant_values=True))[
-        1:-1, 1:-1
-    ]  # what it encloses is part of it
+    outside = _reached(_frame(mask.shape), np.pad(~mask, 1, constant_values=True))
+    mask = ~outside[1:-1, 1:-1]  # what it encloses is part of it
     large = _shrunk(crop, FINE)
     if large.shape == small.shape:
         return mask

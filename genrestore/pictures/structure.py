@@ -11,9 +11,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from genrestore.pictures import boxes, ifd
+from genrestore.pictures import boxes, ifd, png
 from genrestore.pictures.boxes import Cicp
-from genrestore.pictures.codec import PNG_HEADER
 from genrestore.pictures.ifd import SUBFILE
 
 METADATA = 1 << 20  # bytes that are kept of EXIF, of XMP, of an ICC profile, and of all texts together
@@ -232,19 +231,15 @@ PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"
 
 
 def _png(data: bytes) -> Parts:
-    kept, metadata = [PNG_HEADER], list[tuple[bytes, bytes]]()
-    at, parts = len(PNG_HEADER), 0
-    while at + 8 <= len(data):
-        length, name = struct.unpack_from(">I4s", data, at)
-        if name in PIXELS:
-            kept.append(data[at : at + 12 + length])
-        elif data[at + 8 + length : at + 12 + length] == struct.pack(">I", zlib.crc32(data[at + 4 : at + 8 + length])):
-            metadata.append((name, data[at + 8 : at + 8 + length]))
-        at, parts = at + 12 + length, parts + (name not in (b"IDAT", b"fdAT"))
+    kept, metadata, parts = [png.SIGNATURE], list[tuple[bytes, bytes]](), 0
+    for chunk in png.chunks(data):
+        if chunk.name in PIXELS:
+            kept.append(chunk.whole)
+        elif chunk.sound:
+            metadata.append((chunk.name, chunk.body))
+        parts += chunk.name not in (b"IDAT", b"fdAT")
         if parts > PARTS:
             raise ValueError(f"it has more than {PARTS} chunks")
-        if name == b"IEND":
-            break
     found, packed = Parts(b"".join(kept), frames=None), 0
     for name, body in metadata:
         packed += name in (b"iCCP", b"zTXt", b"iTXt")

@@ -6,7 +6,7 @@ from typing import Any
 
 from genrestore import tasks
 from genrestore.errors import SettingError
-from genrestore.setting import checked, options, told
+from genrestore.setting import checked, options, shortened
 
 LARGEST_SEED = 2**31 - 1
 
@@ -22,9 +22,9 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
     try:
         count = operator.index(given)
     except TypeError:
-        raise SettingError(f"{wanted}, not {told(value)}.") from None
+        raise SettingError(f"{wanted}, not {shortened(value)}.") from None
     if not low <= count <= high:
-        raise SettingError(f"{wanted}, not {told(count)}.")
+        raise SettingError(f"{wanted}, not {shortened(count)}.")
     return count
 
 
@@ -39,7 +39,7 @@ def number(name: str, value: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         amount = math.nan
     if not math.isfinite(amount):
-        raise SettingError(f"{name} must be a number, not {told(value)}.")
+        raise SettingError(f"{name} must be a number, not {shortened(value)}.")
     return amount
 
 

@@ -1,18 +1,16 @@
 """Find the damage of a scanned photograph, and mend an old one: damage found, filled, grain taken out."""
 
 import threading
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from genrestore import runtime, weights
 from genrestore.pictures import image as pictures
-from genrestore.pictures.image import Picture
+from genrestore.pictures.image import Picture, Source
 from genrestore.pipelines.arguments import LARGEST_SEED, settled, whole
 from genrestore.pipelines.inpaint import LARGEST_GROWTH, repair, widened
 from genrestore.pipelines.restore import restore
@@ -26,8 +24,6 @@ TILE = 768  # pixels a side of a tile: the net sees far and computes little
 COARSE = 1 << 20  # pixels that a halved picture has to have to be looked at too
 MILD = 0.5  # strength at which an old photo's grain is taken out
 GROW = 2  # pixels by which what was found is widened before it is filled
-
-Source = Picture | Image.Image | str | Path | bytes
 
 
 def find_damage(
@@ -76,7 +72,7 @@ def likelihood(
     done = 0
     for scale in scales:
         share = scale[0, 0].numel() / work
-        coarse = _seen(chosen, scale, _told(progress, done, share), cancel)
+        coarse = _seen(chosen, scale, _portion(progress, done, share), cancel)
         found = torch.maximum(found, F.interpolate(coarse, found.shape[-2:], mode="bilinear", align_corners=False))
         done += share
     likely = found[0, 0].numpy()
@@ -85,7 +81,7 @@ def likelihood(
     return likely
 
 
-def _told(progress: runtime.Progress | None, done: float, share: float) -> runtime.Progress | None:
+def _portion(progress: runtime.Progress | None, done: float, share: float) -> runtime.Progress | None:
     """`progress` of a part of the work."""
     return None if progress is None else lambda part, what: progress(done + share * part, what)
 
@@ -179,7 +175,7 @@ class OldPhoto(NamedTuple):
 def old_photo(
     image: Source,
     *,
-    mask: Image.Image | np.ndarray | str | Path | bytes | None = None,
+    mask: Source | None = None,
     sensitivity: float = 0.5,
     grow: int = GROW,
     strength: float = MILD,
@@ -207,16 +203,16 @@ def old_photo(
     share = settled("restore", strength=strength)["strength"]
     source = pictures.load(image, frame=frame)
     if mask is None:
-        hole = find_damage(source, sensitivity=sensitivity, progress=_told(progress, 0.0, 0.3), cancel=cancel)
+        hole = find_damage(source, sensitivity=sensitivity, progress=_portion(progress, 0.0, 0.3), cancel=cancel)
     else:
         hole = pictures.load_mask(mask, (source.width, source.height))
     steps = [Step("given", source)]
     if hole.any():
-        told = _told(progress, 0.3, 0.5)
+        told = _portion(progress, 0.3, 0.5)
         filled = repair(source, widened(hole, grow), seed=seed, progress=told, cancel=cancel).picture
         steps.append(Step("filled", filled))
     if share > 0 and weights.list_models("restore"):
-        told = _told(progress, 0.8, 0.2)
+        told = _portion(progress, 0.8, 0.2)
         restored = restore(steps[-1].picture, strength=share, progress=told, cancel=cancel)
         steps.append(Step("restored", restored))
     return OldPhoto(tuple(steps), hole)

@@ -1,20 +1,17 @@
 """What all tasks share that make of a picture another one of its size: tiles through the net, all else kept."""
 
 import threading
-from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 from genrestore import runtime
 from genrestore.pictures import image as pictures
-from genrestore.pictures.image import Picture
+from genrestore.pictures.image import Picture, Source
 from genrestore.pipelines.upscale import Faithful, run
 
 
 def translate(
     task: str,
-    image: Picture | Image.Image | str | Path | bytes,
+    image: Source,
     *,
     model: str = "auto",
     frame: int | None = None,

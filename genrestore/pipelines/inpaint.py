@@ -4,7 +4,6 @@ import dataclasses
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -12,23 +11,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from genrestore import runtime
-from genrestore.errors import Cancelled, MaskError, SettingError
+from genrestore.errors import MaskError, SettingError, stop_if
 from genrestore.fill import Settings
 from genrestore.fill.shared import Once, anew
 from genrestore.pictures import image as pictures
-from genrestore.pictures.image import Picture
+from genrestore.pictures.image import Picture, Source
 from genrestore.pipelines import colours, pace, rim, wide
 from genrestore.pipelines.arguments import LARGEST_SEED, whole
-from genrestore.pipelines.growth import LARGEST_FEATHER, LARGEST_GROWTH, growth
+from genrestore.pipelines.growth import LARGEST_FEATHER, LARGEST_GROWTH
 from genrestore.pipelines.rim import widened
 from genrestore.pipelines.wide import Box
 from genrestore.tasks.inpaint import EXEMPLAR
-
-__all__ = ["growth", "inpaint", "repair", "widened"]
 
 STRATEGIES = ("crop", "whole")
 FORBID = "forbid mask"  # what errors call the mask of what must not be copied
@@ -50,15 +46,15 @@ RIM = 48  # pixels of a very wide hole that are filled at full size; its middle 
 
 
 def inpaint(
-    image: Picture | Image.Image | str | Path | bytes,
-    mask: Image.Image | np.ndarray | str | Path | bytes | None = None,
+    image: Source,
+    mask: Source | None = None,
     *,
     model: str = "auto",
     strategy: str = "crop",
     seed: int = 0,
     grow: int = 0,
     feather: int | None = None,
-    forbid: Image.Image | np.ndarray | str | Path | bytes | None = None,
+    forbid: Source | None = None,
     frame: int | None = None,
     progress: runtime.Progress | None = None,
     cancel: threading.Event | None = None,
@@ -80,8 +76,8 @@ def inpaint(
             picture, LARGEST pixels a side at once: a larger one in pieces of that size, which see no further.
         seed: of the random choices where pieces are searched; another one gives another fill. The present nets draw nothing.
         grow: pixels by which the mask is widened, at most LARGEST_GROWTH: a rim of what should go spoils every fill. What is
-            sound in the wider part shines through, the more the farther out; `growth` says how many pixels suit a mask
-            that was drawn by hand.
+            sound in the wider part shines through, the more the farther out; `pipelines.growth`
+            tells how many pixels suit a mask that was drawn by hand.
         feather: pixels inside the edge of the mask, grown or not, over which the fill fades evenly into what was there, fewer
             where the mask is narrow; at most LARGEST_FEATHER. 0: the fill ends hard. None: as `grow` says, and hard without.
         forbid: a mask of what must not be copied into wide parts, such as a second person.
@@ -396,7 +392,7 @@ def _copied(
     Args:
         pieces: (H, W) bool, all parts that are made of pieces; what one holds does not depend on the others.
     """
-    _check(cancel)
+    stop_if(cancel)
     outer = wide.surroundings(part.box, source.height, source.width)
     there = box_slice(outer)
     inner = _inside(part.pixels, part.box, outer)
@@ -571,7 +567,7 @@ def _fill(chosen: runtime.Model, image: Tensor, hole: Tensor, report: Any, cance
     height, width = hole.shape
     mask = hole[None, None].float()
     if max(height, width) <= LARGEST:
-        _check(cancel)
+        stop_if(cancel)
         return chosen(image, mask)
 
     middle = _middle(hole)
@@ -594,18 +590,13 @@ def _fill(chosen: runtime.Model, image: Tensor, hole: Tensor, report: Any, cance
     ]
     pieces = [piece for piece in pieces if mask[..., piece[0] : piece[2], piece[1] : piece[3]].any()]
     for k, (top, left, bottom, right) in enumerate(pieces):
-        _check(cancel)
+        stop_if(cancel)
         part = (..., slice(top, bottom), slice(left, right))
         fade = _tent(bottom - top)[:, None] * _tent(right - left)
         total[part] += chosen(image[part], mask[part]) * fade
         weight[part] += fade
         report((k + 1) / len(pieces))
     return torch.where(weight > 0, total / weight.clamp(min=1e-6), image)
-
-
-def _check(cancel: threading.Event | None) -> None:
-    if cancel is not None and cancel.is_set():
-        raise Cancelled("Cancelled; nothing was written.")
 
 
 def _starts(length: int) -> list[int]:

@@ -1,15 +1,13 @@
 """Restore a picture: noise and JPEG blocks taken out, tile by tile; size, transparency and metadata stay."""
 
 import threading
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from genrestore import runtime
 from genrestore.pictures import image as pictures
-from genrestore.pictures.image import Picture
+from genrestore.pictures.image import Picture, Source
 from genrestore.pipelines.arguments import settled
 from genrestore.pipelines.image_to_image import made
 
@@ -17,7 +15,7 @@ ROWS = 256  # that are weakened at once
 
 
 def restore(
-    image: Picture | Image.Image | str | Path | bytes,
+    image: Source,
     *,
     model: str = "auto",
     strength: float = 1.0,

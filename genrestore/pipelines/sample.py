@@ -117,23 +117,18 @@ def directions(model: str = "auto", count: int = 8) -> np.ndarray:
     chosen = runtime.load(model, task="sample")
     count = whole("count", count, 1, chosen.net.latent)
     with _finding:  # the first two who ask must not both compute
-        return _directions(chosen)[:count]
+        if chosen not in _known:
+            _known[chosen] = _principal(chosen)
+        return _known[chosen][:count]
 
 
 _finding = threading.Lock()
-_known: "weakref.WeakKeyDictionary[runtime.Model, np.ndarray]" = (
-    weakref.WeakKeyDictionary()
-)  # no net stays loaded for this
-
-
-def _directions(chosen: runtime.Model) -> np.ndarray:
-    """All Z of them, computed once for a loaded model."""
-    if chosen not in _known:
-        _known[chosen] = _principal(chosen)
-    return _known[chosen]
+# by a weak key, so that no net stays loaded for this
+_known: "weakref.WeakKeyDictionary[runtime.Model, np.ndarray]" = weakref.WeakKeyDictionary()
 
 
 def _principal(chosen: runtime.Model) -> np.ndarray:
+    """All Z of them."""
     length = chosen.net.latent
     total = torch.zeros(length, length)
     for place in range(PROBES):

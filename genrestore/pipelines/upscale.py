@@ -9,7 +9,6 @@ import math
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -17,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from genrestore import runtime, weights
@@ -25,7 +23,7 @@ from genrestore.card import Card
 from genrestore.data.degrade import cubic
 from genrestore.errors import SettingError
 from genrestore.pictures import image as pictures
-from genrestore.pictures.image import Picture
+from genrestore.pictures.image import Picture, Source
 from genrestore.pipelines import colours
 from genrestore.pipelines.arguments import number, settled, whole
 
@@ -35,9 +33,8 @@ BASE_BYTES = 1_550_000_000  # of the process with a net loaded
 HELD, WRITTEN = 4, 8  # bytes a pixel of a picture: its samples; with Pillow's copy while it is written
 BAND = 30  # bytes a pixel of one row of tiles: three channels in float32, two and a half times
 SPEED = 3.0e6  # result pixels a second, until this process has measured its own
-BETWEEN = (
-    2  # times its input a picture between two runs of the net has at least; 1.25 cost 0.1 dB at ×5, full size gave 0.01
-)
+# Times its input a picture between two runs of the net has at least; 1.25 cost 0.1 dB at ×5, full size gave 0.01.
+BETWEEN = 2
 PIECE, GROUP = 256, 64  # rows that are resized at once, first across and then down
 _measured: dict[str, float] = {}
 
@@ -57,7 +54,7 @@ class Quote:
 
 
 def upscale(
-    image: Picture | Image.Image | str | Path | bytes,
+    image: Source,
     scale: float = 4,
     *,
     model: str = "auto",

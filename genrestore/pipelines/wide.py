@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genrestore import fill as filling
 from genrestore import machine, runtime
-from genrestore.errors import Cancelled
+from genrestore.errors import stop_if
 from genrestore.fill.exemplar import Settings
 from genrestore.fill.pyramid import LEAST_SOURCES, Level, box, grown
 from genrestore.fill.shared import Once, anew
@@ -25,10 +25,7 @@ FLAT = 1.5 / 255  # deviation of the fine detail round a hole below which there 
 RIM = 16  # pixels round a hole whose detail is looked at
 BLUR = 2  # pixels round one from whose mean it deviates
 LOOKED_AT = 128  # pixels of a part's longer side, at the smallest size at which its surroundings are looked at
-CONTEXT = (
-    64,
-    512,
-)  # pixels round a hole from which pieces are taken: its longer side, but no fewer and no more than these
+CONTEXT = (64, 512)  # pixels round a hole from which pieces are taken: its longer side, but within these
 
 _fillers = ThreadPoolExecutor(machine.cores(), "filler", runtime.one_core)
 
@@ -129,8 +126,7 @@ def filled(
     cancel = cancel or threading.Event()
 
     def blending(done: float) -> None:
-        if cancel.is_set():
-            raise Cancelled("Cancelled; nothing was written.")
+        stop_if(cancel)
         report(done)
 
     def work() -> tuple[Tensor, float]:

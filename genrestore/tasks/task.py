@@ -31,10 +31,7 @@ class Score:
 
     def beats(self, other: float | None) -> bool:
         """Whether it is better than another value of its kind, or than none at all."""
-        if other is None or other in (
-            float("inf"),
-            float("-inf"),
-        ):  # checkpoints of earlier versions hold these for none
+        if other is None:
             return True
         return self.value > other if self.better == "higher" else self.value < other
 

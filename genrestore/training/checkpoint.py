@@ -37,7 +37,7 @@ class Progress:
     hardware: list[str] = field(default_factory=list[str])  # that trained, one after the other
     best: float | None = None  # first score on the hold-out, once there is one
     stale: int = 0  # measurements since then
-    untrained: float | None = None  # `Watcher.distance` at step 0; None in a checkpoint of an earlier version
+    untrained: float | None = None  # `Evaluator.distance` at step 0
     means: bool = False  # what the net makes means something, so that its weight is left for others to try
     history: list[float] = field(default_factory=list[float])  # the first player's latest losses
 
@@ -207,8 +207,7 @@ def _sealed(content: bytes) -> bytes:
 
 def recipe_of(saved: dict[str, Any]) -> TrainRecipe:
     """The recipe of a checkpoint."""
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in saved["recipe"].items()}
-    return TrainRecipe.from_json(plain)
+    return TrainRecipe.from_json(saved["recipe"])
 
 
 def check_same(saved: dict[str, Any], recipe: TrainRecipe, config: Any, run: Path) -> None:

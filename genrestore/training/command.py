@@ -19,23 +19,38 @@ from genrestore import weights
 from genrestore.card import Card
 from genrestore.data import sources
 from genrestore.data.checks import examine
-from genrestore.errors import Cancelled, GenrestoreError, TrainingError
+from genrestore.errors import Cancelled, TrainingError
 from genrestore.licences import OTHER, licence_named
 from genrestore.models import find, names
-from genrestore.paths import home
-from genrestore.recipe import TrainRecipe, changed, settings_of
-from genrestore.setting import settings as declared
-from genrestore.training import checkpoint, runs
+from genrestore.paths import home, replace
+from genrestore.recipe import TrainRecipe, changed
+from genrestore.setting import named
+from genrestore.training import checkpoint, loggers, runs
 from genrestore.training.distributed import RANK, SIZE
 from genrestore.training.estimate import estimate
+from genrestore.training.options import FIELDS, OPTIONS
 from genrestore.training.runs import Estimate, Run
-from genrestore.training.terminal import Terminal
 from genrestore.training.train import train
 
 THREADS = 256  # that may be asked for on any machine: more only wait for one another
 FIRST, ALONE = RANK == 0, SIZE == 1  # the process that speaks; there is no other
-# Fields that have an option of their own.
-COMMON = ("steps", "minutes", "batch", "lr", "seed", "holdout", "precision", "leave_out")
+
+
+def call(given: dict[str, Any]) -> None:
+    """Do what a command line asks for: a value for each of `options.OPTIONS`, None where nothing was said."""
+    settings: dict[str, Any] = {**named(given.pop("set") or [], "lr=0.001")}
+    settings |= {name: value for name in FIELDS if (value := given.pop(name)) is not None}
+    check, dry, as_json, log = (given.pop(name) for name in ("check", "dry_run", "json", "log"))
+    asked = {name: given[name] for name in ("preset", "data", "recipe")}
+    use_threads(given.pop("threads"))
+    if check:
+        recipe, source = _asked(**asked, settings=settings)
+        print(examine(source, recipe).text())
+    elif dry:
+        found = rehearsal(**asked, resume=given["out"] if given["resume"] else None, settings=settings)
+        print(json.dumps(dataclasses.asdict(found)) if as_json else found.text)
+    else:
+        run(**given, settings=settings, log="terminal" if log is None else log)
 
 
 def run(
@@ -49,10 +64,9 @@ def run(
     reproduce: Path | None = None,
     folds: int | None = None,
     settings: dict[str, Any] | None = None,
-    threads: int | None = None,
-    tensorboard: bool = False,
+    log: str = "terminal",
 ) -> Path:
-    """`train` as both command lines offer it: it shows what happens, and Ctrl-C or SIGTERM ends it with a checkpoint.
+    """`train` as both command lines offer it: loggers show what happens, and Ctrl-C or SIGTERM ends it with a checkpoint.
 
     Args:
         preset: its name; or else one of the following says what to train.
@@ -62,15 +76,15 @@ def run(
         out: folder of the run; by default one among the user's runs, named after preset and data.
         folds: train so many times, each time with another part kept aside, and print mean ± standard deviation.
         settings: fields of the recipe to change; texts are read as their types.
+        log: names of loggers, between commas.
 
     Returns: the folder of the run.
 
     Raises: as `train`.
     """
-    use_threads(threads)
-    wanted, source = _wanted(preset, data, recipe, reproduce, out if resume else None)
-    named = {} if licence is None else {"licence": licence}
-    wanted, source = _filled(wanted, named | (settings or {}), source)
+    loggers.chosen(log)  # refused before the pictures are read
+    stated = {} if licence is None else {"licence": licence}
+    wanted, source = _asked(preset, data, recipe, stated | (settings or {}), reproduce, out if resume else None)
     if not resume:
         licence_named(wanted.licence)
     if reproduce and FIRST:
@@ -84,8 +98,8 @@ def run(
     if folds and not ALONE:
         raise TrainingError("--folds trains in one process; start it without a launcher.")
     if folds:
-        return _cross_validate(wanted, source, out, folds, resume)
-    return _shown(wanted, source, out, resume, tensorboard)
+        return _cross_validate(wanted, source, out, folds, resume, log)
+    return _checked(wanted, source, out, resume, log)
 
 
 def use_threads(threads: int | None) -> None:
@@ -101,19 +115,6 @@ def use_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def diagnosis(
-    preset: str | None = None,
-    *,
-    data: str | None = None,
-    recipe: Path | None = None,
-    settings: dict[str, Any] | None = None,
-) -> str:
-    """What the data doctor says of the pictures, with that model in mind; see `run`."""
-    wanted, source = _wanted(preset, data, recipe, None, None)
-    wanted, source = _filled(wanted, settings or {}, source)
-    return examine(source, wanted).text()
-
-
 def rehearsal(
     preset: str | None = None,
     *,
@@ -125,35 +126,42 @@ def rehearsal(
     """How long it will take, from a few steps of which nothing is kept; see `run`. `resume` is the folder of a run to go on."""
     if not ALONE:
         raise TrainingError("--dry-run tries one process; start it without a launcher.")
-    wanted, source = _wanted(preset, data, recipe, None, resume)
-    wanted, source = _filled(wanted, settings or {}, source)
+    wanted, source = _asked(preset, data, recipe, settings or {}, resumed=resume)
     return estimate(wanted, source, done=checkpoint.read(resume)["progress"]["step"] if resume else 0)
 
 
-def _filled(recipe: TrainRecipe, given: dict[str, Any], source: str | None) -> tuple[TrainRecipe, str]:
-    """The recipe with what was given, and the source, which must be there."""
+def _asked(
+    preset: str | None, data: str | None, recipe: Path | None, settings: dict[str, Any], reproduce: Path | None = None,
+    resumed: Path | None = None,
+) -> tuple[TrainRecipe, str]:  # fmt: skip
+    """What to train, with the settings that were given, and on what.
+
+    Raises:
+        TrainingError: that is not said, or said twice.
+    """
+    wanted, source = _wanted(preset, recipe, reproduce, resumed)
+    source = data or source
     if source is None:
         raise TrainingError("Say where the pictures lie with --data: a folder, a .zip, a .npy or an .npz.")
-    return changed(recipe, given, find(recipe.model).own), source
+    return changed(wanted, settings, find(wanted.model).own), source
 
 
 def _wanted(
-    preset: str | None, data: str | None, recipe: Path | None, reproduce: Path | None, resumed: Path | None
+    preset: str | None, recipe: Path | None, reproduce: Path | None, resumed: Path | None
 ) -> tuple[TrainRecipe, str | None]:
-    """What to train and on what."""
+    """The recipe that was named, and where its pictures lie if it knows."""
     if sum(given is not None for given in (preset, recipe, reproduce)) > 1:
         raise TrainingError("Give a preset, --recipe or --reproduce, one of them.")
     if reproduce is not None:
-        return _card(reproduce)[0], data
+        return _card(reproduce)[0], None
     if preset is not None:
-        return find(preset).recipe, data
+        return find(preset).recipe, None
     path = recipe or (resumed / "recipe.json" if resumed else None)
     if path is None:
         raise TrainingError(f"Name what to train: {', '.join(names())}.")
     if resumed and not path.exists():
         raise TrainingError(f"There is no file {path}; name the preset that was trained there.")
-    asked, source = runs.read_recipe(path)
-    return asked, data or source
+    return runs.read_recipe(path)
 
 
 def _card(weight: Path) -> tuple[TrainRecipe, Card]:
@@ -192,8 +200,8 @@ def _check_source(weight: Path, source: str) -> None:
         )
 
 
-def _shown(recipe: TrainRecipe, source: str, out: Path, resume: bool, tensorboard: bool = False) -> Path:
-    """Train, with a view of it on the terminal."""
+def _checked(recipe: TrainRecipe, source: str, out: Path, resume: bool, log: str) -> Path:
+    """Train, after a look at the pictures."""
     cancel = threading.Event()
     if FIRST:
         report = examine(source, recipe)
@@ -201,11 +209,8 @@ def _shown(recipe: TrainRecipe, source: str, out: Path, resume: bool, tensorboar
             raise TrainingError(report.problem)
         if report.findings:
             print(report.text(), file=sys.stderr)
-    with _signals(cancel), Terminal(out, recipe, quiet=not FIRST) as view:
-        return train(
-            recipe, source, out, resume=resume, on_step=view.step, on_line=view.line, cancel=cancel,
-            tensorboard=tensorboard,
-        )  # fmt: skip
+    with _signals(cancel):
+        return train(recipe, source, out, resume=resume, loggers=loggers.chosen(log), cancel=cancel)
 
 
 @contextmanager
@@ -229,7 +234,7 @@ def _signals(cancel: threading.Event) -> Generator[None, None, None]:
             signal.signal(number, handler)
 
 
-def _cross_validate(recipe: TrainRecipe, source: str, out: Path, folds: int, resume: bool) -> Path:
+def _cross_validate(recipe: TrainRecipe, source: str, out: Path, folds: int, resume: bool, log: str) -> Path:
     """Train `folds` times; leaves folds.json with every score, and prints their table."""
     recipe = dataclasses.replace(recipe, folds=folds, holdout=0.0)
     rows: list[dict[str, float]] = []
@@ -238,11 +243,11 @@ def _cross_validate(recipe: TrainRecipe, source: str, out: Path, folds: int, res
         begun = (part / checkpoint.FILE).exists()
         if begun and not resume:
             raise TrainingError(f"{out} already holds a cross-validation; add --resume, or name another folder.")
-        _shown(dataclasses.replace(recipe, fold=fold), source, part, begun)
+        _checked(dataclasses.replace(recipe, fold=fold), source, part, begun, log)
         if Run(part).status().state == "stopped":
             raise Cancelled(f"The cross-validation was stopped in part {fold + 1}; go on with --resume.")
         rows.append(next((line["holdout"] for line in reversed(Run(part).log()) if "holdout" in line), {}))
-    runs.replace(out / "folds.json", json.dumps(rows, indent=2, allow_nan=False))
+    replace(out / "folds.json", json.dumps(rows, indent=2, allow_nan=False))
     print(table(rows))
     return out
 
@@ -265,37 +270,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m genrestore.training", description="Train a preset on pictures of your own."
     )
-    parser.add_argument("preset", nargs="?", help=", ".join(names()))
-    parser.add_argument("--data", help="folder of pictures, .zip, .npy, .npz, or torchvision:NAME@ROOT")
-    parser.add_argument("--out", type=Path, help="folder of the run; its name becomes the model's")
-    parser.add_argument("--licence", help="of the pictures: own, CC0-1.0, CC-BY-4.0, … or 'other: words'")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    parser.add_argument("--recipe", type=Path, help="JSON file with a recipe, instead of a preset")
-    parser.add_argument("--reproduce", type=Path, help="a weight whose recipe is run again, instead of a preset")
-    parser.add_argument("--folds", type=int, help="cross-validate with so many parts")
-    parser.add_argument("--doctor", action="store_true", help="only look at the pictures and say what is wrong")
-    parser.add_argument("--dry-run", action="store_true", help="only try a few steps and say how long it will take")
-    parser.add_argument("--json", action="store_true", help="what --dry-run says, for programs")
-    parser.add_argument("--threads", type=int, help="processor threads to use")
-    parser.add_argument("--tensorboard", action="store_true", help="also write TensorBoard's files into --out")
-    for name in COMMON:
-        parser.add_argument(f"--{name.replace('_', '-')}", help=declared(TrainRecipe)[name].told)
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="any other field of the recipe"
-    )
-    given = vars(parser.parse_args())
-    try:
-        settings = settings_of(given.pop("set"), {name: given.pop(name) for name in COMMON})
-        asked = {name: given[name] for name in ("preset", "data", "recipe")}
-        doctor, dry, as_json = (given.pop(name) for name in ("doctor", "dry_run", "json"))
-        if doctor:
-            print(diagnosis(**asked, settings=settings))
-        elif dry:
-            use_threads(given["threads"])
-            found = rehearsal(**asked, resume=given["out"] if given["resume"] else None, settings=settings)
-            print(json.dumps(dataclasses.asdict(found)) if as_json else found.text)
+    for name, one in OPTIONS.items():
+        usual = f" (default: {one.usual})" if one.usual else ""
+        how: dict[str, Any] = {"help": f"{one.help}{usual}".replace("%", "%%")}
+        if name == "preset":
+            how["nargs"] = "?"
+        elif one.kind is bool:
+            how["action"] = "store_true"
+        elif one.kind is list:
+            how |= {"action": "append", "metavar": "NAME=VALUE"}
         else:
-            run(**given, settings=settings)
-    except GenrestoreError as problem:
-        print(problem, file=sys.stderr)
-        raise SystemExit(2) from None
+            how["type"] = str if name in FIELDS else one.kind  # `changed` reads the fields
+        parser.add_argument(*([name] if name == "preset" else one.flags(name)), **how)
+    call(vars(parser.parse_args()))

@@ -13,24 +13,24 @@ from torch import Tensor
 
 from genrestore.errors import TrainingError
 
-# As a launcher told; HERE counts the processes on this machine.
-RANK, SIZE, HERE = (
+# As a launcher told; LOCAL_SIZE counts the processes on this machine.
+RANK, SIZE, LOCAL_SIZE = (
     int(os.environ.get(name, usual)) for name, usual in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_WORLD_SIZE", "1"))
 )
 
 
-class World:
+class Processes:
     """This process among all.
 
     Attributes:
         rank: of this process, from 0; only process 0 writes.
         size: number of processes.
-        here: number of them on this machine.
+        local_size: number of them on this machine.
         device: where this process computes.
     """
 
     def __init__(self) -> None:
-        self.rank, self.size, self.here = 0, SIZE, HERE
+        self.rank, self.size, self.local_size = 0, SIZE, LOCAL_SIZE
         if self.size == 1:
             self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
             return
@@ -73,7 +73,7 @@ class World:
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view(tensor.shape))
 
-    def told(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """What process 0 has: plain data or tensors."""
         if self.size == 1:
             return value

@@ -2,30 +2,25 @@
 
 import math
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from genrestore import machine
 from genrestore.data import dataset as datasets
-from genrestore.data.sources import Progress
-from genrestore.errors import Cancelled
 from genrestore.models import find
 from genrestore.recipe import TrainRecipe
 from genrestore.registry import channels
-from genrestore.training import memory
-from genrestore.training.distributed import World
+from genrestore.training.distributed import Processes
 from genrestore.training.evaluate import SCORED
 from genrestore.training.loop import Training
 from genrestore.training.runs import Estimate, Run
-from genrestore.training.train import parts, settled
+from genrestore.training.train import parts, torch_flags
 
-WARM_STEPS, WARM_SECONDS = (
-    5,
-    2.0,
-)  # of steps that are not counted: the first batches lie ready, buffers are made, nets compiled
+# Of steps that are not counted: the first batches lie ready, buffers are made, nets compiled.
+WARM_STEPS, WARM_SECONDS = 5, 2.0
 COUNTED_STEPS, COUNTED_SECONDS = 50, 3.0  # of steps that are, at most, but two in any case
 SCORING = 2 / 3  # of a step's time goes into measuring as many pictures of the hold-out: two passes forwards, none back
 
@@ -36,8 +31,6 @@ def estimate(
     *,
     done: int = 0,
     config: Any = None,
-    progress: Progress | None = None,
-    cancel: threading.Event | None = None,
 ) -> Estimate:
     """Train a few steps, keep nothing of them, and tell how long all will take on this machine as it is.
 
@@ -48,23 +41,18 @@ def estimate(
         data: where the pictures lie, as `genrestore.data.dataset.read` takes it. What it decodes is there for the training.
         done: steps that a run to be resumed has behind it.
         config: another configuration of the preset's net than the preset's own.
-        progress: called with a share from 0 to 1 and a few words while the pictures are read.
-        cancel: set it to stop.
 
     Raises:
         TrainingError: training would refuse too: the data, the recipe or the memory do not allow it.
-        Cancelled: `cancel` was set.
     """
     recipe = find(recipe).recipe if isinstance(recipe, str) else recipe
-    preset, world = find(recipe.model), World()
+    preset, processes = find(recipe.model), Processes()
     config = preset.config if config is None else config
-    pictures, kept = parts(datasets.read(data, recipe, progress=progress, cancel=cancel).of(channels(config)), recipe)
-    memory.keep_heap()
-    with settled(recipe), tempfile.TemporaryDirectory() as folder:
-        training = Training(
-            preset, config, recipe, world, Run(Path(folder)), pictures, kept, None, None, None, cancel, False
-        )
-        first, each = _seconds(training, cancel)
+    pictures, kept = parts(datasets.read(data, recipe).of(channels(config)), recipe)
+    machine.keep_heap()
+    with torch_flags(recipe), tempfile.TemporaryDirectory() as folder:
+        training = Training(preset, config, recipe, processes, Run(Path(folder)), pictures, kept, None)
+        first, each = _seconds(training)
     steps = max(0, recipe.last - done)
     scored = min(len(kept), SCORED) if kept is not None else 0
     check = SCORING * each * scored / recipe.batch
@@ -75,9 +63,9 @@ def estimate(
     return Estimate(whole, each, steps)
 
 
-def _seconds(training: Training, cancel: threading.Event | None) -> tuple[float, float]:
+def _seconds(training: Training) -> tuple[float, float]:
     """(of the first steps beyond what they take later, of one step on average)"""
-    recipe, players, device = training.recipe, training.players, training.world.device
+    recipe, players, device = training.recipe, training.players, training.processes.device
     period = math.lcm(*(phase.every for phase in players.phases))
     batches = training.batches(0)
 
@@ -88,8 +76,6 @@ def _seconds(training: Training, cancel: threading.Event | None) -> tuple[float,
 
     def step(number: int) -> bool:
         """Whether there was a batch for one more step."""
-        if cancel is not None and cancel.is_set():
-            raise Cancelled("Cancelled; nothing was trained.")
         batch = next(batches, None)
         if batch is not None:
             players.step(number, batch, recipe.lr * recipe.rate(0))

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from genrestore import tasks
 from genrestore.data import degrade
+from genrestore.data.cache import side
 from genrestore.data.dataset import Pictures, batch, sheet
 from genrestore.errors import TrainingError
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.tasks.task import Score, drawn
+from genrestore.training.graphs import Batch
 
 SHOWN_SIDE = 192  # pixels of each picture that is looked at, where the pictures are as large
 COMPARED_FIRST = 32  # pictures by which it is told whether a net's pictures mean anything, at most
@@ -25,8 +27,6 @@ JUDGED = 64  # drawn pictures that are compared
 PAIRS = 8  # of them shown
 COPY = 1 / 3
 SMALL = 16  # side to which pictures are averaged before they are compared
-
-Sight = dict[str, Tensor]  # a batch
 
 
 class Evaluator:
@@ -60,21 +60,17 @@ class Evaluator:
         recipe = dataclasses.replace(self.plain, batch=min(self.task.shown, len(source)))
         if recipe.frame == "crop":
             unit = math.lcm(32, degrade.find(recipe.degrade).scale)
-            side = min(SHOWN_SIDE, int(source.shapes[:, :2].min())) // unit * unit
-            larger = dataclasses.replace(recipe, size=max(side, recipe.size))
-            recipe = larger if _fits(source, larger) else recipe
+            smallest = int(source.shapes[:, :2].min())
+            larger = dataclasses.replace(recipe, size=max(min(SHOWN_SIDE, smallest) // unit * unit, recipe.size))
+            recipe = larger if side(larger) <= smallest else recipe
         return sheet(*self.task.show(net, _on(net, batch(source, recipe, 0))))
 
     @torch.no_grad()
     def distance(self, net: Any) -> float:
-        """How far what the net makes lies from real pictures, for `means`: the less, the better."""
+        """How far what the net makes lies from real pictures, for the task's `means`: the less, the better."""
         source = self.kept if self.kept and not self.task.invents else self.pictures
         count = min(COMPARED_FIRST if self.task.invents else self.task.shown, len(source))
         return self.task.distance(net, _on(net, batch(source, dataclasses.replace(self.plain, batch=count), 0)))
-
-    def means(self, distance: float, untrained: float) -> bool:
-        """Whether what a net makes means anything yet, by its `distance` and that of the untrained net."""
-        return self.task.means(distance, untrained)
 
     def scores(self, net: Any, recipe: TrainRecipe) -> list[Score]:
         """How good the net is on the hold-out; patience watches the first score.
@@ -93,9 +89,9 @@ class Evaluator:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             if len(losses) == 1:
                 values: list[float] = []
-                for step, sight in enumerate(batches):
+                for step, inputs in enumerate(batches):
                     torch.manual_seed(step)
-                    values.append(losses[0]({**sight, "step": torch.tensor(recipe.steps)}).item())
+                    values.append(losses[0]({**inputs, "step": torch.tensor(recipe.steps)}).item())
                 scores.append(Score("loss", sum(values) / len(values), "lower"))
             return scores + self.task.scores(net, batches)
 
@@ -126,14 +122,9 @@ class Evaluator:
         return share, sheet(torch.cat([fakes[order], real]), PAIRS)
 
 
-def _fits(source: Pictures, recipe: TrainRecipe) -> bool:
-    """Whether every picture can give a crop of the recipe's."""
-    return source.shapes[:, :2].min() >= recipe.size + 2 * degrade.find(recipe.degrade).margin
-
-
-def _on(net: nn.Module, sight: Sight) -> Sight:
+def _on(net: nn.Module, inputs: Batch) -> Batch:
     device = next(net.parameters()).device
-    return {key: value.to(device) for key, value in sight.items()}
+    return {key: value.to(device) for key, value in inputs.items()}
 
 
 def _features(pictures: Tensor) -> Tensor:

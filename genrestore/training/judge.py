@@ -171,8 +171,7 @@ def _watched(line: Mapping[str, Any]) -> Score | None:
         return None
     name = str(next(iter(scores)))
     value = number(scores[name])
-    told = better.get(name) if isinstance(better, Mapping) else None
-    higher = told == "higher" if told else name in ("psnr", "ssim")  # logs of earlier versions tell no direction
+    higher = isinstance(better, Mapping) and better.get(name) == "higher"
     return None if value is None else Score(name, value, "higher" if higher else "lower")
 
 

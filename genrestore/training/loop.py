@@ -5,7 +5,8 @@ import math
 import os
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -18,11 +19,12 @@ from genrestore.recipe import TrainRecipe
 from genrestore.registry import Preset
 from genrestore.training import memory
 from genrestore.training.checkpoint import Progress
-from genrestore.training.distributed import World
+from genrestore.training.distributed import Processes
 from genrestore.training.graphs import Batch
+from genrestore.training.loggers import Logger
 from genrestore.training.players import Players, settled_precision
 from genrestore.training.runs import Run
-from genrestore.training.session import LOG_STEPS, NotFinite, OnLine, OnStep, Session
+from genrestore.training.session import LOG_STEPS, NotFinite, Session
 
 LISTEN_STEPS = 10  # between two times that several processes agree whether to go on
 THREADS = 8  # that prepare batches for a GPU where it cannot do so itself, at most
@@ -33,23 +35,25 @@ class Training:
     """The loop of one session."""
 
     def __init__(
-        self, preset: Preset, config: Any, recipe: TrainRecipe, world: World, run: Run, pictures: datasets.Pictures,
-        kept: datasets.Pictures | None, saved: dict[str, Any] | None, on_step: OnStep | None, on_line: OnLine | None,
-        cancel: threading.Event | None, tensorboard: bool,
+        self, preset: Preset, config: Any, recipe: TrainRecipe, processes: Processes, run: Run, pictures: datasets.Pictures,
+        kept: datasets.Pictures | None, saved: dict[str, Any] | None, loggers: Sequence[Logger] = (),
+        cancel: threading.Event | None = None,
     ) -> None:  # fmt: skip
-        self.preset, self.recipe, self.world, self.run = preset, recipe, world, run
-        self.pictures, self.on_step, self.cancel = pictures, on_step, cancel
+        self.preset, self.recipe, self.processes, self.run = preset, recipe, processes, run
+        self.pictures, self.cancel = pictures, cancel
         self.progress = Progress(
-            precision=saved["progress"]["precision"] if saved else settled_precision(recipe, world.device)
+            precision=saved["progress"]["precision"] if saved else settled_precision(recipe, processes.device)
         )
-        self.rows = world.rows(recipe.batch)
-        here = possible(pictures, recipe, world.device)
-        self.resident = Resident(pictures, recipe, world.device, self.rows) if here else None
+        self.rows = processes.rows(recipe.batch)
+        here = possible(pictures, recipe, processes.device)
+        self.resident = Resident(pictures, recipe, processes.device, self.rows) if here else None
         prepare = self.resident.batch if self.resident else None
-        self.players = Players(preset, config, recipe, world, self.progress.precision, prepare)
+        self.players = Players(preset, config, recipe, processes, self.progress.precision, prepare)
         self._try_out()
-        self.session = Session(preset, config, recipe, world, run, pictures, kept, self.players, self.progress, on_line)
-        self.session.open(saved, tensorboard)
+        self.session = Session(
+            preset, config, recipe, processes, run, pictures, kept, self.players, self.progress, loggers
+        )
+        self.session.open(saved)
 
     def _try_out(self) -> None:
         """Two rows through the losses.
@@ -60,7 +64,7 @@ class Training:
         two = datasets.batch(self.pictures, dataclasses.replace(self.recipe, batch=2), 0)
         usual = self.preset.recipe
         try:
-            memory.check(self.players.net, self.recipe, two, len(self.rows), self.world.device)
+            memory.check(self.players.net, self.recipe, two, len(self.rows), self.processes.device)
         except torch.OutOfMemoryError:
             raise
         except (KeyError, RuntimeError) as problem:
@@ -71,13 +75,17 @@ class Training:
 
     def go(self) -> str:
         """Train to the end; returns the state to tell, "done" or "stopped"."""
-        if self.progress.step == 0:
-            self.session.save()  # a disk that cannot be written is found before any time is spent
-        while True:
-            try:
-                return self._advance()
-            except NotFinite:
-                self.session.roll_back()
+        with ExitStack() as last:
+            for logger in self.session.loggers:
+                logger.begin(self.run.folder, self.recipe, self.progress.step)
+                last.callback(logger.end)
+            if self.progress.step == 0:
+                self.session.save()  # a disk that cannot be written is found before any time is spent
+            while True:
+                try:
+                    return self._advance()
+                except NotFinite:
+                    self.session.roll_back()
 
     def _advance(self) -> str:
         batches = self.batches(self.progress.step)
@@ -92,7 +100,7 @@ class Training:
                 self.progress.step = step + 1
                 if numbers:
                     self._report(step, numbers, lr)
-                if self.world.first:
+                if self.processes.first:
                     self.session.keep(step)
         finally:
             batches.close()
@@ -103,8 +111,8 @@ class Training:
         """What `Players.step` takes, from step `start` to the recipe's last one."""
         if self.resident:
             return self.resident.batches(start)
-        spare = (os.cpu_count() or 1) // self.world.here - 1
-        threads = 1 if self.world.device.type == "cpu" else max(1, min(THREADS, spare))
+        spare = (os.cpu_count() or 1) // self.processes.local_size - 1
+        threads = 1 if self.processes.device.type == "cpu" else max(1, min(THREADS, spare))
         return datasets.batches(self.pictures, self.recipe, start, self.rows, threads)
 
     def _next(self, batches: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -117,20 +125,20 @@ class Training:
 
     def _listen(self, step: int) -> str:
         """ "go", "stop" or "over"; waits while the run is paused."""
-        if self.world.size > 1 and step % LISTEN_STEPS:
+        if self.processes.size > 1 and step % LISTEN_STEPS:
             return "go"
-        word = self.world.told(self._word())
+        word = self.processes.broadcast(self._word())
         if word == "pause":
             self.session.save()
             with self.session.clock.stopped():
                 while word == "pause":
                     self.session.tell("paused")
                     time.sleep(0.2)
-                    word = self.world.told(self._word())
+                    word = self.processes.broadcast(self._word())
         return word
 
     def _word(self) -> str:
-        if not self.world.first:
+        if not self.processes.first:
             return ""
         if self.cancel is not None and self.cancel.is_set():
             return "stop"
@@ -146,7 +154,7 @@ class Training:
         Raises:
             NotFinite: one is none.
         """
-        if self.world.device.type != "cpu" and step % LOG_STEPS and step + 1 < self.recipe.last:
+        if self.processes.device.type != "cpu" and step % LOG_STEPS and step + 1 < self.recipe.last:
             return {}
         numbers = {name: loss.item() for name, loss in losses.items()}
         if not all(map(math.isfinite, numbers.values())):
@@ -159,6 +167,4 @@ class Training:
         recent = sum(self.progress.history) / len(self.progress.history)
         if self.recipe.until and len(self.progress.history) == RECENT and recent <= self.recipe.until:
             self.session.enough = f"The loss fell to {recent:.4g}."
-        if self.on_step:
-            self.on_step(step, numbers)
         self.session.report(step, numbers, lr)

@@ -1,36 +1,19 @@
-"""The memory of this machine: whether a batch fits, and how training uses the heap."""
+"""Whether a batch fits into the memory of this machine."""
 
 import copy
-import ctypes
 import math
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from genrestore.data.sources import gigabytes
 from genrestore.errors import TrainingError
 from genrestore.recipe import TrainRecipe
 
 ROOM = 1.5  # what a step needs, as a multiple of what its backward pass keeps: gradients of activations, batches ahead
 STATES = 5  # copies of the weights: theirs, gradients, average, two of Adam
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
-LARGEST_KEPT = 32 << 20  # bytes; glibc takes no more
-
-
-def keep_heap() -> None:
-    """Let the C library keep what a step frees, where it is glibc.
-
-    By default every activation above 128 KB is asked from and given back to the system, which fills fresh pages with zeros
-    each time: a step of DCGAN took a quarter longer.
-    """
-    if sys.platform != "linux":
-        return
-    with suppress(AttributeError, OSError):  # another C library
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def check(net: nn.Module, recipe: TrainRecipe, pair: dict[str, Tensor], rows: int, device: torch.device) -> None:
@@ -47,7 +30,9 @@ def check(net: nn.Module, recipe: TrainRecipe, pair: dict[str, Tensor], rows: in
     if needed > there:
         most = max(0, int((there - fixed) / (ROOM * each)))
         advice = f"take at most {most} (--batch {most})" if most else "lower the recipe's size"
-        raise TrainingError(f"A batch of {rows} needs about {_gb(needed)} and {_gb(there)} are free; {advice}.")
+        raise TrainingError(
+            f"A batch of {rows} needs about {gigabytes(needed)} and {gigabytes(there)} are free; {advice}."
+        )
 
 
 def kept_bytes(net: nn.Module, recipe: TrainRecipe, batch: dict[str, Tensor]) -> int:
@@ -94,7 +79,3 @@ def available(device: torch.device) -> float:
             group = Path("/sys/fs/cgroup")
             there = min(there, float(int((group / most).read_text("ascii")) - int((group / used).read_text("ascii"))))
     return there
-
-
-def _gb(size: float) -> str:
-    return f"{size / 1e9:.1f} GB"

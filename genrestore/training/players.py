@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from genrestore.nets import layers
 from genrestore.recipe import Phase, TrainRecipe
 from genrestore.registry import Preset
-from genrestore.training.distributed import World
+from genrestore.training.distributed import Processes
 from genrestore.training.graphs import Batch, Graphs
 
 
@@ -47,7 +47,7 @@ class Players:
         preset: whose net it is.
         config: of the net.
         recipe: of the run.
-        world: where it computes.
+        processes: where it computes.
         precision: "fp32", "tf32", "bf16" or "fp16".
         prepare: makes the batch of what `step` gets, on the device; by default that is the batch.
     """
@@ -57,14 +57,14 @@ class Players:
         preset: Preset,
         config: Any,
         recipe: TrainRecipe,
-        world: World,
+        processes: Processes,
         precision: str,
         prepare: Callable[[Batch], Batch] | None = None,
     ) -> None:
-        self.recipe, self.world = recipe, world
+        self.recipe, self.processes = recipe, processes
         self.prepare = prepare or (lambda batch: batch)
-        self.device = world.device
-        self.kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
+        self.device = processes.device
+        self.dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
         torch.manual_seed(recipe.seed)
         self.net = preset.net(config).to(self.device, memory_format=torch.channels_last).train()
         self.average = Average(self.net, recipe.ema)
@@ -79,13 +79,13 @@ class Players:
         self.now = torch.zeros((), dtype=torch.int64, device=self.device)
         self.lr, self.weight = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         # A scaler asks the device whether its scale was too large; several processes wait for each other.
-        alone = world.size == 1 and not self.scaler.is_enabled()
+        alone = processes.size == 1 and not self.scaler.is_enabled()
         self.graphs = Graphs(self._turns, self.device) if self.device.type == "cuda" and alone else None
 
     def step(self, step: int, batch: Batch, lr: float) -> Batch:
         """Every player's turn on one batch; returns their losses, the mean over all processes, until the next step."""
         # Noise drawn inside the nets depends on step and process alone, so that a resumed run draws what the whole run would.
-        seed = (self.recipe.seed * 1_000_003 + step) * 4099 + self.world.rank
+        seed = (self.recipe.seed * 1_000_003 + step) * 4099 + self.processes.rank
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)
         else:
@@ -104,9 +104,9 @@ class Players:
 
     def _turns(self, due: tuple[Phase, ...], given: Batch) -> Batch:
         """The whole step, of what lies on the device."""
-        batch = {key: _last(value) for key, value in self.prepare(given).items()} | {"step": self.now}
+        batch = {key: _channels_last(value) for key, value in self.prepare(given).items()} | {"step": self.now}
         losses = {phase.name: self._turn(phase, batch) for phase in due}
-        self.average.update(self.net, _read(self.weight))
+        self.average.update(self.net, _scalar(self.weight))
         return losses
 
     def _turn(self, phase: Phase, batch: dict[str, Tensor]) -> Tensor:
@@ -114,15 +114,15 @@ class Players:
         own = [weight for group in phase.optimizer.param_groups for weight in group["params"]]
         phase.optimizer.zero_grad()
         for group in phase.optimizer.param_groups:
-            group["lr"] = _read(self.lr)
+            group["lr"] = _scalar(self.lr)
         # the gradient of a gradient is too small for half precision, and too rare to save time with
-        kind = torch.float32 if phase.penalty else self.kind
-        with torch.autocast(self.device.type, kind, enabled=kind != torch.float32):
+        dtype = torch.float32 if phase.penalty else self.dtype
+        with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
             loss = self.losses[phase.name](batch)
         self.scaler.scale(loss).backward(inputs=own, retain_graph=phase.shared)
         gradients = [weight.grad for weight in own if weight.grad is not None]
-        told = loss.detach().float().clone()
-        self.world.mean_([*gradients, told])
+        value = loss.detach().float().clone()
+        self.processes.mean_([*gradients, value])
         if self.scaler.is_enabled():
             self.scaler.unscale_(phase.optimizer)
         if self.recipe.l1:
@@ -134,7 +134,7 @@ class Players:
         self.scaler.step(phase.optimizer)  # the optimiser's own step where nothing was scaled
         if self.scaler.is_enabled():
             self.scaler.update()  # in each turn, for two players may share an optimiser
-        return told
+        return value
 
 
 def _compiled(phase: Phase) -> Callable[[dict[str, Tensor]], Tensor]:
@@ -144,12 +144,12 @@ def _compiled(phase: Phase) -> Callable[[dict[str, Tensor]], Tensor]:
     return torch.compile(phase.loss)
 
 
-def _read(value: Tensor) -> float | Tensor:
+def _scalar(value: Tensor) -> float | Tensor:
     """The number; on a GPU the tensor that holds it, which a recorded step reads anew each time."""
     return value if value.is_cuda else value.item()
 
 
-def _last(value: Tensor) -> Tensor:
+def _channels_last(value: Tensor) -> Tensor:
     """Pictures with their channels last in memory."""
     return value.to(memory_format=torch.channels_last) if value.dim() == 4 else value
 

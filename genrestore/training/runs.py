@@ -31,9 +31,9 @@ from typing import Any, cast
 
 from genrestore import locks
 from genrestore.data import sources
-from genrestore.errors import Cancelled, TrainingError
+from genrestore.errors import TrainingError, stop_if
 from genrestore.locks import PATIENCE, Lock
-from genrestore.paths import home, shelves
+from genrestore.paths import home, replace, shelves
 from genrestore.recipe import TrainRecipe
 from genrestore.training.judge import number
 
@@ -46,9 +46,8 @@ LOST = 600.0  # seconds after which a run that says nothing is lost although som
 TRAIN = ("-m", "genrestore.training")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
-_children: list[
-    "subprocess.Popen[bytes]"
-] = []  # started here; an ended one stays visible to the system until it is asked
+# Started here; an ended one stays visible to the system until it is asked.
+_children: list["subprocess.Popen[bytes]"] = []
 
 
 @dataclass(frozen=True)
@@ -141,10 +140,9 @@ class Run:
             return False
         if status.pid == os.getpid():
             return age < LOST
-        held = locks.held(self.folder / LOCK)
-        if held is None:  # it began in an earlier version
-            return _exists(status.pid) and age < LOST
-        return held or (status.state == "preparing" and _exists(status.pid) and age < STARTING)
+        return locks.held(self.folder / LOCK) or (
+            status.state == "preparing" and _exists(status.pid) and age < STARTING
+        )
 
     @contextmanager
     def alone(self, resume: bool) -> Generator[None, None, None]:
@@ -237,7 +235,7 @@ class Run:
         return sorted((int(path.stem), path) for path in self.folder.glob("samples/*.webp") if path.stem.isdigit())
 
     def nearest(self) -> dict[str, Any] | None:
-        """The last memorisation report (`genrestore.watch.Memorised` as JSON), or None; its picture is nearest.webp."""
+        """The last report on memorisation ("step", "score", "n"), or None; its picture is nearest.webp."""
         return _json(self.folder / "nearest.json")
 
     def ask(self, word: str) -> None:
@@ -337,8 +335,7 @@ def estimate(recipe: TrainRecipe, data: str, cancel: threading.Event | None = No
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         try:
             while child.poll() is None:
-                if cancel is not None and cancel.is_set():
-                    raise Cancelled("Cancelled; nothing was trained.")
+                stop_if(cancel, "Cancelled; nothing was trained.")
                 time.sleep(0.05)
         finally:
             child.kill()
@@ -419,16 +416,6 @@ def read_recipe(path: Path) -> tuple[TrainRecipe, str | None]:
         reason = sources.shortened(str(problem)).rstrip(".")
         raise TrainingError(f"{path} is not a recipe ({reason}); take the recipe.json of a run.") from problem
     return recipe, data if isinstance(data, str) and data else None
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a small file in one move, so that a reader never sees half of it."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(text, "utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def strict(value: Any) -> str:

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import platform
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,16 @@ from genrestore.card import Card, Metric
 from genrestore.data import dataset as datasets
 from genrestore.errors import TrainingError
 from genrestore.licences import licence_told
+from genrestore.paths import replace
 from genrestore.recipe import TrainRecipe
 from genrestore.registry import Preset
 from genrestore.tasks.task import Score
 from genrestore.training import checkpoint, runs
-from genrestore.training.board import Board
 from genrestore.training.checkpoint import Checkpoint, Progress
 from genrestore.training.clock import Clock
-from genrestore.training.distributed import World
+from genrestore.training.distributed import Processes
 from genrestore.training.evaluate import JUDGED, Evaluator
+from genrestore.training.loggers import Logger
 from genrestore.training.players import Players
 from genrestore.training.runs import Run, Status
 
@@ -36,9 +37,6 @@ PICTURES_KEPT = 120  # every second one goes when there are more
 LOG_STEPS = 50  # between two lines of log.jsonl,
 LOG_SECONDS = 2.0  # or as many seconds, whichever comes first
 BEAT_SECONDS = 1.0  # between two words of what the run is doing
-
-OnStep = Callable[[int, dict[str, float]], None]
-OnLine = Callable[[dict[str, Any]], None]
 
 
 class NotFinite(Exception):
@@ -54,11 +52,12 @@ class Session:
     """
 
     def __init__(
-        self, preset: Preset, config: Any, recipe: TrainRecipe, world: World, run: Run, pictures: datasets.Pictures,
-        kept: datasets.Pictures | None, players: Players, progress: Progress, on_line: OnLine | None,
+        self, preset: Preset, config: Any, recipe: TrainRecipe, processes: Processes, run: Run, pictures: datasets.Pictures,
+        kept: datasets.Pictures | None, players: Players, progress: Progress, loggers: Sequence[Logger],
     ) -> None:  # fmt: skip
-        self.preset, self.config, self.recipe, self.world, self.run = preset, config, recipe, world, run
-        self.pictures, self.players, self.progress, self.on_line = pictures, players, progress, on_line
+        self.preset, self.config, self.recipe, self.processes, self.run = preset, config, recipe, processes, run
+        self.pictures, self.players, self.progress = pictures, players, progress
+        self.loggers = loggers if processes.first else ()
         self.checkpoint = Checkpoint(players.net, players.average.net, players.phases, players.scaler, progress)
         self.evaluator = Evaluator(preset.task, pictures, kept, recipe)
         self.evaluator.check(players.phases)
@@ -71,17 +70,16 @@ class Session:
         self.clock = Clock()
         self.speed = 0.0
 
-    def open(self, saved: dict[str, Any] | None, tensorboard: bool) -> None:
+    def open(self, saved: dict[str, Any] | None) -> None:
         """Take up where a checkpoint ended, if there is one; what the log has of later steps is forgotten."""
         if saved:
             self.restore(saved)
-        if (here := hardware(self.world)) not in self.progress.hardware:
+        if (here := hardware(self.processes)) not in self.progress.hardware:
             self.progress.hardware.append(here)
         self.earlier = self.progress.seconds
-        if self.world.first:
+        if self.processes.first:
             self.log = self.run.folder / "log.jsonl"
             _forget(self.log, self.progress.step)
-            self.board = Board(self.run.folder, self.progress.step) if tensorboard else None
 
     def restore(self, saved: dict[str, Any]) -> None:
         self.checkpoint.restore(saved)
@@ -89,7 +87,9 @@ class Session:
 
     def report(self, step: int, numbers: dict[str, float], lr: float) -> None:
         """Write and tell the losses when it is time."""
-        if not self.world.first:
+        for logger in self.loggers:
+            logger.step(step, numbers)
+        if not self.processes.first:
             return
         self.clock.count(step)
         if self.players.graphs and self.players.graphs.refused != self.refused:
@@ -113,11 +113,11 @@ class Session:
 
     def save(self) -> None:
         """Checkpoint, weight and picture."""
-        if not self.world.first:
+        if not self.processes.first:
             return
         with self.timed("checkpoints"):
             if not self.checkpoint.finite():
-                if self.world.size > 1:
+                if self.processes.size > 1:
                     return  # the others learn of it from the next loss, which is no number either
                 raise NotFinite
             begun = time.monotonic()
@@ -130,7 +130,7 @@ class Session:
         self._draw()
 
     def end(self, state: str) -> str:
-        if not self.world.first:
+        if not self.processes.first:
             return state
         if self.evaluator.kept is not None and self.progress.step % self.recipe.check:
             self.measure(self.progress.step - 1)
@@ -143,8 +143,6 @@ class Session:
         self.write({"shares": shares}, self.progress.step - 1)
         self.write({"event": self.enough or "Stopped."}, self.progress.step - 1)
         self.tell(state, message=self.enough)
-        if self.board:
-            self.board.close()
         return state
 
     def measure(self, step: int) -> None:
@@ -178,13 +176,13 @@ class Session:
             kept = self.run.samples()
             for _, path in kept[1:-1:2] if len(kept) > PICTURES_KEPT else []:
                 path.unlink(missing_ok=True)
-            if self.board:
-                self.board.picture(picture, step)
+            for logger in self.loggers:
+                logger.picture(picture, step)
             if self.evaluator.task.invents and step:
                 score, pairs = self.evaluator.memorised(net)
                 _save(pairs, self.run.folder / "nearest.webp")
                 report = {"step": step, "score": round(score, 4), "n": JUDGED}
-                runs.replace(self.run.folder / "nearest.json", runs.strict(report))
+                replace(self.run.folder / "nearest.json", runs.strict(report))
                 self.write({"memorised": round(score, 4)}, step - 1)
 
     def _export(self) -> None:
@@ -207,7 +205,7 @@ class Session:
             distance = self.evaluator.distance(self.players.average.net)
             if progress.untrained is None and progress.step == 0:
                 progress.untrained = distance
-            progress.means = progress.untrained is None or self.evaluator.means(distance, progress.untrained)
+            progress.means = progress.untrained is None or self.evaluator.task.means(distance, progress.untrained)
         return progress.means
 
     def _metrics(self) -> Iterator[Metric]:
@@ -229,7 +227,7 @@ class Session:
             TrainingError: that was done before.
         """
         step = self.progress.step
-        saved = self.world.told(checkpoint.read(self.run.folder) if self.world.first else None)
+        saved = self.processes.broadcast(checkpoint.read(self.run.folder) if self.processes.first else None)
         self.restore(saved)
         if self.progress.halvings:
             raise TrainingError(
@@ -237,7 +235,7 @@ class Session:
                 f"of step {self.progress.step} is kept: begin anew with a tenth of the rate (--set lr={self.recipe.lr / 10:g})."
             )
         self.progress.halvings = 1
-        if self.world.first:
+        if self.processes.first:
             _forget(self.log, self.progress.step)
             self.checkpoint.write(self.run.folder, self.recipe, self.config)
             sentence = (
@@ -249,7 +247,7 @@ class Session:
         return self.earlier + self.clock.seconds()
 
     def tell(self, state: str, lr: float = 0.0, message: str = "") -> None:
-        if not self.world.first or (state == "paused" and not self.clock.every("beat", BEAT_SECONDS)):
+        if not self.processes.first or (state == "paused" and not self.clock.every("beat", BEAT_SECONDS)):
             return
         left = (self.recipe.last - self.progress.step) * self.recipe.batch / self.speed if self.speed else 0.0
         if self.recipe.minutes:
@@ -266,10 +264,8 @@ class Session:
         with checkpoint.disk(self.run.folder), self.log.open("a", encoding="utf-8") as log:
             log.write(runs.strict(line) + "\n")
         self.clock.every("line", 0)
-        if self.board:
-            self.board.line(line)
-        if self.on_line:
-            self.on_line(line)
+        for logger in self.loggers:
+            logger.line(line)
 
     @contextmanager
     def timed(self, what: str) -> Generator[None, None, None]:
@@ -278,13 +274,13 @@ class Session:
         self.spent[what] += time.monotonic() - begun
 
 
-def hardware(world: World) -> str:
+def hardware(processes: Processes) -> str:
     """The processors or GPUs that train, in a few words."""
-    if world.device.type == "cuda":
+    if processes.device.type == "cuda":
         one = torch.cuda.get_device_name()
     else:
         one = f"{torch.get_num_threads()} threads of {platform.machine()}, torch {torch.__version__.split('+')[0]}"
-    return one if world.size == 1 else f"{world.size} × {one}"
+    return one if processes.size == 1 else f"{processes.size} × {one}"
 
 
 def licence_of_weight(of_data: str) -> str:
@@ -296,7 +292,7 @@ def _forget(log: Path, step: int) -> None:
     """Leave out the lines of steps that a resumed run will do again."""
     lines = [line for line in Run(log.parent).log() if line["step"] < step]
     with checkpoint.disk(log.parent):
-        runs.replace(log, "".join(runs.strict(line) + "\n" for line in lines))
+        replace(log, "".join(runs.strict(line) + "\n" for line in lines))
 
 
 def _save(picture: Image.Image, path: Path) -> None:

@@ -3,24 +3,26 @@
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from genrestore import machine
 from genrestore.data import dataset as datasets
 from genrestore.errors import Cancelled, GenrestoreError, TrainingError
 from genrestore.licences import licence_named
 from genrestore.models import find
 from genrestore.recipe import TrainRecipe
 from genrestore.registry import Preset, channels
-from genrestore.training import checkpoint, memory, runs
-from genrestore.training.distributed import World
+from genrestore.training import checkpoint, runs
+from genrestore.training.distributed import Processes
+from genrestore.training.loggers import Logger
 from genrestore.training.loop import Training
 from genrestore.training.runs import Run, Status
-from genrestore.training.session import BEAT_SECONDS, OnLine, OnStep
+from genrestore.training.session import BEAT_SECONDS
 
 LEARNT = 2  # pictures that must be left to learn from
 
@@ -32,11 +34,9 @@ def train(
     *,
     licence: str = "",
     resume: bool = False,
-    on_step: OnStep | None = None,
-    on_line: OnLine | None = None,
+    loggers: Sequence[Logger] = (),
     cancel: threading.Event | None = None,
     config: Any = None,
-    tensorboard: bool = False,
 ) -> Path:
     """Train a net and leave a usable weight (model.safetensors, card.json) in `out`.
 
@@ -46,11 +46,9 @@ def train(
         out: folder of the run, whose name becomes the model's; `genrestore.training.runs` says what else lies there.
         licence: of the pictures (`genrestore.licences.licence_named`), if the recipe does not name it.
         resume: go on from the checkpoint in `out`. Where one lies and `resume` is off, training refuses to begin.
-        on_step: called with the 0-based step and the losses of that step by player; on a GPU with every LOG_STEPS-th step.
-        on_line: called with each line of log.jsonl.
+        loggers: that hear of its steps, lines and pictures.
         cancel: set it, and the run ends after the step under way, with a checkpoint.
         config: another configuration of the preset's net than the preset's own.
-        tensorboard: also write TensorBoard's files, into `out`/tensorboard.
 
     Returns: `out`.
 
@@ -63,37 +61,32 @@ def train(
     recipe = dataclasses.replace(recipe, licence=licence) if licence else recipe
     preset = find(recipe.model)
     config = preset.config if config is None else config
-    run, world = Run(Path(out)), World()
-    with run.alone(resume) if world.first else nullcontext():
-        return _train(
-            recipe, preset, config, world, run, str(data), licence, resume, on_step, on_line, cancel, tensorboard
-        )
+    run, processes = Run(Path(out)), Processes()
+    with run.alone(resume) if processes.first else nullcontext():
+        return _train(recipe, preset, config, processes, run, str(data), licence, resume, loggers, cancel)
 
 
 def _train(
-    recipe: TrainRecipe, preset: Preset, config: Any, world: World, run: Run, data: str, licence: str, resume: bool,
-    on_step: OnStep | None, on_line: OnLine | None, cancel: threading.Event | None, tensorboard: bool,
+    recipe: TrainRecipe, preset: Preset, config: Any, processes: Processes, run: Run, data: str, licence: str, resume: bool,
+    loggers: Sequence[Logger], cancel: threading.Event | None,
 ) -> Path:  # fmt: skip
-    saved = world.told(_opened(run, recipe, config, resume) if world.first else None)
+    saved = processes.broadcast(_opened(run, recipe, config, resume) if processes.first else None)
     if saved and not recipe.licence:
         recipe = dataclasses.replace(recipe, licence=checkpoint.recipe_of(saved).licence)
     recipe = dataclasses.replace(recipe, licence=licence_named(recipe.licence))
     if recipe.frame == preset.recipe.frame == "whole" and recipe.size != preset.recipe.size:
         raise TrainingError(f"{preset.name} draws pictures of {preset.recipe.size} pixels; leave size as it is.")
-    world.rows(recipe.batch)  # refuses a batch that cannot be shared, before the pictures are read
-    with _telling(run, world, recipe, data) as telling, settled(recipe):
-        memory.keep_heap()
-        pictures, kept = _read(data, recipe, channels(config), world, telling, cancel)
-        training = Training(
-            preset, config, recipe, world, run, pictures, kept, saved, on_step, on_line, cancel, tensorboard
-        )
-        training.go()
-    world.leave()
+    processes.rows(recipe.batch)  # refuses a batch that cannot be shared, before the pictures are read
+    with _telling(run, processes, recipe, data) as telling, torch_flags(recipe):
+        machine.keep_heap()
+        pictures, kept = _read(data, recipe, channels(config), processes, telling, cancel)
+        Training(preset, config, recipe, processes, run, pictures, kept, saved, loggers, cancel).go()
+    processes.leave()
     return run.folder
 
 
 @contextmanager
-def settled(recipe: TrainRecipe) -> Generator[None, None, None]:
+def torch_flags(recipe: TrainRecipe) -> Generator[None, None, None]:
     """Within the block torch computes as training wants it; what the caller had set, and drawn, is as before afterwards."""
     backends: Any = torch.backends
     cudnn, products = backends.cudnn, backends.cuda.matmul
@@ -130,24 +123,24 @@ def _opened(run: Run, recipe: TrainRecipe, config: Any, resume: bool) -> dict[st
 
 @contextmanager
 def _telling(
-    run: Run, world: World, recipe: TrainRecipe, source: str
+    run: Run, processes: Processes, recipe: TrainRecipe, source: str
 ) -> Generator[Callable[[float, str], None], None, None]:
     """Open the folder, and whatever ends the block leave word of it there; yields what tells of the preparation."""
     spoken = 0.0
 
     def tell(fraction: float, text: str) -> None:
         nonlocal spoken
-        if world.first and time.monotonic() - spoken > BEAT_SECONDS:
+        if processes.first and time.monotonic() - spoken > BEAT_SECONDS:
             spoken = time.monotonic()
             run.tell(Status("preparing", steps=recipe.steps, message=text))
 
     def fail(state: str, message: str) -> None:
         with suppress(OSError):  # a disk that is full takes no last words either
-            if world.first and run.folder.exists():
+            if processes.first and run.folder.exists():
                 run.tell(dataclasses.replace(run.status(), state=state, message=message))
 
     try:
-        if world.first:
+        if processes.first:
             with checkpoint.disk(run.folder):
                 run.folder.mkdir(parents=True, exist_ok=True)
                 run.ask("go")
@@ -161,9 +154,7 @@ def _telling(
         fail("failed", str(problem))
         raise
     except torch.OutOfMemoryError:
-        sentence = (
-            f"The memory of {world.device} is too small for a batch of {recipe.batch}; take a smaller one (--batch)."
-        )
+        sentence = f"The memory of {processes.device} is too small for a batch of {recipe.batch}; take a smaller one (--batch)."
         fail("failed", sentence)
         raise TrainingError(sentence) from None
     except BaseException as problem:
@@ -175,13 +166,13 @@ def _read(
     source: str | Path,
     recipe: TrainRecipe,
     channels: int,
-    world: World,
+    processes: Processes,
     telling: Callable[[float, str], None],
     cancel: threading.Event | None,
 ) -> tuple[datasets.Pictures, datasets.Pictures | None]:
     """The pictures to learn from and those kept aside. The first process decodes, the others find its work."""
-    pictures = datasets.read(source, recipe, progress=telling, cancel=cancel) if world.first else None
-    world.wait()
+    pictures = datasets.read(source, recipe, progress=telling, cancel=cancel) if processes.first else None
+    processes.wait()
     return parts((pictures or datasets.read(source, recipe)).of(channels), recipe)
 
 

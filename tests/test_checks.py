@@ -1,4 +1,4 @@
-"""The data doctor and the flaws it finds."""
+"""What is checked of training pictures, and what is found."""
 
 import dataclasses
 import io
@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genrestore.data import cache, checks, dataset, flaws
+from genrestore.data import cache, checks, dataset
+from genrestore.data.facts import Facts, look, unreadable
 from genrestore.errors import TrainingError
 from genrestore.recipe import FLAWS, TrainRecipe
 
@@ -145,12 +146,12 @@ def test_the_report_fits_a_terminal_and_json(folder: Path) -> None:
 # --- duplicates ------------------------------------------------------------------------------------------------------
 
 
-def facts(pictures: list[np.ndarray]) -> flaws.Facts:
-    return flaws.Facts.of([flaws.look(picture, "RGB") for picture in pictures])
+def facts(pictures: list[np.ndarray]) -> Facts:
+    return Facts.of([look(picture, "RGB") for picture in pictures])
 
 
 def duplicates(pictures: list[np.ndarray]) -> list[int]:
-    return flaws.find(facts(pictures), 1, {"duplicate"})["duplicate"].tolist()
+    return checks.find(facts(pictures), 1, {"duplicate"})["duplicate"].tolist()
 
 
 def test_flat_and_recoloured_pictures_are_no_duplicates() -> None:
@@ -191,16 +192,16 @@ def test_a_near_miss_is_found_through_any_band() -> None:
     looks = [np.asarray(scene(k, 32, 32)) for k in range(40)]
     looks += [np.clip(look.astype(int) + rng.normal(0, 9, look.shape), 0, 255).astype(np.uint8) for look in looks]
     measured = facts(looks)
-    hashes = flaws._hashes(measured.thumbs).view(np.uint64)[:, 0]
+    hashes = checks._hashes(measured.thumbs).view(np.uint64)[:, 0]
     brute = {
         (a, b)
         for b in range(len(looks))
         for a in range(b)
-        if (int(hashes[a]) ^ int(hashes[b])).bit_count() <= flaws.NEAR
-        and np.sqrt(np.square(measured.thumbs[a] - measured.thumbs[b].astype(float)).mean()) <= flaws.CLOSE
-        and np.abs(measured.tints[a].astype(int) - measured.tints[b]).max() <= flaws.CLOSE
+        if (int(hashes[a]) ^ int(hashes[b])).bit_count() <= checks.NEAR
+        and np.sqrt(np.square(measured.thumbs[a] - measured.thumbs[b].astype(float)).mean()) <= checks.CLOSE
+        and np.abs(measured.tints[a].astype(int) - measured.tints[b]).max() <= checks.CLOSE
     }
-    found = flaws._alike(measured.thumbs, measured.tints)
+    found = checks._alike(measured.thumbs, measured.tints)
     assert set(found) == brute and len(brute) > 10
     bits = [(int(hashes[a]) ^ int(hashes[b])).bit_count() for a, b in found]
     assert max(bits) > 0, "some differ in a bit, or the bands are not put to the test"
@@ -210,22 +211,22 @@ def test_thousands_of_equal_pictures_take_no_time() -> None:
     """Compared one with another they would be half a billion pairs."""
     measured = facts([np.full((8, 8, 3), 9, np.uint8)])
     many = dataclasses.replace(
-        flaws.Facts.joined([measured] * 30_000), contrast=np.full(30_000, 50.0), colour=np.zeros(30_000)
+        Facts.joined([measured] * 30_000), contrast=np.full(30_000, 50.0), colour=np.zeros(30_000)
     )
-    assert len(flaws.find(many, 1)["duplicate"]) == 29_999
+    assert len(checks.find(many, 1)["duplicate"]) == 29_999
 
 
 def test_colourless_is_a_flaw_among_colour_pictures_only() -> None:
     colour = [np.asarray(scene(k)) for k in range(3)]
     grey = [np.repeat(picture[..., :1], 3, axis=2) for picture in colour]
-    assert flaws.find(facts([*colour, grey[0]]), 1)["grey"].tolist() == [3]
-    assert flaws.find(facts([*grey, colour[0]]), 1)["grey"].tolist() == []
+    assert checks.find(facts([*colour, grey[0]]), 1)["grey"].tolist() == [3]
+    assert checks.find(facts([*grey, colour[0]]), 1)["grey"].tolist() == []
 
 
 def test_facts_survive_their_file(tmp_path: Path) -> None:
-    parts = [facts([np.asarray(scene(0))]), flaws.Facts.of([flaws.unreadable("ü is broken.")])]
-    whole = flaws.Facts.joined(parts)
+    parts = [facts([np.asarray(scene(0))]), Facts.of([unreadable("ü is broken.")])]
+    whole = Facts.joined(parts)
     whole.write(tmp_path / "facts.npz")
-    again = flaws.Facts.read(tmp_path / "facts.npz")
+    again = Facts.read(tmp_path / "facts.npz")
     assert again.problems == ("", "ü is broken.") and len(again) == 2
     assert np.array_equal(again.thumbs, whole.thumbs) and np.array_equal(again.modes, whole.modes)
