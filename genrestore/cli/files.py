@@ -2,13 +2,13 @@
 
 import os
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from genrestore.cli.bar import bar
 from genrestore.cli.options import STREAM
 from genrestore.console import FAILED
 from genrestore.errors import SettingError
@@ -17,23 +17,6 @@ from genrestore.paths import expanded
 if TYPE_CHECKING:
     from genrestore.cli.folders import Item
     from genrestore.pictures.image import Picture
-
-
-@contextmanager
-def bar() -> Generator[Callable[[float, str], None] | None, None, None]:
-    """A bar for a task's `progress`, on a terminal only."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=100, leave=False, bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed} < {remaining}") as bar:
-
-        def show(share: float, what: str) -> None:
-            bar.set_description_str(what, refresh=False)
-            bar.update(100 * share - bar.n)
-
-        yield show
 
 
 class One:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from genrestore.cli import hub
 from genrestore.setting import named
 
 app = typer.Typer(
@@ -15,7 +16,11 @@ app = typer.Typer(
 )
 
 Model = Annotated[
-    str, typer.Option(help="Name from `genrestore models`, or file:PATH; auto takes the best one shipped.")
+    str,
+    typer.Option(
+        help="Name from `genrestore models`, hf:OWNER/REPO of the Hub, or file:PATH; auto takes the best one shipped.",
+        callback=hub.offered,
+    ),
 ]
 Out = Annotated[
     Path | None,

@@ -32,6 +32,8 @@ class Damage(ImageToImage):
     tab = "inpaint"
     function = "find_damage"
     options = Options
+    pipeline = "image-segmentation"
+    use = 'genrestore.inpaint("photo.jpg", genrestore.find_damage("photo.jpg", model="{}")).save("repaired.png")'
 
     def start(self, before: "Tensor", batch: "Batch") -> "Tensor":
         return batch["image"].mean((2, 3), keepdim=True)
