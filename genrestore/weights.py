@@ -134,7 +134,7 @@ def resolve(reference: str, task: str | None = None) -> Card:
         raise ModelError(f"A model is named by a text such as 'auto', not by {repr(reference)[:40]}.")
     if reference.startswith("file:"):
         path = Path(reference.removeprefix("file:"))
-        card = _read(path.parent if path.suffix == ".safetensors" else path)
+        card = _read(path.parent if path.suffix == ".safetensors" and not path.is_dir() else path)
     elif reference.startswith(SCHEME):
         card = _pulled(Reference.parse(reference))
     else:

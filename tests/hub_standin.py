@@ -128,6 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
             (r"/api/repos/create", self._create),
             (r"/api/models/([^/]+/[^/]+)/preupload/(.+)", self._preupload),
             (r"/api/models/([^/]+/[^/]+)/commit/(.+)", self._commit),
+            (r"/api/models/([^/]+/[^/]+)/tree/([^/]+)", self._tree),
             (r"/api/models/([^/]+/[^/]+?)(?:/revision/(.+))?", self._info),
             (r"/([^/]+/[^/]+)\.git/info/lfs/objects/batch", self._batch),
             (r"/lfs/([0-9a-f]{64})", self._store),
@@ -190,6 +191,15 @@ class _Handler(BaseHTTPRequestHandler):
         meta = {**found.meta, **_front_matter(found.commits[commit])}
         told = {"id": name, "sha": commit, "siblings": siblings, "private": found.private, "gated": False, "tags": []}
         self._send(200, told | ({"cardData": meta} if meta else {}))
+
+    def _tree(self, body: bytes, query: Any, name: str, revision: str) -> None:
+        found = self._repository(name)
+        commit = self._commit_of(found, revision) if found else None
+        if found and commit:
+            self._send(200, [
+                {"type": "file", "path": path, "size": len(content), "oid": blob(content)}
+                for path, content in found.commits[commit].items()
+            ])  # fmt: skip
 
     def _commit_of(self, found: Repository, revision: str) -> str | None:
         commit = found.refs.get(revision, revision)

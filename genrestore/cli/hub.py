@@ -3,8 +3,6 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 import genrestore
 from genrestore.cli.bar import bar
 from genrestore.errors import Cancelled, ModelError, SettingError
@@ -87,12 +85,12 @@ def agreed(question: str) -> bool:
     Raises:
         SettingError: nobody answers.
     """
-    try:
-        return typer.confirm(question, err=True)
-    except typer.Abort:
-        if sys.stdin.isatty():  # Ctrl-C
-            raise
-        raise SettingError("There is nobody to ask here; say --yes to agree beforehand.") from None
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # and nothing among the results
+    answer = sys.stdin.readline()
+    if not answer:
+        print(file=sys.stderr)
+        raise SettingError("There is nobody to ask here; say --yes to agree beforehand.")
+    return answer.strip().lower() in ("y", "yes")
 
 
 def sure(question: str, yes: bool) -> None:

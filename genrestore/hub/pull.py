@@ -107,6 +107,12 @@ def pull(
         return _from_cache(wanted, problem, cancel)
     if known is not None and known.revision == offer.commit:
         return known
+    if not {wanted.beside + CARD, wanted.beside + CONFIG} & set(
+        offer.holds
+    ):  # nobody need be asked about what is not ours
+        raise kinds.community(wanted, offer.holds)
+    if wanted.file not in offer.holds:
+        raise _missing(wanted)
     if confirm is not None and not confirm(offer):
         raise Cancelled(f"Nothing of {wanted} was fetched.")
     with _alone(wanted, progress, cancel) as aside:
@@ -139,6 +145,12 @@ def look(wanted: Reference) -> Offer:
     if wanted.beside + CARD in names:  # which tells more than config.json does
         files = [file for file in files if file.name != wanted.beside + CONFIG]
     return Offer(wanted, commit, licence, tuple(file for file in files if _wished(file)), names)
+
+
+def _missing(wanted: Reference) -> ModelError:
+    return ModelError(
+        f"{wanted.repository} has no file {wanted.file}; `genrestore models show {wanted}` tells what it has."
+    )
 
 
 def _wished(file: File) -> bool:
@@ -342,10 +354,6 @@ class _Lying(dict[str, Path]):
 def _installed(wanted: Reference, commit: str, licence: str, files: "_Fetched | _Lying", aside: Path) -> Card:
     """Check the files, put them aside as a weight, and move that to where it is seen."""
     card = _card(wanted, files, aside)
-    if not files.has(wanted.file):
-        raise ModelError(
-            f"{wanted.repository} has no file {wanted.file}; `genrestore models show {wanted}` tells what it has."
-        )
     source = files[wanted.file]
     weight = aside / WEIGHT
     try:

@@ -33,7 +33,7 @@ class Damage(ImageToImage):
     function = "find_damage"
     options = Options
     pipeline = "image-segmentation"
-    use = 'genrestore.inpaint("photo.jpg", genrestore.find_damage("photo.jpg", model="{}")).save("repaired.png")'
+    use = 'mask = genrestore.find_damage("photo.jpg", model="{}")  # (H, W) bool: what to fill'
 
     def start(self, before: "Tensor", batch: "Batch") -> "Tensor":
         return batch["image"].mean((2, 3), keepdim=True)
