@@ -33,7 +33,9 @@ class Repository:
     private: bool = False
     gated: bool = False
     meta: dict[str, Any] = field(default_factory=dict[str, Any])  # what the metadata of its README say
-    faults: dict[str, str] = field(default_factory=dict[str, str])  # file → "cut", "wrong", "slow", "gone"
+    faults: dict[str, str] = field(
+        default_factory=dict[str, str]
+    )  # file → "cut", "wrong", "slow", "last" (the Hub is dead after it)
     listed: list[str] = field(default_factory=list[str])  # names that it claims to hold besides
 
     def put(self, files: Files, ref: str = "main") -> str:
@@ -53,6 +55,7 @@ class Hub:
         self.asked: list[str] = []
         self.stored: dict[str, bytes] = {}
         self.pause = 0.0  # seconds between two pieces of a slow file
+        self.dead = False  # closes every connection without a word
         hub = self
 
         class Handler(_Handler):
@@ -118,6 +121,9 @@ class _Handler(BaseHTTPRequestHandler):
         return self.headers.get("Authorization") == f"Bearer {TOKEN}"
 
     def _answer(self) -> None:
+        if self.hub.dead:
+            self.close_connection = True
+            return
         parts = urlsplit(self.path)
         path, query = unquote(parts.path), parse_qs(parts.query)
         self.hub.asked.append(f"{self.command} {path}")
@@ -235,6 +241,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if start:
             headers["Content_Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        self.hub.dead = fault == "last"
         self._send(206 if start else 200, rest, **headers)
 
     def _piecewise(self, content: bytes, fault: str) -> None:

@@ -24,12 +24,20 @@ own.sleep = lambda seconds: None
 huggingface_hub.file_download.time = own
 
 
+class Stream(io.StringIO):
+    terminal = False
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+
 def done(asked: dict[str, Any]) -> dict[str, Any]:
-    out, err, answer = io.StringIO(), io.StringIO(), {"code": 0, "result": None}
+    out, err, answer = io.StringIO(), Stream(), {"code": 0, "result": None}
     usual = dict(os.environ)
     os.environ.update(asked.get("environment", {}))
     stdin = sys.stdin
-    sys.stdin = io.StringIO(asked.get("stdin", ""))
+    sys.stdin = typed = Stream(asked.get("stdin", ""))
+    typed.terminal = err.terminal = asked.get("terminal", False)
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             if "argv" in asked:

@@ -74,8 +74,12 @@ class Answer:
 def do(worker: "subprocess.Popen[str]", home: Path) -> Callable[..., Answer]:
     """do("models", "pull", …) of the command line, or do(python="result = …"), with what is set and what is typed."""
 
-    def call(*argv: str, stdin: str = "", python: str = "", **more: str) -> Answer:
-        asked: dict[str, Any] = {"environment": {"GENRESTORE_HOME": str(home), **more}, "stdin": stdin}
+    def call(*argv: str, stdin: str = "", terminal: bool = False, python: str = "", **more: str) -> Answer:
+        asked: dict[str, Any] = {
+            "environment": {"GENRESTORE_HOME": str(home), **more},
+            "stdin": stdin,
+            "terminal": terminal,
+        }
         asked |= {"python": python} if python else {"argv": argv}
         assert worker.stdin and worker.stdout
         worker.stdin.write(json.dumps(asked) + "\n")
@@ -481,6 +485,23 @@ def test_a_dead_network_is_told_at_once(
     assert len(done.stdout.splitlines()) == 1 and "stays as it was pulled" in done.stderr
 
 
+def test_a_network_that_goes_in_the_middle_is_told_at_once(
+    hub: Hub, home: Path, cache: Path, made: Path, do: Callable[..., Answer]
+) -> None:
+    hub.new("ann/midway", files(made), faults={"card.json": "last"})
+    begun = time.monotonic()
+    try:
+        told = do("models", "pull", "hf:ann/midway", "--yes")
+        assert told.code == 2 and "does not answer" in told.err.splitlines()[-1] and time.monotonic() - begun < 6, (
+            told.err
+        )
+    finally:
+        hub.dead = False
+    assert hub.fetched("ann/midway") == ["card.json"] and not lying(home, cache, "ann/midway")
+    hub.repositories["ann/midway"].faults.clear()
+    assert do("models", "pull", "hf:ann/midway", "--yes").code == 0
+
+
 # --- remove ----------------------------------------------------------------------------------------------------------
 
 
@@ -669,10 +690,33 @@ def test_the_use_in_the_readme_works(name: str, hub: Hub, tmp_path: Path, do: Ca
     mask = Image.new("L", (96, 64))
     mask.paste(255, (40, 30, 44, 60))
     mask.save(tmp_path / "mask.png")
-    told = do(python=f"import os\nhere = os.getcwd()\nos.chdir({str(tmp_path)!r})\ntry:\n" + "".join(
-        f"    {line}\n" for line in code.splitlines()) + "finally: os.chdir(here)\n")  # fmt: skip
+    inside = f"import contextlib\nwith contextlib.chdir({str(tmp_path)!r}):\n"
+    told = do(python=inside + "".join(f"    {line}\n" for line in code.splitlines()))
     written = [path.name for path in tmp_path.glob("*.png") if path.name != "mask.png"]
     assert told.code == 0 and bool(written) == (".save(" in code)
+
+
+def test_a_command_at_a_terminal_offers_to_pull(
+    hub: Hub, made: Path, tmp_path: Path, do: Callable[..., Answer]
+) -> None:
+    from PIL import Image
+
+    hub.new("ann/offered", files(made), meta={"license": "mit"})
+    Image.radial_gradient("L").resize((12, 8)).save(tmp_path / "a.png")
+    call = (
+        "upscale",
+        str(tmp_path / "a.png"),
+        "--scale",
+        "2",
+        "--model",
+        "hf:ann/offered",
+        "-o",
+        str(tmp_path / "b.png"),
+    )
+    told = do(*call, stdin="n\n", terminal=True)
+    assert told.code == 130 and "licence mit" in told.err and not hub.fetched("ann/offered")
+    assert do(*call, stdin="y\n", terminal=True).code == 0 and Image.open(tmp_path / "b.png").size == (24, 16)
+    assert do(*call, "--force", terminal=True).code == 0, "it is here now, and nobody is asked"
 
 
 def test_a_reference_is_asked_for_only_where_somebody_sits(hub: Hub, made: Path, do: Callable[..., Answer]) -> None:

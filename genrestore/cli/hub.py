@@ -62,9 +62,10 @@ def leaving(parcel: "Parcel") -> str:
     from genrestore.hub import client
     from genrestore.hub.pull import megabytes
 
-    there = "a new repository" if parcel.replaced is None else "a repository that is there already"
-    who = "for you alone" if parcel.private else "for everybody, if the repository is public"
-    lines = [f"To {client.endpoint()}/{parcel.repository}, {there}, {who}:"]
+    there = "a repository that is there already"
+    if parcel.replaced is None:
+        there = "a new repository for you alone" if parcel.private else "a new repository for everybody"
+    lines = [f"To {client.endpoint()}/{parcel.repository}, {there}:"]
     for name in parcel.files:
         again = " (replaces the one that is there)" if name in (parcel.replaced or ()) else ""
         lines.append(f"  {name}  {megabytes(parcel.size(name))}{again}")

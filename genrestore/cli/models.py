@@ -64,6 +64,7 @@ def pull(
 
     card = hub.brought(model, yes=yes)
     print(f"{card.name} is here, pinned to commit {card.revision[:12]}: --model {reference_of(card)}")
+    print(f"Licence: {card.license or 'not stated'}")
 
 
 @shelf.command()

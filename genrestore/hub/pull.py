@@ -266,16 +266,20 @@ class _Fetched:
         )
 
     def _download(self, file: File) -> Path:
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
         if self.cancel is not None and self.cancel.is_set():
             raise Cancelled("Cancelled; nothing was kept.")
+        repository, commit = self.offer.wanted.repository, self.offer.commit
         with client.told(dataclasses.replace(self.offer.wanted, file=file.name)), client.small_pieces():
+            if not isinstance(try_to_load_from_cache(repository, file.name, revision=commit), str):
+                # says at once that the network has gone, for which the next call would take its time
+                get_hf_file_metadata(hf_hub_url(repository, file.name, revision=commit), timeout=client.PROBE)
             return Path(
                 hf_hub_download(
-                    self.offer.wanted.repository,
+                    repository,
                     file.name,
-                    revision=self.offer.commit,
+                    revision=commit,
                     etag_timeout=client.PROBE,
                     tqdm_class=client.counter(self._arrived, self.cancel),
                 )
