@@ -10,6 +10,7 @@ The revision ends at the next slash, but for those of refs/pr and refs/convert. 
 address, so that each may hold only what means nothing in either.
 """
 
+import functools
 import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
@@ -87,6 +88,7 @@ class Reference:
         )
 
     @classmethod
+    @functools.lru_cache(maxsize=4096)
     def of_folder(cls, name: str) -> "Reference | None":
         """The reference whose folder bears that name; None where that is none's."""
         head, _, file = name.partition("~")

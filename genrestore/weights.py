@@ -192,7 +192,10 @@ def _named(reference: str, task: str | None) -> Card:
     elif alike := [reference_of(card) for card in _brought() if card.name == reference]:
         raise ModelError(f"{len(alike)} models here are named {reference!r}; say which: {', '.join(alike)}.")
     else:
-        raise errors.unknown("model", reference, here, "`genrestore models` shows them all.")
+        hint = "`genrestore models` shows them all."
+        if reference.count("/") == 1:
+            hint = f"Of the Hub it is written {SCHEME}{reference[:100]}."
+        raise errors.unknown("model", reference, here, hint)
     assert card.folder is not None, "cards of shelves were read from folders"
     if time.time_ns() - max(changed) > SETTLED:
         if len(_found) > MOST_FOUND:

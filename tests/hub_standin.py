@@ -6,8 +6,6 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -63,8 +61,7 @@ class Hub:
                 self.hub = hub
                 super().__init__(*args)
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -77,17 +74,18 @@ class Hub:
         """The files of a repository that were sent, in their order."""
         return [line.rpartition("/")[2] for line in self.asked if line.startswith(f"GET /{name}/resolve/")]
 
-    @contextmanager
-    def closed(self) -> Iterator[None]:
-        yield
-        self.server.shutdown()
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None: ...  # whoever was cancelled hangs up
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     hub: Hub
 
-    def log_message(self, *_: Any) -> None: ...
+    def log_message(self, format: str, *args: Any) -> None: ...
 
     def do_HEAD(self) -> None:
         self._answer()
@@ -150,8 +148,6 @@ class _Handler(BaseHTTPRequestHandler):
         found = self.hub.repositories.get(name)
         if found is None or (found.private and not self._known):
             self._refuse(404 if self._known else 401, "RepoNotFound", "Repository not found")
-        elif found.gated and not (self._known and self.headers.get("X-Allowed")):
-            self._refuse(403 if self._known else 401, "GatedRepo", "Access to this model is restricted")
         else:
             return found
         return None
@@ -218,6 +214,9 @@ class _Handler(BaseHTTPRequestHandler):
         found = self._repository(name)
         commit = self._commit_of(found, revision) if found else None
         if found is None or commit is None:
+            return
+        if found.gated:  # which everybody may look at, but not have
+            self._refuse(403 if self._known else 401, "GatedRepo", "Access to this model is restricted")
             return
         if path not in found.commits[commit]:
             self._refuse(404, "EntryNotFound", "Entry not found")

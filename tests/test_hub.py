@@ -29,9 +29,9 @@ SECRET = "/home/zoe.example/pictures/wedding"
 
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Hub]:
-    server = Hub()
-    with server.closed():
-        yield server
+    hub = Hub()
+    yield hub
+    hub.server.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -124,10 +124,11 @@ def files(folder: Path, **changed: Any) -> Files:
 
 
 def lying(home: Path, cache: Path, name: str) -> list[str]:
-    """What a pull left in our folders, and weights in the cache of the client."""
+    """What a pull left in our folders, and whole weights in the cache of the client, which may keep a part to go on with."""
     ours = [*(home / "pulled").glob("*"), *(path for path in (home / "incoming").glob("*") if path.suffix != ".lock")]
     repository = cache / "hub" / f"models--{name.replace('/', '--')}"
     kept = [path for path in repository.rglob("*") if path.is_file() and path.stat().st_size > 5000]
+    kept = [path for path in kept if path.suffix != ".incomplete"]
     return [str(path) for path in (*ours, *kept)]
 
 
@@ -165,6 +166,8 @@ def test_size_and_licence_come_before_the_first_byte(hub: Hub, made: Path, do: C
     assert told.code == 130 and "licence my-own" in told.err and not hub.fetched("ann/asked")
     told = do("models", "pull", "hf:ann/asked")
     assert told.code == 2 and "--yes" in told.err and not hub.fetched("ann/asked")
+    told = do("models", "show", "hf:ann/asked")
+    assert told.code == 0 and "  model.safetensors  " in told.out and not hub.fetched("ann/asked")
     assert do("models", "pull", "hf:ann/asked", stdin="y\n").code == 0 and len(hub.fetched("ann/asked")) == 2
 
 
@@ -330,6 +333,7 @@ def test_what_cannot_be_used_is_one_sentence_and_nothing_stays(
     [
         ("hf:ann/nothing", "no repository ann/nothing"),
         ("hf:ann/there@v9", "no revision 'v9'"),
+        ("ann/there", "names no model of the Hub"),
         ("hf:ann/there/x/model.safetensors", "no genrestore model|not a genrestore model"),
         ("hf:ann/there@../../etc", "names no model of the Hub"),
         ("hf:ann/there/../../model.safetensors", "names no model of the Hub"),

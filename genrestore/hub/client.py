@@ -98,6 +98,8 @@ def sentence(problem: Exception, wanted: Reference, *, writing: bool = False) ->
                 f"The Hub does not let you do that with {repository} ({status}); set HF_TOKEN to a token that may."
             )
         reason = problem.server_message or problem.response.reason_phrase
+        if status >= 500:
+            return Unreachable(f"The Hub at {endpoint()} does not answer ({status} {_short(reason)}); try again later.")
         return ModelError(f"The Hub refused {repository} ({status} {_short(reason)}); try again later.")
     if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return ModelError(f"The disk is full, so nothing of {wanted} was kept; free some space and try again.")
