@@ -194,7 +194,7 @@ def _named(reference: str, task: str | None) -> Card:
     else:
         hint = "`genrestore models` shows them all."
         if reference.count("/") == 1:
-            hint = f"Of the Hub it is written {SCHEME}{reference[:100]}."
+            hint = f"Of the Hub it is written hf:{reference[:100]}."
         raise errors.unknown("model", reference, here, hint)
     assert card.folder is not None, "cards of shelves were read from folders"
     if time.time_ns() - max(changed) > SETTLED:

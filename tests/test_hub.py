@@ -608,6 +608,22 @@ def test_a_header_of_more_than_the_net_is_not_sent(own: Path, hub: Hub, do: Call
     assert do("models", "pull", "hf:ann/headed", "--yes").code == 0
 
 
+def test_a_net_of_any_task_is_pictured_anew(home: Path, tmp_path: Path, do: Callable[..., Answer]) -> None:
+    """Not with what its training left: that may show training pictures."""
+    shipped = {card.task: card for card in weights.list_models()}
+    for card in shipped.values():
+        assert card.folder is not None
+        shutil.copytree(card.folder, home / "weights" / card.name)
+        (home / "weights" / card.name / "sample.webp").write_bytes(b"a training picture")
+    told = do(
+        python="import io, genrestore\nfrom PIL import Image\nfrom genrestore.hub.push import portrait\nresult = {}\n"
+        f"for folder in {[str(home / 'weights' / card.name) for card in shipped.values()]}:\n"
+        "    picture = Image.open(io.BytesIO(portrait(genrestore.weights.resolve(f'file:{folder}'))))\n"
+        "    result[folder] = picture.format, len(set(picture.resize((8, 8)).convert('L').getdata())) > 8\n"
+    )
+    assert len(told.result) >= 5 and set(map(tuple, told.result.values())) == {("WEBP", True)}
+
+
 @pytest.mark.parametrize(
     ("environment_of_it", "more", "words"),
     [

@@ -12,7 +12,7 @@ from typing import Any
 import genrestore
 from genrestore import runtime, tasks, weights
 from genrestore.card import Card
-from genrestore.errors import Cancelled, ModelError
+from genrestore.errors import Cancelled, ModelError, TrainingError
 from genrestore.hub import client
 from genrestore.hub.kinds import CARD, CONFIG, LIBRARY, README, SAMPLE
 from genrestore.hub.readme import readme
@@ -20,10 +20,11 @@ from genrestore.hub.scrub import scrubbed
 from genrestore.hub.shelf import verify_model
 from genrestore.paths import PACKAGE, shelves
 from genrestore.references import SCHEME, WEIGHT, Reference, repository_of
+from genrestore.registry import channels
 
 PHOTO = PACKAGE / "ui" / "examples" / "dog.jpg"  # CC0, of which a net's sample picture is made
-SIDE = 160  # pixels of it
-CORNER = (210, 170)
+SIDE = 128  # pixels of a piece of it
+CORNERS = (210, 170), (60, 60), (330, 250)
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def packed(name: str, repository: str, *, private: bool = False) -> Parcel:
     own = repository.partition("/")[2]
     digest = card.sha256 if isinstance(weight, Path) else _digest(weight)
     clean = dataclasses.replace(clean, name=own, sha256=digest)
-    portrait = _portrait(card)
+    picture = portrait(card)
     config: dict[str, Any] = {
         "library_name": LIBRARY,
         "library_version": genrestore.__version__,
@@ -101,10 +102,10 @@ def packed(name: str, repository: str, *, private: bool = False) -> Parcel:
         WEIGHT: weight,
         CONFIG: (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode(),
         CARD: clean.text().encode(),
-        README: readme(clean, repository, portrait is not None).encode(),
+        README: readme(clean, repository, picture is not None).encode(),
     }
-    if portrait is not None:
-        files[SAMPLE] = portrait
+    if picture is not None:
+        files[SAMPLE] = picture
     kept = None if replaced is None else tuple(file for file in replaced if file in files)
     return Parcel(repository, private, files, clean, (*left_out, *removed), kept)
 
@@ -180,44 +181,51 @@ def _weight(card: Card) -> tuple[bytes | Path, list[str]]:
         return struct.pack("<Q", len(text)) + text + file.read(), removed
 
 
-def _portrait(card: Card) -> bytes | None:
+def portrait(card: Card) -> bytes | None:
     """sample.webp: what ships with the package, or drawn anew, for what training left may show its pictures."""
     import torch
-    from PIL import Image
+
+    from genrestore.data.dataset import sheet
 
     assert card.folder is not None, "a card that was verified was read from a folder"
     if card.folder.parent == shelves()[0] and (card.folder / SAMPLE).is_file():
         return (card.folder / SAMPLE).read_bytes()
     net = runtime.load(f"file:{card.folder}", precision="exact").net
     task: Any = tasks.find(card.task)
-    if not task.invents and not hasattr(task, "look"):
-        return None
     with torch.inference_mode():
         if task.invents:
             images, columns = task.show(net, {})
+        elif hasattr(task, "look"):
+            before, result = task.look(net, _spoilt(card, net, task))
+            images, columns = torch.cat([before, result.expand(-1, before.shape[1], -1, -1)]), len(CORNERS)
         else:
-            where = next(net.parameters()).device
-            image, *more = (given.to(where) for given in task.example(net, SIDE))
-            shown = {"image": _photo().to(where) if image.shape[1] == 3 else image}
-            before, result = task.look(net, shown | ({"mask": more[0]} if more else {}))
-            images, columns = torch.cat([before, result.expand(-1, before.shape[1], -1, -1)]), 2
-    rows = images.float().clamp(0, 1).cpu().unflatten(0, (-1, columns))
-    sheet = rows.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)  # (rows·H, columns·W, C)
-    pixels = (sheet * 255).round().byte().numpy()
+            return None
     file = io.BytesIO()
-    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).convert("RGB").save(
-        file, "WEBP", quality=88
-    )
+    sheet(images, columns).save(file, "WEBP", quality=88)
     return file.getvalue()
 
 
-def _photo() -> Any:
-    """(1, 3, SIDE, SIDE) in [0, 1]: a piece of an example photo of the page."""
+def _spoilt(card: Card, net: Any, task: Any) -> dict[str, Any]:
+    """Pieces of an example photo of the page, spoilt as the net's training spoilt its pictures: a batch on the net's device."""
+    import numpy as np
     import torch
     from PIL import Image
 
+    from genrestore.data import degrade
+
+    try:
+        spoil = degrade.find(str(card.recipe.get("degrade", "none")))
+    except TrainingError:  # of another version
+        spoil = degrade.find("none")
+    side = SIDE + 2 * spoil.margin
     with Image.open(PHOTO) as photo:
-        x, y = CORNER
-        piece = photo.convert("RGB").crop((x, y, x + SIDE, y + SIDE))
-    values = torch.frombuffer(bytearray(piece.tobytes()), dtype=torch.uint8).view(SIDE, SIDE, 3)
-    return values.permute(2, 0, 1)[None] / 255
+        whole = photo.convert("L" if channels(net.config) == 1 else "RGB")
+        pieces = [np.atleast_3d(np.asarray(whole.crop((x, y, x + side, y + side)))) for x, y in CORNERS]
+    clean = torch.from_numpy(np.stack(pieces).astype(np.float32) / 255).permute(0, 3, 1, 2)
+    batch = degrade.spoilt(spoil, clean, [np.random.default_rng(k) for k in range(len(pieces))])
+    if "low" not in batch and "mask" not in batch:
+        _, *masks = task.example(net, SIDE)
+        if masks:
+            batch["mask"] = masks[0].expand(len(pieces), -1, -1, -1)
+    where = next(net.parameters()).device
+    return {name: value.to(where) for name, value in batch.items()}
