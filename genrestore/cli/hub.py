@@ -1,12 +1,16 @@
 """What is asked before anything comes from the Hub or goes there."""
 
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import genrestore
 from genrestore.cli.bar import bar
 from genrestore.errors import Cancelled, ModelError, SettingError
 from genrestore.references import SCHEME
+
+Progress = Callable[[float, str], None]
 
 if TYPE_CHECKING:
     from genrestore.card import Card
@@ -33,7 +37,15 @@ def brought(reference: str, *, yes: bool) -> "Card":
         _told(told(offer))
         return yes or agreed("Fetch it?")
 
-    with bar() as progress:
+    with ExitStack() as stack:
+        shown: list[Progress | None] = []
+
+        def progress(share: float, what: str) -> None:
+            if not shown:  # a bar that began before the question would count the time of the answer
+                shown.append(stack.enter_context(bar()))
+            if shown[0] is not None:
+                shown[0](share, what)
+
         return genrestore.pull(reference, confirm=confirm, progress=progress)
 
 

@@ -35,6 +35,7 @@ Progress = Callable[[float, str], None]
 
 MOST_SAMPLE = 2 << 20  # bytes of a sample picture; a larger one stays there
 SPARE = 32 << 20  # bytes that must be left on a disk
+TOLD = 0.02  # share of a pull from which the time that the rest takes can be told
 LOOK = 0.2  # seconds between two looks at a lock
 
 
@@ -287,12 +288,13 @@ class _Fetched:
 
     def _arrived(self, count: int) -> None:
         self.done += count
-        if self.progress is None:
+        if self.progress is None or not self.done:
             return
-        whole = max(self.offer.bytes, self.done, 1)
-        seconds = (time.monotonic() - self.begun) * (whole - self.done) / max(self.done, 1)
+        whole, share = max(self.offer.bytes, self.done, 1), self.done / max(self.offer.bytes, self.done, 1)
+        seconds = (time.monotonic() - self.begun) * (1 / share - 1)
         left = f"about {round(seconds)} s left" if seconds < 90 else f"about {round(seconds / 60)} min left"
-        self.progress(self.done / whole, f"{megabytes(self.done)} of {megabytes(whole)}, {left}")
+        told = f", {left}" if share > TOLD else ""
+        self.progress(share, f"{megabytes(self.done)} of {megabytes(whole)}{told}")
 
 
 def _is(path: Path, file: File) -> bool:
