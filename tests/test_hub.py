@@ -372,9 +372,20 @@ def test_wrong_bytes_that_lay_in_the_cache_are_fetched_anew(
     hub: Hub, cache: Path, made: Path, do: Callable[..., Answer]
 ) -> None:
     repository = hub.new("ann/poisoned", files(made), faults={"model.safetensors": "wrong"})
-    do(python="import huggingface_hub\nhuggingface_hub.hf_hub_download('ann/poisoned', 'model.safetensors')")
-    repository.faults.clear()
-    assert do("models", "pull", "hf:ann/poisoned", "--yes").code == 0
+    name, commit = "ann/poisoned", repository.refs["main"]
+    for reference in (f"hf:{name}", f"hf:{name}@{commit}"):
+        repository.faults["model.safetensors"] = "wrong"
+        told = f"'{name}', revision='{commit}', force_download=True"
+        do(python=f"import huggingface_hub\nhuggingface_hub.snapshot_download({told})")
+        repository.faults.clear()
+        assert do("models", "pull", reference, "--yes").code == 0 == do("models", "verify", reference).code
+
+
+def test_what_a_commit_means_is_taken_from_the_cache(hub: Hub, made: Path, do: Callable[..., Answer]) -> None:
+    commit = hub.new("ann/lying", files(made)).refs["main"]
+    do(python="import huggingface_hub\nhuggingface_hub.snapshot_download('ann/lying')")
+    hub.asked.clear()
+    assert do("models", "pull", f"hf:ann/lying@{commit}").code == 0 and not hub.asked
 
 
 def test_two_pulls_at_once_fetch_once(hub: Hub, large: Path, do: Callable[..., Answer]) -> None:

@@ -97,20 +97,21 @@ def pull(
     """
     wanted = Reference.parse(ref)
     known = _sound(wanted)
+    if known is None and wanted.pinned:
+        known = _from_cache(wanted, cancel)
     if known is not None and wanted.pinned:
         return known
     try:
         offer = look(wanted)
     except Unreachable as problem:
-        if known is not None:
-            log.warning("%s It stays as it was pulled, at commit %s.", problem, known.revision[:12])
-            return known
-        return _from_cache(wanted, problem, cancel)
+        if known is None and (known := _from_cache(wanted, cancel)) is None:
+            raise
+        log.warning("%s %s stays as it was pulled, at commit %s.", problem, wanted, known.revision[:12])
+        return known
     if known is not None and known.revision == offer.commit:
         return known
-    if not {wanted.beside + CARD, wanted.beside + CONFIG} & set(
-        offer.holds
-    ):  # nobody need be asked about what is not ours
+    # nobody need be asked about what cannot be used
+    if not {wanted.beside + CARD, wanted.beside + CONFIG} & set(offer.holds):
         raise kinds.community(wanted, offer.holds)
     if wanted.file not in offer.holds:
         raise _missing(wanted)
@@ -290,7 +291,8 @@ class _Fetched:
         self.done += count
         if self.progress is None or not self.done:
             return
-        whole, share = max(self.offer.bytes, self.done, 1), self.done / max(self.offer.bytes, self.done, 1)
+        whole = max(self.offer.bytes, self.done)
+        share = self.done / whole
         seconds = (time.monotonic() - self.begun) * (1 / share - 1)
         left = f"about {round(seconds)} s left" if seconds < 90 else f"about {round(seconds / 60)} min left"
         told = f", {left}" if share > TOLD else ""
@@ -317,18 +319,18 @@ def evict(path: Path) -> None:
         each.unlink(missing_ok=True)
 
 
-def _from_cache(wanted: Reference, problem: Unreachable, cancel: threading.Event | None) -> Card:
-    """What the client once brought here, for whomever.
-
-    Raises:
-        Unreachable: it is not all there.
-    """
+def _from_cache(wanted: Reference, cancel: threading.Event | None) -> Card | None:
+    """What the client once brought here, for whomever, if it is all there and sound; nothing is asked of the Hub."""
     found = _cached(wanted, wanted.revision or MAIN)
     if not {wanted.beside + CARD, wanted.file} <= set(found):
-        raise problem
+        return None
     commit = next(parent.name for parent in found[wanted.file].parents if parent.parent.name == "snapshots")
-    with _alone(wanted, None, cancel) as aside:
-        return _installed(wanted, commit, "", _Lying(found), aside)
+    try:
+        with _alone(wanted, None, cancel) as aside:
+            return _installed(wanted, commit, "", _Lying(found), aside)
+    except ModelError as problem:
+        log.warning("What the cache held was passed over: %s", problem)
+        return None
 
 
 def _cached(wanted: Reference, revision: str) -> dict[str, Path]:
