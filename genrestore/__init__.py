@@ -10,6 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from genrestore.hub.pull import pull
+    from genrestore.hub.push import push
+    from genrestore.hub.shelf import remove_model, verify_model
     from genrestore.pipelines.damage import find_damage, old_photo
     from genrestore.pipelines.inpaint import inpaint
     from genrestore.pipelines.restore import restore
@@ -31,6 +34,10 @@ _HOME = {
     "train": "training.train",
     "list_models": "weights",
     "load": "runtime",
+    "pull": "hub.pull",
+    "push": "hub.push",
+    "verify_model": "hub.shelf",
+    "remove_model": "hub.shelf",
 }
 
 __all__ = [
@@ -40,10 +47,14 @@ __all__ = [
     "list_models",
     "load",
     "old_photo",
+    "pull",
+    "push",
+    "remove_model",
     "restore",
     "sample",
     "train",
     "upscale",
+    "verify_model",
 ]
 
 

@@ -86,7 +86,7 @@ class Card:
     scale: int = 1  # how many times wider and higher its pictures become
     size_rule: SizeRule = SizeRule()
     inputs: tuple[Option, ...] = ()  # what a call of the net takes beside its picture or latent vector
-    revision: str = ""  # of the repository that it was pulled from
+    revision: str = ""  # of the repository that it was pulled from: a commit
     first: int = 0  # of a generator: the seed whose picture is shown first
     schema: int = SCHEMA
     extra: dict[str, Any] = field(
@@ -98,8 +98,10 @@ class Card:
     def read(cls, folder: Path) -> "Card":
         """The card in `folder`; read once, and again when its file has changed.
 
+        One of a later schema is read as far as this version understands it, and what it does not is kept.
+
         Raises:
-            ModelError: the file is missing, is no card, or has another schema.
+            ModelError: the file is missing, is no card, or means something else in its later schema.
         """
         path = os.path.join(folder, "card.json")
         try:
@@ -118,12 +120,20 @@ class Card:
             raise ModelError(known[1])
         return known[1]
 
-    def write(self, folder: Path) -> None:
+    def to_json(self) -> dict[str, Any]:
+        """What `card.json` holds."""
         data = _plain(self)
         del data["folder"]
+        return data
+
+    def write(self, folder: Path) -> None:
         partial = folder / ".card.json.part"
-        partial.write_text(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+        partial.write_text(self.text(), "utf-8")
         partial.replace(folder / "card.json")
+
+    def text(self) -> str:
+        """`card.json` as it is written."""
+        return json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @property
     def weights(self) -> Path:
@@ -160,11 +170,16 @@ def _checked(folder: Path, found: os.stat_result) -> Card | str:
         data = json.loads(path.read_text("utf-8"))
         if not isinstance(data, dict):
             raise ValueError("it is no JSON object")
-        if data.get("schema") != SCHEMA:
-            given = str(data.get("schema"))[:20]
-            return f"{path} has card schema {given}; this version reads {SCHEMA}. Update genrestore."
         json.dumps(data, ensure_ascii=False).encode()  # halves of letters can't be written anywhere
-        return _card(data, folder)
+        given = data.get("schema")
+        if type(given) is not int or given < SCHEMA:
+            raise ValueError(f"it has schema {str(given)[:20]}")
+        try:
+            return _card(data, folder)
+        except ValueError:
+            if given == SCHEMA:
+                raise
+            return f"{path} has card schema {str(given)[:20]}; this version reads {SCHEMA}. Update genrestore."
     except (ValueError, OSError, RecursionError) as problem:
         reason = " ".join(str(problem).split())[:200]
         return f"{path} is not a genrestore card ({reason}); train or download the weight again."

@@ -1,4 +1,4 @@
-"""Where things lie: the package, the weights, and what this user trained and decoded."""
+"""Where things lie: the package, the weights, and what this user trained, pulled and decoded."""
 
 import os
 import secrets
@@ -17,10 +17,15 @@ def expanded(path: str | Path) -> Path:
     return Path(os.path.expanduser(path))
 
 
+def pulled() -> Path:
+    """The folder that holds what came from the Hub, each in a folder named by its reference."""
+    return home() / "pulled"
+
+
 def shelves() -> list[Path]:
-    """The folders that hold weights, each in a folder of its name: shipped ones, the user's own, and those in training."""
+    """The folders that hold weights, each in a folder of its name: shipped ones, the user's own, in training, pulled."""
     shipped = PACKAGE / "shipped" if (PACKAGE / "shipped").is_dir() else PACKAGE.parent / "weights"  # wheel or checkout
-    return [shipped, home() / "weights", home() / "runs"]
+    return [shipped, home() / "weights", home() / "runs", pulled()]
 
 
 def replace(path: Path, text: str) -> None:

@@ -1,6 +1,7 @@
 """The table of presets. It knows no model: models enter themselves with `@register`."""
 
 import dataclasses
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -69,6 +70,14 @@ def register(
         filled = dataclasses.replace(recipe, model=name)
         told = makes or title or name, advice or intended
         presets[name] = Preset(name, task, net, config, filled, own, title or name, intended, limits, *told, paper)
+        if not hasattr(net, "from_pretrained"):
+            setattr(net, "from_pretrained", classmethod(from_pretrained))  # noqa: B010 (of any class)
         return net
 
     return enter
+
+
+def from_pretrained(net: type[Any], name: str, **options: Any) -> Any:
+    """The net of a repository on the Hub, as `genrestore.hub.pretrained.load`: each registered net has it as a class method."""
+    # Of a floor far above, and with the Hub's client; a net does without both until somebody calls this.
+    return importlib.import_module("genrestore.hub.pretrained").load(net, name, **options)

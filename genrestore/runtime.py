@@ -285,12 +285,7 @@ def _fit(key: tuple[Any, ...], model: Model) -> None:
 
 
 def _load(card: Card, precision: str, where: torch.device, entry: _Entry) -> Model:
-    if weights.digest(card.weights) != card.sha256:
-        raise ModelError(
-            f"{card.weights} is not the file its card describes (sha256 differs); download or train it again."
-        )
-    net = weights.load_net(card.weights, card)
-    net = net.to(where, memory_format=torch.channels_last)
+    net = weights.check(card).to(where, memory_format=torch.channels_last)
     if where.type == "cuda" and precision == "fast":
         return Model(card, net, where, "cuda bf16")
     if where.type == "cpu" and precision == "fast" and isinstance(getattr(net, "body", None), nn.Module):

@@ -10,13 +10,15 @@ import os
 import re
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from genrestore import errors, tasks
 from genrestore.card import Card, SizeRule
 from genrestore.errors import ModelError
-from genrestore.paths import shelves
+from genrestore.paths import pulled, shelves
+from genrestore.references import SCHEME, Reference
 from genrestore.setting import conditions
 
 log = logging.getLogger(__name__)
@@ -30,8 +32,8 @@ HEADER = "genrestore"  # key of the JSON in the safetensors metadata
 def list_models(task: str | None = None) -> list[Card]:
     """The cards of all weights that lie here, of one task or all: shipped ones first, then by name. Loads no torch.
 
-    A weight of the user's own that has a shipped one's name hides behind it. A damaged card is passed over; the log says
-    which and why, once.
+    A weight of the user's own that has a shipped one's name hides behind it; one that was pulled then goes by the name of
+    its folder, as do two that were pulled and share a name. A damaged card is passed over; the log says which and why, once.
 
     Raises:
         SettingError: there is no such task.
@@ -43,11 +45,24 @@ def list_models(task: str | None = None) -> list[Card]:
 
 def _here() -> dict[str, Card]:
     cards: dict[str, Card] = {}
-    for shelf in shelves():
-        for folder in _listed(shelf):
-            if (card := _usable(folder)) is not None:
-                cards.setdefault(card.name, card)
+    own = [shelf for shelf in shelves() if shelf != pulled()]
+    for folder in (folder for shelf in own for folder in _listed(shelf)):
+        if (card := _usable(folder)) is not None:
+            cards.setdefault(card.name, card)
+    brought = _brought()
+    names = Counter([*cards, *(card.name for card in brought)])
+    for card in brought:
+        assert card.folder is not None, "cards of shelves were read from folders"
+        card = dataclasses.replace(card, name=card.folder.name) if names[card.name] > 1 else card
+        cards.setdefault(card.name, card)
     return cards
+
+
+def _brought() -> list[Card]:
+    """The cards of what was pulled, with the names that they came with."""
+    return [
+        card for folder in _listed(pulled()) if Reference.of_folder(Path(folder).name) and (card := _usable(folder))
+    ]
 
 
 _listings: dict[Path, tuple[int, list[str]]] = {}  # shelf → when it was last changed; its folders by name
@@ -109,22 +124,51 @@ def _read(folder: Path) -> Card:
 
 
 def resolve(reference: str, task: str | None = None) -> Card:
-    """The card a reference means: "auto", the name of a weight that lies here, or "file:PATH" of a weight's folder.
+    """The card a reference means: "auto", the name of a weight that lies here, "file:PATH" of a weight's folder, or
+    "hf:OWNER/REPO[@REVISION][/FILE]" of one that was pulled: nothing is fetched that was not asked for.
 
     Raises:
-        ModelError: nothing of that name, or it serves another task.
+        ModelError: nothing of that name lies here, or it serves another task.
     """
     if not isinstance(reference, str):  # pyright: ignore[reportUnnecessaryIsInstance] (callers need not be typed)
         raise ModelError(f"A model is named by a text such as 'auto', not by {repr(reference)[:40]}.")
     if reference.startswith("file:"):
         path = Path(reference.removeprefix("file:"))
-        card = _read(path.parent if path.suffix == ".safetensors" else path)
+        card = _read(path.parent if path.suffix == ".safetensors" and not path.is_dir() else path)
+    elif reference.startswith(SCHEME):
+        card = _pulled(Reference.parse(reference))
     else:
         card = _named(reference, task)
     if task not in (None, card.task):
         others = ", ".join(other.name for other in list_models(task)) or "none yet"
         raise ModelError(f"{card.name} is a model to {card.task}, not to {task}; models to {task}: {others}.")
     return card
+
+
+def reference_of(card: Card) -> str:
+    """What names the weight of a card wherever it lies: its reference on the Hub if it was pulled, else its name."""
+    folder = card.folder
+    found = Reference.of_folder(folder.name) if folder is not None and folder.parent == pulled() else None
+    return str(found) if found else card.name
+
+
+def _pulled(wanted: Reference) -> Card:
+    """The card of what was pulled under that reference, or of that very commit under another."""
+    folder = pulled() / wanted.folder
+    if folder.is_dir():
+        return _read(folder)
+    others: list[Reference] = []
+    for path in map(Path, _listed(pulled())):
+        other = Reference.of_folder(path.name)
+        if other is None or (other.repository, other.file) != (wanted.repository, wanted.file):
+            continue
+        if (card := _usable(path)) is None:
+            continue
+        if re.fullmatch("[0-9a-f]{7,40}", wanted.revision) and card.revision.startswith(wanted.revision):
+            return card
+        others.append(other)
+    known = f" Here is {', '.join(map(str, others))}." if others else ""
+    raise ModelError(f"{wanted} is not on this computer; `genrestore models pull {wanted}` brings it.{known}")
 
 
 def _named(reference: str, task: str | None) -> Card:
@@ -145,8 +189,13 @@ def _named(reference: str, task: str | None) -> Card:
         )
     elif reference in here:
         card = here[reference]
+    elif alike := [reference_of(card) for card in _brought() if card.name == reference]:
+        raise ModelError(f"{len(alike)} models here are named {reference!r}; say which: {', '.join(alike)}.")
     else:
-        raise errors.unknown("model", reference, here, "`genrestore models` shows them all.")
+        hint = "`genrestore models` shows them all."
+        if reference.count("/") == 1:
+            hint = f"Of the Hub it is written hf:{reference[:100]}."
+        raise errors.unknown("model", reference, here, hint)
     assert card.folder is not None, "cards of shelves were read from folders"
     if time.time_ns() - max(changed) > SETTLED:
         if len(_found) > MOST_FOUND:
@@ -248,6 +297,34 @@ def load_net(path: Path, card: Card | None = None) -> Any:
         raise ModelError(f"{path} holds a {architecture} of another scale than its card says; its card is wrong.")
     net.load_state_dict(state)
     return net.eval()
+
+
+def check(card: Card) -> Any:
+    """Hold a weight against its card: sha256, header, tensors, net; returns the net.
+
+    Raises:
+        ModelError: it is missing, damaged, or another one than the card describes.
+    """
+    path = card.weights
+    try:
+        own = digest(path)
+    except OSError as problem:
+        raise ModelError(f"{path} cannot be read ({problem.strerror}); download or train the weight again.") from None
+    if own != card.sha256:
+        raise ModelError(f"{path} is not the file its card describes (sha256 differs); download or train it again.")
+    net = load_net(path, card)
+    held = sum(parameter.numel() for parameter in net.parameters())
+    if held != card.parameters:
+        raise ModelError(f"{path} holds {held:,} parameters and its card says {card.parameters:,}; its card is wrong.")
+    return net
+
+
+def header_of(path: Path) -> dict[str, Any]:
+    """What the header of a weight's file says that `load_net` could read: architecture, config and task."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as file:
+        return json.loads((file.metadata() or {})[HEADER])
 
 
 def _header(path: Path, metadata: dict[str, str]) -> tuple[str, dict[str, Any]]:

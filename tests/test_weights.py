@@ -90,8 +90,15 @@ def test_files_that_are_no_safetensors(tmp_path: Path, content: bytes, words: st
 
 def test_cards_that_are_none(copy: Path) -> None:
     change(copy, schema=99)
+    assert Card.read(copy).schema == 99, "what it still says as this version does, this version understands"
+    change(copy, hours={"of": "work"})
     with pytest.raises(ModelError, match="schema 99"):
         Card.read(copy)
+    change(copy, hours=1.0)
+    for wrong in (0, "1", None, 1.5):
+        change(copy, schema=wrong)
+        with pytest.raises(ModelError, match="not a genrestore card"):
+            Card.read(copy)
     change(copy, schema=1, task="cook")
     with pytest.raises(ModelError, match="cook"):
         weights.resolve(f"file:{copy}")

@@ -2,14 +2,14 @@
 
 import os
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from genrestore import console
+from genrestore.cli.bar import bar
 from genrestore.cli.options import STREAM
 from genrestore.errors import SettingError
 from genrestore.paths import expanded
@@ -17,19 +17,6 @@ from genrestore.paths import expanded
 if TYPE_CHECKING:
     from genrestore.cli.folders import Item
     from genrestore.pictures.image import Picture
-
-
-@contextmanager
-def bar() -> Generator[Callable[[float, str], None], None, None]:
-    """A bar for a task's `progress`, on a terminal only."""
-    look = "{desc} {percentage:3.0f}% |{bar}| {elapsed} < {remaining}"
-    with console.bar(100, leave=False, bar_format=look) as bar:
-
-        def show(share: float, what: str) -> None:
-            bar.set_description_str(what, refresh=False)
-            bar.update(100 * share - bar.n)
-
-        yield show
 
 
 class One:

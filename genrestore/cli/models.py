@@ -1,38 +1,154 @@
-"""What lies on this computer: weights and decoded pictures."""
+"""What lies on this computer, weights and decoded pictures, and how weights come from the Hub and go there."""
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import genrestore
 from genrestore import tasks
+from genrestore.cli import hub
 from genrestore.cli.options import app
+from genrestore.console import FAILED
 
 if TYPE_CHECKING:
     from genrestore.card import Card
 
+shelf = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+app.add_typer(shelf, name="models")
 
-@app.command()
+Named = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Name from `genrestore models`, hf:OWNER/REPO or file:PATH.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@shelf.callback(invoke_without_command=True)
 def models(
+    context: typer.Context,
     task: Annotated[
         str | None, typer.Option(help=f"Only those for one task: {', '.join(tasks.names())}.", show_default=False)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The whole cards, for programs.")] = False,
 ) -> None:
-    """List the installed nets, what they score and where they lie.
+    """List the nets that are here, what they score and where they lie; fetch others from the Hub, or send yours there.
 
     Example: genrestore models --task upscale
     """
+    if context.invoked_subcommand is not None:
+        return
     cards = genrestore.list_models(task)
     if as_json:
-        print(json.dumps([dataclasses.asdict(card) for card in cards], indent=2, ensure_ascii=False, default=str))
+        print(json.dumps([_plain(card) for card in cards], indent=2, ensure_ascii=False, default=str))
         return
     rows = [("name", "task", "parameters", "score", "title"), *map(_row, cards)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@shelf.command()
+def pull(
+    model: Annotated[str, typer.Argument(help="hf:OWNER/REPO, hf:OWNER/REPO@REVISION or hf:OWNER/REPO@REVISION/FILE.")],
+    yes: Yes = False,
+) -> None:
+    """Fetch a model from the Hub: its size and licence are shown first, and it is checked before it is kept.
+
+    HF_TOKEN, HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE mean what they mean to every program that uses the Hub.
+
+    Example: genrestore models pull hf:owner/photo-x4@v1.0
+    """
+    from genrestore.weights import reference_of
+
+    card = hub.brought(model, yes=yes)
+    print(f"{card.name} is here, pinned to commit {card.revision[:12]}: --model {reference_of(card)}")
+    print(f"Licence: {card.license or 'not stated'}")
+
+
+@shelf.command()
+def push(
+    model: Named,
+    repository: Annotated[
+        str, typer.Argument(metavar="OWNER/REPO", help="Repository on the Hub; it is made if there is none.")
+    ],
+    private: Annotated[bool, typer.Option("--private", help="Only you see the new repository.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Send a model to the Hub. Every file and field that would leave is shown first; training pictures never leave.
+
+    Example: genrestore models push my-cats me/cats-64 --private
+    """
+    print(hub.sent(model, repository, private=private, yes=yes))
+
+
+@shelf.command()
+def show(
+    model: Named,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole card, for programs.")] = False,
+) -> None:
+    """Tell what a model is, of this computer or of the Hub, without fetching it.
+
+    Example: genrestore models show span-x4
+    """
+    from genrestore import weights
+    from genrestore.errors import ModelError
+    from genrestore.references import SCHEME, Reference
+
+    try:
+        card = weights.resolve(model)
+    except ModelError:
+        if not model.startswith(SCHEME):
+            raise
+        from genrestore.hub.pull import look, megabytes
+
+        offer = look(Reference.parse(model))
+        print(hub.told(offer))
+        print("\n".join(f"  {file.name}  {megabytes(file.size or 0)}" for file in offer.files))
+        others = len(offer.holds) - len(offer.files)
+        if others:
+            print(f"  and {others} more, which a pull leaves there")
+        return
+    print(json.dumps(_plain(card), indent=2, ensure_ascii=False, default=str) if as_json else _told(card))
+
+
+@shelf.command()
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="MODEL…", help="All that are here, if none is named.")
+    ] = None,
+) -> None:
+    """Hold weights against their cards: sha256, tensors and net. Ends with code 1 if one is damaged.
+
+    Example: genrestore models verify span-x4
+    """
+    from genrestore.errors import ModelError
+
+    if names and len(names) == 1:
+        print(f"{genrestore.verify_model(names[0]).name}: whole")
+        return
+    failed = False
+    for name in names or [f"file:{card.folder}" for card in genrestore.list_models()]:
+        try:
+            print(f"{genrestore.verify_model(name).name}: whole")
+        except ModelError as problem:
+            failed = True
+            print(problem, file=sys.stderr)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+@shelf.command()
+def remove(model: Named, yes: Yes = False) -> None:
+    """Delete a model that was pulled, or one of your own; what ships with genrestore stays.
+
+    Example: genrestore models remove hf:owner/photo-x4
+    """
+    from genrestore.hub.shelf import place_of
+
+    hub.sure(f"Delete {place_of(model)}?", yes)
+    print(f"{genrestore.remove_model(model)} is gone.")
 
 
 @app.command()
@@ -59,3 +175,25 @@ def _row(card: "Card") -> tuple[str, ...]:
     best = card.metrics[0] if card.metrics else None
     score = f"{best.set} {best.name} {best.value:g}" if best else "not measured"
     return card.name, card.task, f"{card.parameters:,}", score, card.title
+
+
+def _plain(card: "Card") -> dict[str, Any]:
+    from genrestore.weights import reference_of
+
+    return {"reference": reference_of(card), **dataclasses.asdict(card)}
+
+
+def _told(card: "Card") -> str:
+    """What people want to know of a weight, a line each."""
+    from genrestore.hub.pull import megabytes
+    from genrestore.weights import reference_of
+
+    facts = [
+        ("reference", reference_of(card)), ("commit", card.revision), ("task", card.task), ("net", card.architecture),
+        ("parameters", f"{card.parameters:,}"), ("size", megabytes(card.weights.stat().st_size)),
+        ("licence", card.license or "not stated"), ("for", card.intended), ("limits", card.limits), ("paper", card.paper),
+        *(("trained on", f"{source.name} ({source.count:,}, {source.licence})") for source in card.data),
+        *(("score", f"{one.set} {one.name} {one.value:g}") for one in card.metrics),
+        ("sha256", card.sha256), ("folder", str(card.folder)),
+    ]  # fmt: skip
+    return "\n".join([card.title or card.name, *(f"  {name}: {text}" for name, text in facts if text)])

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from genrestore import tasks
+from genrestore.cli import hub
 from genrestore.setting import named, settings
 
 app = typer.Typer(
@@ -24,7 +25,11 @@ def declared(task: str, name: str) -> Any:
 
 
 Model = Annotated[
-    str, typer.Option(help="Name from `genrestore models`, or file:PATH; auto takes the best one shipped.")
+    str,
+    typer.Option(
+        help="Name from `genrestore models`, hf:OWNER/REPO of the Hub, or file:PATH; auto takes the best one shipped.",
+        callback=hub.offered,
+    ),
 ]
 Out = Annotated[
     Path | None,

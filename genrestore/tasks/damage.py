@@ -32,6 +32,8 @@ class Damage(ImageToImage):
     tab = "inpaint"
     function = "find_damage"
     options = Options
+    pipeline = "image-segmentation"
+    use = 'mask = genrestore.find_damage("photo.jpg", model="{}")  # (H, W) bool: what to fill'
 
     def start(self, before: "Tensor", batch: "Batch") -> "Tensor":
         return batch["image"].mean((2, 3), keepdim=True)

@@ -22,3 +22,4 @@ class Sample(Generation):
     done = "sample"
     place = 40
     options = Options
+    use = 'genrestore.sample("{}", n=1)[0].save("sample.png")'

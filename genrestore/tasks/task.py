@@ -53,6 +53,8 @@ class Task(ABC):
         shown: pictures that are looked at while a net is trained.
         ways: what does it without a net, named in place of a model.
         invents: whether its nets could give back training pictures as their own.
+        pipeline: what the Hub calls such a task, for its filters.
+        use: a line of Python that shows a call; {} is the model's reference.
     """
 
     name: ClassVar[str]
@@ -67,6 +69,8 @@ class Task(ABC):
     shown: ClassVar[int]
     ways: ClassVar[tuple[str, ...]] = ()
     invents: ClassVar[bool] = False
+    pipeline: ClassVar[str] = "image-to-image"
+    use: ClassVar[str] = ""
 
     @abstractmethod
     def example(self, net: Any, size: int) -> "tuple[Tensor, ...]":
@@ -105,6 +109,7 @@ def enter(kind: type[Kind]) -> type[Kind]:
     assert kind.name not in entered, f"two tasks are named {kind.name!r}"
     kind.tab = kind.tab or kind.name
     kind.function = kind.function or kind.name
+    kind.use = kind.use or f'genrestore.{kind.function}("photo.jpg", model="{{}}").save("{kind.done}.png")'
     entered[kind.name] = kind()
     return kind
 
@@ -125,6 +130,7 @@ class Generation(Task):
 
     shown = 32
     invents = True
+    pipeline = "unconditional-image-generation"
     columns = 8
 
     def example(self, net: Any, size: int) -> "tuple[Tensor, ...]":

@@ -1,0 +1,455 @@
+"""From the Hub into the folder of pulled models: asked first, checked before it can be seen, pinned to a commit.
+
+model_info ─ ask ─ card.json ─ model.safetensors ─ sha256, header, net ─ aside ─ one move ─ pulled/<folder of the reference>
+                     └────── the client's cache ──────┘
+"""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genrestore import weights
+from genrestore.card import MOST_BYTES, Card, SizeRule, name_of
+from genrestore.errors import Cancelled, GenrestoreError, ModelError
+from genrestore.hub import client, kinds
+from genrestore.hub.client import Unreachable
+from genrestore.hub.kinds import CARD, CONFIG, SAMPLE
+from genrestore.locks import Lock
+from genrestore.paths import home, pulled
+from genrestore.references import COMMIT, MAIN, WEIGHT, Reference
+from genrestore.setting import conditions
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[float, str], None]
+
+MOST_SAMPLE = 2 << 20  # bytes of a sample picture; a larger one stays there
+SPARE = 32 << 20  # bytes that must be left on a disk
+TOLD = 0.02  # share of a pull from which the time that the rest takes can be told
+LOOK = 0.2  # seconds between two looks at a lock
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a repository, as the Hub describes it."""
+
+    name: str
+    size: int | None
+    sha256: str = ""  # of what lies outside git, as weights do
+    blob: str = ""  # sha1 by which git knows the others
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a pull would bring, told before the first byte of it.
+
+    Attributes:
+        commit: what the revision means now.
+        licence: as the repository states it; "" where it does not.
+        files: those that would be fetched.
+        holds: the paths of all files that it has.
+    """
+
+    wanted: Reference
+    commit: str
+    licence: str
+    files: tuple[File, ...]
+    holds: tuple[str, ...]
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.size or 0 for file in self.files)
+
+
+def pull(
+    ref: str,
+    *,
+    confirm: Callable[[Offer], bool] | None = None,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Card:
+    """Bring a model from the Hub to this computer, where it can be named by `ref` and is listed with the others.
+
+    What is here already and pinned to a commit, or still what its revision means, is not fetched again. Without the network
+    what was pulled before stays as it is, and what lies in the cache of `huggingface_hub` is taken from there.
+
+    Args:
+        ref: "hf:owner/repo", "hf:owner/repo@revision" or "hf:owner/repo@revision/folder/model.safetensors"; see
+            `genrestore.references`.
+        confirm: is told size and licence before the first byte; where it says no, nothing is fetched.
+        progress: called with a share from 0 to 1, and how much has come and how long the rest will take.
+        cancel: set it to stop.
+
+    Raises:
+        ModelError: there is no such repository, revision or file, you may not read it, the Hub does not answer, the disk is
+            full, or what came is not what it should be. Nothing of it is kept then.
+        Cancelled: `confirm` said no, or `cancel` was set.
+    """
+    wanted = Reference.parse(ref)
+    known = _sound(wanted)
+    if known is None and wanted.pinned:
+        known = _from_cache(wanted, cancel)
+    if known is not None and wanted.pinned:
+        return known
+    try:
+        offer = look(wanted)
+    except Unreachable as problem:
+        if known is None and (known := _from_cache(wanted, cancel)) is None:
+            raise
+        log.warning("%s %s stays as it was pulled, at commit %s.", problem, wanted, known.revision[:12])
+        return known
+    if known is not None and known.revision == offer.commit:
+        return known
+    # nobody need be asked about what cannot be used
+    if not {wanted.beside + CARD, wanted.beside + CONFIG} & set(offer.holds):
+        raise kinds.community(wanted, offer.holds)
+    if wanted.file not in offer.holds:
+        raise _missing(wanted)
+    if confirm is not None and not confirm(offer):
+        raise Cancelled(f"Nothing of {wanted} was fetched.")
+    with _alone(wanted, progress, cancel) as aside:
+        known = _sound(wanted)  # another one may have brought it meanwhile
+        if known is not None and known.revision == offer.commit:
+            return known
+        _room(offer)
+        fetched = _Fetched(offer, progress, cancel)
+        return _installed(wanted, offer.commit, offer.licence, fetched, aside)
+
+
+def look(wanted: Reference) -> Offer:
+    """What the Hub has under a reference; nothing of it is fetched.
+
+    Raises:
+        Unreachable: the Hub does not answer within PROBE seconds.
+        ModelError: there is no such repository, revision or file, or you may not read it.
+    """
+    with client.told(wanted):
+        info = client.api().model_info(
+            wanted.repository, revision=wanted.revision or None, files_metadata=True, timeout=client.PROBE
+        )
+        listed = [_file(sibling) for sibling in info.siblings or ()]
+        commit, licence = str(info.sha), _licence(info)
+    if not COMMIT.fullmatch(commit):
+        raise ModelError(f"The Hub's answer to {wanted} makes no sense (it names the commit {commit[:40]!r}).")
+    names = tuple(file.name for file in listed)
+    wished = [wanted.beside + CARD, wanted.beside + CONFIG, wanted.file, wanted.beside + SAMPLE]
+    files = [file for name in wished for file in listed if file.name == name]
+    if wanted.beside + CARD in names:  # which tells more than config.json does
+        files = [file for file in files if file.name != wanted.beside + CONFIG]
+    return Offer(wanted, commit, licence, tuple(file for file in files if _wished(file)), names)
+
+
+def _missing(wanted: Reference) -> ModelError:
+    return ModelError(
+        f"{wanted.repository} has no file {wanted.file}; `genrestore models show {wanted}` tells what it has."
+    )
+
+
+def _wished(file: File) -> bool:
+    return not file.name.endswith(SAMPLE) or (file.size or 0) <= MOST_SAMPLE
+
+
+def _file(sibling: Any) -> File:
+    lfs = sibling.lfs
+    size = None if sibling.size is None else int(sibling.size)
+    return File(str(sibling.rfilename), size, str(lfs.sha256) if lfs else "", str(sibling.blob_id or ""))
+
+
+def _licence(info: Any) -> str:
+    """As the metadata say: an identifier, or the name of another licence."""
+    data = info.card_data
+    told = [getattr(data, key, None) for key in ("license", "license_name")] if data else []
+    words = [str(word) for word in told if word and word != "other"]
+    tags = [tag.removeprefix("license:") for tag in info.tags or () if str(tag).startswith("license:")]
+    text = (words or tags or [""])[-1]
+    return "".join(letter if letter.isprintable() else " " for letter in text)[:100]
+
+
+def _sound(wanted: Reference) -> Card | None:
+    """The card of what was pulled under the reference, if its weight is still the one."""
+    folder = pulled() / wanted.folder
+    try:
+        card = weights.resolve(f"file:{folder}")
+        return card if weights.digest(card.weights) == card.sha256 else None
+    except (GenrestoreError, OSError):
+        return None
+
+
+# --- one at a time, aside --------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _alone(wanted: Reference, progress: Progress | None, cancel: threading.Event | None) -> Generator[Path, None, None]:
+    """Hold the model's lock within the block; yields an empty folder that nobody sees and that is gone afterwards."""
+    incoming = home() / "incoming"
+    aside = incoming / wanted.folder
+    try:
+        incoming.mkdir(parents=True, exist_ok=True)
+        lock = Lock(incoming / f"{wanted.folder}.lock")
+        while not lock.take(LOOK):
+            if progress is not None:
+                progress(0.0, "another pull of it is running")
+            if cancel is not None and cancel.is_set():
+                raise Cancelled("Cancelled; nothing was kept.")
+        shutil.rmtree(aside, ignore_errors=True)  # of one that was ended by force
+        aside.mkdir()
+    except OSError as problem:
+        raise ModelError(f"{incoming} cannot be written ({problem.strerror}); see GENRESTORE_HOME.") from problem
+    try:
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        lock.leave()
+
+
+def _room(offer: Offer) -> None:
+    """Raises:
+    ModelError: the disk of the cache has too little room.
+    """
+    from huggingface_hub import constants
+
+    for place in (Path(constants.HF_HUB_CACHE), home()):
+        there = next((folder for folder in (place, *place.parents) if folder.exists()), None)
+        free = shutil.disk_usage(there).free if there else offer.bytes + SPARE
+        if free < offer.bytes + SPARE:
+            raise ModelError(
+                f"The disk is full: {offer.wanted} needs {megabytes(offer.bytes)} and {place} has {megabytes(free)} left; "
+                "free some space and try again."
+            )
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
+
+
+# --- fetching and checking -------------------------------------------------------------------------------------------
+
+
+class _Fetched:
+    """The files of an offer in the client's cache, each fetched as it is asked for and checked against the Hub's own digest."""
+
+    def __init__(self, offer: Offer, progress: Progress | None, cancel: threading.Event | None) -> None:
+        self.offer, self.progress, self.cancel = offer, progress, cancel
+        self.files = {file.name: file for file in offer.files}
+        self.done, self.begun = 0, time.monotonic()
+
+    def has(self, name: str) -> bool:
+        return name in self.files
+
+    def __getitem__(self, name: str) -> Path:
+        """The path of a file in the cache.
+
+        Raises:
+            ModelError: it cannot be had, or it is not what the Hub said; then it is taken out of the cache.
+        """
+        file, wanted = self.files[name], self.offer.wanted
+        before = self.done
+        for last in (False, True):
+            path = self._download(file)
+            if _is(path, file):
+                self.done = before + path.stat().st_size
+                return path
+            fresh = self.done > before
+            evict(path)
+            if fresh or last:  # else it had lain in the cache, where others may have put it
+                break
+        raise ModelError(
+            f"What came as {file.name} of {wanted} is not what the Hub describes (its sha256 differs); it was removed again."
+        )
+
+    def _download(self, file: File) -> Path:
+        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+
+        if self.cancel is not None and self.cancel.is_set():
+            raise Cancelled("Cancelled; nothing was kept.")
+        repository, commit = self.offer.wanted.repository, self.offer.commit
+        with client.told(dataclasses.replace(self.offer.wanted, file=file.name)), client.small_pieces():
+            if not isinstance(try_to_load_from_cache(repository, file.name, revision=commit), str):
+                # says at once that the network has gone, for which the next call would take its time
+                get_hf_file_metadata(hf_hub_url(repository, file.name, revision=commit), timeout=client.PROBE)
+            return Path(
+                hf_hub_download(
+                    repository,
+                    file.name,
+                    revision=commit,
+                    etag_timeout=client.PROBE,
+                    tqdm_class=client.counter(self._arrived, self.cancel),
+                )
+            )
+
+    def _arrived(self, count: int) -> None:
+        self.done += count
+        if self.progress is None or not self.done:
+            return
+        whole = max(self.offer.bytes, self.done)
+        share = self.done / whole
+        seconds = (time.monotonic() - self.begun) * (1 / share - 1)
+        left = f"about {round(seconds)} s left" if seconds < 90 else f"about {round(seconds / 60)} min left"
+        told = f", {left}" if share > TOLD else ""
+        self.progress(share, f"{megabytes(self.done)} of {megabytes(whole)}{told}")
+
+
+def _is(path: Path, file: File) -> bool:
+    """Whether the file is the one that the Hub describes."""
+    size = path.stat().st_size
+    if file.size not in (None, size):
+        return False
+    if file.sha256:
+        return weights.digest(path) == file.sha256
+    if file.blob:
+        whole = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+        whole.update(path.read_bytes())
+        return whole.hexdigest() == file.blob
+    return True
+
+
+def evict(path: Path) -> None:
+    """Take a file out of the client's cache: what lies there is believed for ever."""
+    for each in (path.resolve(), path):
+        each.unlink(missing_ok=True)
+
+
+def _from_cache(wanted: Reference, cancel: threading.Event | None) -> Card | None:
+    """What the client once brought here, for whomever, if it is all there and sound; nothing is asked of the Hub."""
+    found = _cached(wanted, wanted.revision or MAIN)
+    if not {wanted.beside + CARD, wanted.file} <= set(found):
+        return None
+    commit = next(parent.name for parent in found[wanted.file].parents if parent.parent.name == "snapshots")
+    try:
+        with _alone(wanted, None, cancel) as aside:
+            return _installed(wanted, commit, "", _Lying(found), aside)
+    except ModelError as problem:
+        log.warning("What the cache held was passed over: %s", problem)
+        return None
+
+
+def _cached(wanted: Reference, revision: str) -> dict[str, Path]:
+    """What the client's cache holds of a model's files at a revision, by their names."""
+    from huggingface_hub import try_to_load_from_cache
+
+    names = wanted.beside + CARD, wanted.file, wanted.beside + SAMPLE
+    found = {name: try_to_load_from_cache(wanted.repository, name, revision=revision) for name in names}
+    return {name: Path(path) for name, path in found.items() if isinstance(path, str)}
+
+
+def forget(wanted: Reference, commit: str) -> None:
+    """Take a model's files at a commit out of the client's cache; whatever else of the repository lies there stays."""
+    if COMMIT.fullmatch(commit):
+        for path in _cached(wanted, commit).values():
+            evict(path)
+
+
+class _Lying(dict[str, Path]):
+    """Files that were found in the cache, as `_Fetched` gives them."""
+
+    def has(self, name: str) -> bool:
+        return name in self
+
+
+# --- into the folder -------------------------------------------------------------------------------------------------
+
+
+def _installed(wanted: Reference, commit: str, licence: str, files: "_Fetched | _Lying", aside: Path) -> Card:
+    """Check the files, put them aside as a weight, and move that to where it is seen."""
+    card = _card(wanted, files, aside)
+    source = files[wanted.file]
+    weight = aside / WEIGHT
+    try:
+        _same(source, weight)
+        card = card or _made(wanted, weight, licence)
+        weights.check(card)
+        dataclasses.replace(card, revision=commit).write(aside)
+        if files.has(wanted.beside + SAMPLE):
+            _portrait(files[wanted.beside + SAMPLE], aside / SAMPLE)
+        _shown(aside, pulled() / wanted.folder)
+    except ModelError as problem:
+        evict(source)
+        raise ModelError(str(problem).replace(str(weight), f"{wanted.file} of {wanted}")) from None
+    except OSError as problem:
+        raise client.sentence(problem, wanted) from problem
+    return weights.resolve(f"file:{pulled() / wanted.folder}")
+
+
+def _card(wanted: Reference, files: "_Fetched | _Lying", aside: Path) -> Card | None:
+    """The card that lies beside the weight; None where there is none but the weight is ours.
+
+    Raises:
+        ModelError: it is damaged, or the weight is somebody else's.
+    """
+    name = wanted.beside + CARD
+    if files.has(name):
+        if isinstance(files, _Fetched) and (files.files[name].size or 0) > MOST_BYTES:
+            raise ModelError(f"{name} of {wanted} is not a genrestore card (it is larger than {MOST_BYTES >> 20} MB).")
+        _same(files[name], aside / CARD)
+        try:
+            return weights.resolve(f"file:{aside}")
+        except ModelError as problem:
+            raise ModelError(str(problem).replace(str(aside / CARD), f"{name} of {wanted}")) from None
+    config = None
+    if files.has(wanted.beside + CONFIG):
+        config = read_config(files[wanted.beside + CONFIG])
+    holds = files.offer.holds if isinstance(files, _Fetched) else tuple(files)
+    if not kinds.is_ours(wanted, holds, config):
+        raise kinds.community(wanted, holds)
+    return None
+
+
+def read_config(path: Path) -> Any:
+    """What a config.json says; None where it is none."""
+    try:
+        return json.loads(path.read_text("utf-8")) if path.stat().st_size <= MOST_BYTES else None
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _made(wanted: Reference, weight: Path, licence: str) -> Card:
+    """A card for a weight of ours that came without one: what the file and the net themselves tell."""
+    net = weights.load_net(weight)
+    header = weights.header_of(weight)
+    own = wanted.repository.partition("/")[2]
+    card = Card(
+        name=own if name_of(own) else "unnamed", task=str(header.get("task")), architecture=header["architecture"],
+        config=header["config"], parameters=sum(parameter.numel() for parameter in net.parameters()),
+        sha256=weights.digest(weight), license=licence, data=(), recipe={}, scale=weights.scale_of(net),
+        size_rule=SizeRule.of(net, {}), inputs=conditions(net),
+    )  # fmt: skip
+    card.write(weight.parent)
+    return weights.resolve(f"file:{weight.parent}")
+
+
+def _same(source: Path, target: Path) -> None:
+    """The file under another name, without taking its room twice where the disk allows that."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _portrait(source: Path, target: Path) -> None:
+    """A sample picture, if it is one: browsers are shown it."""
+    with source.open("rb") as file:
+        start = file.read(12)
+    if start[:4] == b"RIFF" and start[8:] == b"WEBP":
+        _same(source, target)
+
+
+def _shown(aside: Path, place: Path) -> None:
+    """Move a whole weight to where it is seen, in the place of what was pulled under that reference before."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    old = aside.with_name(f"{aside.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.replace(old)
+    aside.replace(place)
+    shutil.rmtree(old, ignore_errors=True)
