@@ -4,7 +4,7 @@ A recipe lists steps of AUGMENT by name, in the order in which they are applied;
 """
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -140,15 +140,9 @@ def find(name: str) -> Augment:
             f"The augmentation {kind} takes a number from {step.lowest:g} to {step.highest:g}, as in {kind}:{step.number:g}; "
             f"not {text!r}."
         )
-    return partial(_numbered, step.apply, number)
+    return lambda picture, rng: step.apply(picture, rng, number)
 
 
 def only_moves(names: Iterable[str]) -> bool:
     """Whether these steps change no sample, but where it lies."""
     return set(names) <= set(MOVES)
-
-
-def _numbered(
-    apply: Callable[..., np.ndarray], number: float, picture: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    return apply(picture, rng, number)

@@ -262,16 +262,16 @@ class Shrink:
         return shrink(torch.from_numpy(picture)[None], height, width, self.kernels[int(drawn[0])])[0].numpy()
 
     def many(self, pictures: Tensor, drawn: Tensor) -> Tensor:
-        rows, columns = (self._matrices(length, pictures.device)[drawn[:, 0].long()] for length in pictures.shape[2:])
+        rows, columns = (
+            _resizing(length, length // self.scale, self.kernels, pictures.device)[drawn[:, 0].long()]
+            for length in pictures.shape[2:]
+        )
         return quantise(quantise(rows @ pictures) @ columns.mT)
-
-    def _matrices(self, length: int, device: torch.device) -> Tensor:
-        """(kernels, 1, length // scale, length)"""
-        return _resizing(length, length // self.scale, self.kernels, device)
 
 
 @lru_cache(maxsize=64)
 def _resizing(length: int, out: int, kernels: tuple[str, ...], device: torch.device) -> Tensor:
+    """(kernels, 1, out, length)"""
     return torch.stack([resize_matrix(length, out, kernel) for kernel in kernels])[:, None].to(device)
 
 
