@@ -820,7 +820,7 @@ def test_nobody_else_enters_the_folder(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_program_that_just_ends_leaves_nothing(tmp_path: Path) -> None:
-    script = "from genrestore.ui.uploads import Folder; (Folder().path / 'upload').touch()"
+    script = "from genrestore.ui.server.uploads import Folder; (Folder().path / 'upload').touch()"
     surroundings = {**os.environ, uploads.VARIABLE: str(tmp_path)}
     subprocess.run([sys.executable, "-c", script], env=surroundings, check=True)
     assert list(tmp_path.iterdir()) == []
