@@ -239,7 +239,10 @@ told["as in Python"] = [
 
 # page
 from genrestore import tasks, ui
-from genrestore.ui import image_to_image, sample, slots, train as training
+from genrestore.ui.parts import slots
+from genrestore.ui.tabs import image_to_image
+from genrestore.ui.tabs.sample import tab as sample
+from genrestore.ui.tabs.train import tab as training
 page = ui.build()
 labels = [block.elem_id for block in page.blocks.values() if getattr(block, "elem_id", None)]
 told["tab"] = [f"tab-{name}" in labels for name in ("toy-code", "restore", "damage")]

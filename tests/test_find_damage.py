@@ -20,12 +20,12 @@ from genrestore.pictures import image
 from genrestore.pictures.image import Picture
 from genrestore.pipelines import damage as task
 from genrestore.pipelines.inpaint import widened
-from genrestore.ui.job import EXAMPLES
+from genrestore.ui.parts.examples import PHOTOS
 
 
 def photo(k: int = 0, side: int = 288) -> np.ndarray:
     """(side, side, 3) uint8: the middle of an example."""
-    pixels = image.load(EXAMPLES[k]).rgb8()
+    pixels = image.load(PHOTOS[k]).rgb8()
     top, left = ((length - side) // 2 for length in pixels.shape[:2])
     return pixels[top : top + side, left : left + side]
 
@@ -46,7 +46,7 @@ def test_scratches_are_found_and_clean_photos_left_alone(spoilt: tuple[np.ndarra
     mask = genrestore.find_damage(Image.fromarray(low))
     assert mask.shape == truth.shape and mask.dtype == bool
     assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.6
-    shares = {path.stem: float(genrestore.find_damage(path).mean()) for path in EXAMPLES}
+    shares = {path.stem: float(genrestore.find_damage(path).mean()) for path in PHOTOS}
     assert not any(shares.values()), shares
 
 

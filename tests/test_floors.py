@@ -21,6 +21,7 @@ FLOORS = [
     {"cli", "ui"},
 ]
 FLOOR = {part: height for height, parts in enumerate(FLOORS) for part in parts}
+PAGE = ["words", "server", "parts", "tabs.image_to_image", "tabs"]  # of ui, below what puts the page together
 
 
 def part_of(module: str) -> str:
@@ -92,6 +93,22 @@ def test_imports_come_from_floors_below(file: Path) -> None:
             continue  # the public functions, by their public names
         assert part in FLOOR, f"{file.name} imports genrestore.{part}, which stands on no floor"
         assert FLOOR[part] < FLOOR[own], f"{file.name} (floor {FLOOR[own]}) imports {part} (floor {FLOOR[part]})"
+
+
+def page_floor(module: str) -> int:
+    inside = module.removeprefix("genrestore.ui.") + "."
+    return next((height for height, name in enumerate(PAGE) if inside.startswith(f"{name}.")), len(PAGE))
+
+
+@pytest.mark.parametrize(
+    "file", sorted((PACKAGE / "ui").rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_on_the_page_too_and_no_tab_imports_another(file: Path) -> None:
+    own = module_of(file)
+    height = page_floor(own)
+    for module in (name for name in modules(file) if part_of(name) == "ui"):
+        same = own.split(".")[:4] == module.split(".")[:4] if PAGE[height : height + 1] == ["tabs"] else True
+        assert page_floor(module) < height or (page_floor(module) == height and same), f"{own} imports {module}"
 
 
 @pytest.mark.parametrize(

@@ -36,12 +36,12 @@ from genrestore import ui
 from genrestore.__main__ import main
 from genrestore.errors import SettingError
 from genrestore.pictures import image
-from genrestore.ui import guard, serve, uploads, visitors
-from genrestore.ui.access import Access
-from genrestore.ui.guard import Guard, RefusedError, Sessions, Setting
-from genrestore.ui.shown import shown
-from genrestore.ui.uploads import Folder, Uploads
-from genrestore.ui.visitors import BusyError, Gate, visitor
+from genrestore.ui.parts.toasts import with_toasts
+from genrestore.ui.server import guard, serve, uploads, visitors
+from genrestore.ui.server.access import Access
+from genrestore.ui.server.guard import Guard, RefusedError, Sessions, Setting
+from genrestore.ui.server.uploads import Folder, Uploads
+from genrestore.ui.server.visitors import BusyError, Gate, visitor
 
 OWN = "page.example:7860"  # what browsers of other computers call the page in these tests
 JSON = {"content-type": "application/json"}
@@ -767,13 +767,13 @@ def test_a_full_disk_is_called_so(taking: httpx.Client, tmp_path: Path, monkeypa
         answer = taking.post(guard.UPLOAD, files={"files": ("a", b"x")})
     assert answer.status_code == 507
     assert list((tmp_path / "here").iterdir()) == []
-    handler = shown(full)
+    handler = with_toasts(full)
     with pytest.warns(UserWarning, match="disk of the server is full"):
         assert handler() == gr.skip()
 
 
 def test_a_result_on_a_full_disk_leaves_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from genrestore.ui import job
+    from genrestore.ui.parts import jobs
 
     def full(path: Path, data: bytes) -> int:
         path.open("wb").write(data[:10])
@@ -781,11 +781,11 @@ def test_a_result_on_a_full_disk_leaves_no_part(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setenv(uploads.VARIABLE, str(tmp_path))
     picture = image.load(png())
-    assert job.written(picture, "a.png").read_bytes()[:4] == b"\x89PNG"
+    assert jobs.written(picture, "a.png").read_bytes()[:4] == b"\x89PNG"
     before = set(tmp_path.rglob("*"))
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError):
-        job.written(picture, "a.png")
+        jobs.written(picture, "a.png")
     assert set(tmp_path.rglob("*")) == before
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,8 @@ pytest.importorskip("gradio")
 
 from genrestore.errors import GenrestoreError, ImageError, MaskError
 from genrestore.pictures import image
-from genrestore.ui import job, mask_editor, shown
-from genrestore.ui.drawn import beside
-from genrestore.ui.mask_editor import MaskEditor, checks
+from genrestore.ui.parts import mask_editor
+from genrestore.ui.parts.mask_editor import MaskEditor, checks
 
 HERE = Path(mask_editor.__file__).parent
 
@@ -261,17 +259,3 @@ def test_a_photo_with_broken_exif_is_drawn_by_the_server(uploads: Path) -> None:
     path = uploads / "hash" / "photo"
     Image.new("RGB", (8, 6)).save(path, "JPEG", exif=b"Exif\0\0" + exif)
     assert mask_editor.inspect({"path": str(path)}) == {"width": 6, "height": 8, "alike": False}
-
-
-def test_every_word_of_the_page_is_known() -> None:
-    """A word that is missing would show as `undefined`, and only in the browser."""
-    known = set(mask_editor.W.pairs)
-    html = (HERE / "editor.html").read_text("utf-8")
-    script = "\n".join(
-        beside(f"{name}.js") for name in ("full", *(f"mask_editor/{one}" for one in mask_editor.SCRIPTS))
-    )
-    named = set(re.findall(r'data-(?:word|label|title)="(\w+)"', html)) | set(re.findall(r"\bwords\.(\w+)", script))
-    shared = set(job.W.pairs) | set(shown.W.pairs)
-    assert named <= known | shared, f"no words for {sorted(named - known - shared)}"
-    tools = {"brush", "eraser", "rectangle", "lasso", "object", "wand", "forbid", "move"}  # announced by name
-    assert known <= named | tools, f"nobody says {sorted(known - named - tools)}"

@@ -29,7 +29,7 @@ from genrestore.card import Card, SizeRule
 from genrestore.errors import Cancelled, ModelError, SettingError
 from genrestore.models import find
 from genrestore.runtime import BLEND, Model, tiles
-from genrestore.ui import about
+from genrestore.ui.tabs.about import tab as about
 
 
 def model_of(net: Any) -> Model:

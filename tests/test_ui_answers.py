@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import genrestore.ui
-from genrestore.ui.access import Access
+from genrestore.ui.server.access import Access
 
 SLOW = 60_000
 

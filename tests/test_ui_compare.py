@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 from genrestore.errors import ImageError
 from genrestore.pictures import image
 from genrestore.ui import words
-from genrestore.ui.compare import FULL, PREVIEW, Compare
+from genrestore.ui.parts.compare import FULL, PREVIEW, Compare
 
 
 def photo(width: int, height: int, mode: str = "RGB") -> Image.Image:

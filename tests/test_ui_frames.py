@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from genrestore.pictures import image
-from genrestore.ui import mask_editor
+from genrestore.ui.parts import mask_editor
 
 COLOURS = [(220, 30, 30), (30, 200, 30), (30, 30, 220)]
 

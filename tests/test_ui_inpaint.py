@@ -24,12 +24,12 @@ from conftest import PHONE
 from genrestore.errors import ImageError, MaskError
 from genrestore.pictures import codec, image
 from genrestore.pipelines import inpaint as task
-from genrestore.ui import inpaint, mask_editor, upright
-from genrestore.ui import job as jobs
-from genrestore.ui.mask_editor import MaskEditor, recent
+from genrestore.ui.parts import browsers, examples, mask_editor
+from genrestore.ui.parts.mask_editor import MaskEditor, recent
+from genrestore.ui.tabs.inpaint import tab as inpaint
 
 REPRO = Path(__file__).with_name("repro")
-EXAMPLES = Path(inpaint.__file__).with_name("examples")
+EXAMPLES = examples.PHOTOS[0].parent
 VALUE = "document.querySelector('#inpaint-editor .mask-editor').editor.value()"
 
 # ---- what the tests do with the page ----
@@ -873,7 +873,7 @@ def test_the_stage_shows_the_pixels_that_the_file_decodes_to(
         (scene["shown"]["path"], scene["file"]["path"]),
     ):
         expected = codec.eight(image.load(file).pixels)
-        assert image.header(shown).format in upright.DRAWN
+        assert image.header(shown).format in browsers.DRAWN
         assert np.array_equal(np.broadcast_to(image.load(shown).pixels, expected.shape), expected)
 
 
@@ -969,7 +969,7 @@ def test_a_page_that_is_left_or_asks_for_it_stops_the_job(
 
 def test_a_mistake_or_a_fault_ends_the_question(value: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    monkeypatch.setattr("genrestore.ui.shown.gr.Warning", lambda text, **_: told.append(text))
+    monkeypatch.setattr("genrestore.ui.parts.toasts.gr.Warning", lambda text, **_: told.append(text))
     for problem, facts in ((MaskError("wrong"), {"problem": "wrong"}), (ValueError("ours"), {})):
 
         def fail(*_: Any, problem: Exception = problem, **__: Any) -> Any:
@@ -1036,8 +1036,8 @@ def test_only_listed_models_are_used(value: dict[str, Any]) -> None:
 def test_strategies_are_those_of_the_task() -> None:
     assert inpaint.STRATEGIES == task.STRATEGIES
     assert task.EXEMPLAR in [name for _, name in inpaint.picker.choices("inpaint")]
-    assert set(task.REASONS) - {"asked"} <= set(inpaint.W.pairs), "each reason has its words"
+    assert set(task.REASONS) - {"asked"} <= inpaint.W.by_language()["en"].keys(), "each reason has its words"
 
 
 def test_examples_are_there() -> None:
-    assert json.dumps([path.name for path in jobs.EXAMPLES if not path.exists()]) == "[]"
+    assert json.dumps([path.name for path in examples.PHOTOS if not path.exists()]) == "[]"

@@ -16,7 +16,7 @@ from conftest import PHONE
 from test_ui_inpaint import Editor, photo, read_png, spread, value
 
 from genrestore.pipelines import inpaint as task
-from genrestore.ui import inpaint
+from genrestore.ui.tabs.inpaint import tab as inpaint
 
 __all__ = ["value"]  # a fixture
 

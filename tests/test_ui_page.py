@@ -24,8 +24,8 @@ import genrestore
 from genrestore import ui
 from genrestore.card import Card, DataSource, Metric
 from genrestore.errors import Cancelled, MaskError
-from genrestore.ui import about, words
-from genrestore.ui.shown import shown
+from genrestore.ui.parts.toasts import with_toasts
+from genrestore.ui.tabs.about import tab as about
 
 ENGLISH = ["Inpaint", "Upscale", "Restore", "Sample", "Train", "About"]
 LEFTMOST = [
@@ -399,20 +399,11 @@ def test_the_browser_s_language_decides(visit: Callable[..., Any], locale: str, 
     page = visit(locale=locale)
     assert [tab.inner_text() for tab in page.get_by_role("tab").all()] == names
     page.get_by_role("tab").last.click()
-    texts = about.W.both()
+    texts = about.W.by_language()
     here, there = ("zh-CN", "en") if names is CHINESE else ("en", "zh-CN")
     page.get_by_text(texts[here]["photos"], exact=True).wait_for()
     assert not page.get_by_text(texts[there]["photos"], exact=True).is_visible()
     assert "__i18n__" not in page.locator("body").inner_text()
-
-
-def test_every_tab_says_everything_in_both_languages() -> None:
-    ui.build()
-    english, chinese = (words.translations().translations[language] for language in words.LANGUAGES)
-    assert set(english) == set(chinese)
-    assert {key.partition(".")[0] for key in english} >= {"inpaint", "upscale", "sample", "train", "about"}
-    assert all(english.values())
-    assert all(chinese.values())
 
 
 # --- About ----------------------------------------------------------------------------------------------------------
@@ -490,7 +481,7 @@ def test_a_failed_upload_says_why(
 
 
 def test_a_mistake_becomes_a_toast_and_the_outputs_stay() -> None:
-    @shown
+    @with_toasts
     def handler(text: str) -> str:
         """Its docstring."""
         raise MaskError(f"The mask {text} marks nothing; paint something.")
@@ -510,7 +501,7 @@ def test_toasts_say_nothing_in_another_language(visit: Callable[..., Any]) -> No
 
 
 def test_what_a_generator_gave_before_its_error_stays() -> None:
-    @shown
+    @with_toasts
     def handler() -> Any:
         yield "half"
         raise MaskError("No <b>mask</b>.")
@@ -520,7 +511,7 @@ def test_what_a_generator_gave_before_its_error_stays() -> None:
 
 
 def test_cancelling_is_no_warning(capsys: pytest.CaptureFixture[str]) -> None:
-    @shown
+    @with_toasts
     def handler() -> str:
         raise Cancelled("stop")
 
@@ -529,7 +520,7 @@ def test_cancelling_is_no_warning(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_fault_is_logged_and_its_text_stays_on_the_server(caplog: pytest.LogCaptureFixture) -> None:
-    @shown
+    @with_toasts
     def handler() -> str:
         raise KeyError("secret")
 
@@ -540,7 +531,7 @@ def test_a_fault_is_logged_and_its_text_stays_on_the_server(caplog: pytest.LogCa
 
 
 def test_a_handler_s_own_error_passes() -> None:
-    @shown
+    @with_toasts
     def handler() -> str:
         raise gr.Error("mine")
 

@@ -16,8 +16,8 @@ from PIL import Image
 
 import genrestore
 import genrestore.pipelines.sample as task
-from genrestore.ui import sample as tab
-from genrestore.ui.sample import State
+from genrestore.ui.tabs.sample import tab
+from genrestore.ui.tabs.sample.tab import State
 
 Z = 6  # of the stand-in net
 

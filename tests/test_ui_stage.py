@@ -17,8 +17,8 @@ from test_ui_inpaint import Editor, inverse, photo, pixels, url
 
 from genrestore.pictures import image
 from genrestore.pipelines import inpaint as task
-from genrestore.ui import inpaint
-from genrestore.ui.mask_editor import MaskEditor
+from genrestore.ui.parts.mask_editor import MaskEditor
+from genrestore.ui.tabs.inpaint import tab as inpaint
 
 # What the stage shows of a picture of 160 × 120 that lies in its middle pixel for pixel: RGBA, in base64.
 SHOWN = """() => {

@@ -31,8 +31,12 @@ from genrestore.recipe import TrainRecipe
 from genrestore.setting import options
 from genrestore.training import judge, runs
 from genrestore.training.runs import Run, Status
-from genrestore.ui import begin, findings, picker, said, sample, settings, slots, train, watch
-from genrestore.ui.access import Access, loopback
+from genrestore.ui.parts import picker, slots
+from genrestore.ui.server.access import Access, loopback
+from genrestore.ui.tabs.sample import tab as sample
+from genrestore.ui.tabs.train import findings, settings, start, watch
+from genrestore.ui.tabs.train import tab as train
+from genrestore.ui.words import sentences
 
 EMPTY = [None] * slots.COUNT  # fields of what a model adds
 HERE = Access(anyone=True, local=True)
@@ -368,7 +372,7 @@ def test_the_fields_begin_as_the_preset_and_make_its_recipe(preset: str) -> None
     recipe, own = chosen.recipe, options(chosen.own)
     fields = [*settings.values(recipe), *(update.get("value") for update in slots.shown(own, recipe.own))]
     usual = {one.name: one.usual for one in own}
-    for made in (settings.recipe(recipe, chosen.own, fields), begin.recipe(("/pictures", preset), [], fields, None)):
+    for made in (settings.recipe(recipe, chosen.own, fields), start.recipe(("/pictures", preset), [], fields, None)):
         assert made == dataclasses.replace(recipe, own=usual | dict(recipe.own))
 
 
@@ -384,22 +388,22 @@ def test_a_bad_value_is_told_in_one_sentence(name: str, value: Any) -> None:
     recipe = find(PRESET).recipe
     fields = dict(zip(settings.NAMES, settings.values(recipe), strict=True)) | {name: value}
     with pytest.raises(TrainingError) as told:
-        begin.recipe(("/pictures", PRESET), [], [*fields.values(), *EMPTY], None)
+        start.recipe(("/pictures", PRESET), [], [*fields.values(), *EMPTY], None)
     assert str(told.value)[-1] in ".?" and "\n" not in str(told.value)
 
 
 def test_every_setting_has_a_field_with_a_name_and_a_line_that_explains_it() -> None:
     declared = setting.settings(TrainRecipe)
     assert list(declared) == [field.name for field in dataclasses.fields(TrainRecipe) if field.name != "own"]
-    assert all(one.label and {one.label, one.help} <= set(said.forms()) for one in settings.SHOWN.values())
-    assert all(one.help in said.forms() for one in declared.values())
+    assert all(one.label and {one.label, one.help} <= set(sentences.forms("zh-CN")) for one in settings.SHOWN.values())
+    assert all(one.help in sentences.forms("zh-CN") for one in declared.values())
     assert len(settings.AUGMENTATIONS) == len(AUGMENT)
 
 
 @pytest.mark.parametrize(("reference", "sentence"), [(("", PRESET), "Drop a folder"), (("/x", ""), "Choose first")])
 def test_what_is_missing_is_told(reference: tuple[str, str], sentence: str) -> None:
     with pytest.raises(TrainingError, match=sentence):
-        begin.recipe(reference, [], [*settings.values(TrainRecipe()), *EMPTY], None)
+        start.recipe(reference, [], [*settings.values(TrainRecipe()), *EMPTY], None)
 
 
 def test_a_start_that_fails_leaves_nothing_behind(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -413,17 +417,17 @@ def test_a_start_that_fails_leaves_nothing_behind(home: Path, monkeypatch: pytes
             archive.write(path, path.relative_to(home))
     recipe = dataclasses.replace(find(PRESET).recipe, licence="own")
 
-    def start(name: str, recipe: TrainRecipe, data: str, **_: Any) -> Run:
+    def begin(name: str, recipe: TrainRecipe, data: str, **_: Any) -> Run:
         assert Path(data).is_file() and Path(data).relative_to(home / "pictures" / "pets").name == "pets.zip"
         raise TrainingError("Another run is training.")
 
-    monkeypatch.setattr(runs, "start", start)
+    monkeypatch.setattr(runs, "start", begin)
     with pytest.raises(TrainingError, match="Another run"):
-        begin.started("pets", recipe, str(upload))
+        start.started("pets", recipe, str(upload))
     assert not (home / "pictures" / "pets").exists() and upload.exists()
     for name in ("../pets", "vae-clothing", ""):
         with pytest.raises(GenrestoreError):
-            begin.started(name, recipe, str(upload))
+            start.started(name, recipe, str(upload))
 
 
 def test_of_two_starts_with_one_name_the_second_leaves_the_first_its_pictures(
@@ -442,17 +446,17 @@ def test_of_two_starts_with_one_name_the_second_leaves_the_first_its_pictures(
             archive.writestr("colour.txt", str(colour))
     begun: list[str] = []
 
-    def start(name: str, recipe: TrainRecipe, data: str) -> Run:
+    def begin(name: str, recipe: TrainRecipe, data: str) -> Run:
         begun.append(data)
         if len(begun) > 1:  # both found the name free, and the first was quicker
             raise TrainingError("A run named pets lies here already.")
         return Run(home / "runs" / name)
 
-    monkeypatch.setattr(runs, "start", start)
+    monkeypatch.setattr(runs, "start", begin)
     recipe = dataclasses.replace(find(PRESET).recipe, licence="own")
-    begin.started("pets", recipe, str(uploaded[0]))
+    start.started("pets", recipe, str(uploaded[0]))
     with pytest.raises(TrainingError, match="already"):
-        begin.started("pets", recipe, str(uploaded[1]))
+        start.started("pets", recipe, str(uploaded[1]))
     with zipfile.ZipFile(begun[0]) as archive:
         assert archive.read("colour.txt") == b"10", "the second start took the first one's pictures"
     assert [path for path in watch.kept("pets").rglob("*") if path.is_file()] == [Path(begun[0])]
@@ -510,7 +514,7 @@ def test_what_the_doctor_found_is_told_in_chinese() -> None:
 
 
 def test_how_a_run_goes_is_told_in_words_of_both_languages(home: Path) -> None:
-    for language, texts in watch.W.both().items():
+    for language, texts in watch.W.by_language().items():
         for code, (_, sentence) in judge.SENTENCES.items():
             names = {name for _, name, _, _ in Formatter().parse(sentence) if name}
             said = {name for _, name, _, _ in Formatter().parse(texts[f"how_{code}"]) if name}
@@ -590,7 +594,7 @@ def test_nothing_is_measured_beside_a_training(home: Path, monkeypatch: pytest.M
     ],
 )
 def test_a_start_says_what_is_missing_and_goes_there(
-    home: Path, wanted: begin.Wanted, name: str, licence: str | None, place: str, sentence: str
+    home: Path, wanted: start.Wanted, name: str, licence: str | None, place: str, sentence: str
 ) -> None:
     with pytest.warns(UserWarning, match=sentence):
         changes = list(train.Page(HERE, {}).begun(None, asked(), wanted, name, licence, []))

@@ -21,10 +21,11 @@ import genrestore
 from genrestore import ui
 from genrestore.errors import Cancelled, SettingError
 from genrestore.pictures import image
-from genrestore.ui import job as jobs
-from genrestore.ui import slots, upscale, words
-from genrestore.ui.image_to_image import OUTPUTS, Job, told_bytes
-from genrestore.ui.shown import shown
+from genrestore.ui import words
+from genrestore.ui.parts import examples, jobs, slots
+from genrestore.ui.parts.toasts import with_toasts
+from genrestore.ui.tabs import upscale
+from genrestore.ui.tabs.image_to_image import OUTPUTS, Job, told_bytes
 
 HURRY = 1.0  # seconds within which a cancelled job must have stopped
 REQUEST: Any = SimpleNamespace(headers={"accept-language": "en"})
@@ -50,7 +51,7 @@ def call(
     request: Any = REQUEST,
 ) -> Any:  # fmt: skip
     """What a handler of the tab answers to these fields."""
-    return shown(handler)(request, value, kind, model, scale, width, height, *[None] * slots.COUNT)
+    return with_toasts(handler)(request, value, kind, model, scale, width, height, *[None] * slots.COUNT)
 
 
 running = functools.partial(call, upscale.TAB.run)
@@ -197,7 +198,7 @@ def test_only_uploads_are_read(value: Any, monkeypatch: pytest.MonkeyPatch) -> N
     steps = list(changes(value))
     assert len(told) == 1
     assert steps[-1]["go"].visible, "the button did not come back"
-    change = dict(zip(OUTPUTS, shown(upscale.TAB.arrived)(value), strict=True))
+    change = dict(zip(OUTPUTS, with_toasts(upscale.TAB.arrived)(value), strict=True))
     assert change["stage"] is None
 
 
@@ -206,7 +207,7 @@ def test_what_is_no_picture_leaves_an_empty_stage(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(gr, "Warning", lambda text, **_: told.append(text))
     value = uploaded()
     Path(value["file"]["path"]).write_bytes(b"no picture")
-    change = dict(zip(OUTPUTS, shown(upscale.TAB.arrived)(value), strict=True))
+    change = dict(zip(OUTPUTS, with_toasts(upscale.TAB.arrived)(value), strict=True))
     assert change["stage"] is None
     assert change["source"] == {}, "it must not stay in the box"
     assert len(told) == 1 and "photo.jpg" in told[0]
@@ -295,7 +296,7 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> Waiting:
 @pytest.fixture(scope="module")
 def tab_url() -> Iterator[str]:
     """A page with nothing but the tab, served by this process, so that a test may put its own task behind it."""
-    gr.set_static_paths([jobs.EXAMPLES[0].parent])
+    gr.set_static_paths([examples.PHOTOS[0].parent])
     with gr.Blocks(analytics_enabled=False) as page, gr.Tab("Upscale"):
         upscale.build()
     _, address, _ = page.queue(api_open=False).launch(

@@ -14,8 +14,9 @@ from gradio.context import LocalContext
 import genrestore
 from genrestore.errors import ImageError
 from genrestore.models import find, names
-from genrestore.ui import picker, said
-from genrestore.ui.shown import shown
+from genrestore.ui.parts import picker
+from genrestore.ui.parts.toasts import with_toasts
+from genrestore.ui.words import sentences
 
 PACKAGE = Path(genrestore.__file__).parent
 # Files that tell a visitor nothing: what the command line and the start of a page say, the answers to programs, and verdicts on
@@ -23,16 +24,16 @@ PACKAGE = Path(genrestore.__file__).parent
 ELSEWHERE = {
     "cli", "__main__", "console",
     "training/board", "training/command", "training/distributed", "training/judge", "training/terminal",
-    "ui/guard", "ui/serve", "ui/uploads",
+    "ui/server/guard", "ui/server/serve", "ui/server/uploads",
 }  # fmt: skip
 CHINESE: Any = SimpleNamespace(headers={"accept-language": "zh-CN,zh;q=0.9"})
 
 
-def sentences(file: Path) -> set[str]:
+def told(file: Path) -> set[str]:
     """The forms of all that a file can tell a person: literals that end like a sentence or say what to do."""
     tree = ast.parse(file.read_text("utf-8"))
     silent = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
-    for node in ast.walk(tree):  # what our own code must never see, and words that have a table of their own
+    for node in ast.walk(tree):  # what our own code must never see
         if isinstance(node, ast.Assert | ast.Dict | ast.Call) and is_ours(node):
             silent |= {id(inner) for inner in ast.walk(node)}
         if isinstance(node, ast.JoinedStr):
@@ -47,7 +48,7 @@ def sentences(file: Path) -> set[str]:
 
 def is_ours(node: ast.AST) -> bool:
     if isinstance(node, ast.Call):
-        return ast.unparse(node.func).split(".")[-1] in ("Words", "exception", "warn", "warning", "info")
+        return ast.unparse(node.func).split(".")[-1] in ("exception", "warn", "warning", "info")
     return isinstance(node, ast.Assert)
 
 
@@ -67,17 +68,17 @@ def told_by() -> list[Path]:
 
 @pytest.mark.parametrize("file", told_by(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_every_sentence_of_a_picture_s_way_has_its_chinese(file: Path) -> None:
-    missing = sorted(sentences(file) - set(said.forms()))
-    assert not missing, f"add to ui/chinese.json, with {{}} for each value: {missing}"
+    missing = sorted(told(file) - set(sentences.forms("zh-CN")))
+    assert not missing, f"add to ui/words/sentences/zh-CN.json, with {{}} for each value: {missing}"
 
 
 def test_the_collector_hears_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text('"""A docstring is silent."""\nraise ImageError(f"{a} is no picture; use {b}.")\n')
-    assert sentences(tmp_path / "a.py") == {"{} is no picture; use {}."}
+    assert told(tmp_path / "a.py") == {"{} is no picture; use {}."}
 
 
 def test_chinese_forms_hold_the_same_values() -> None:
-    for english, chinese in said.forms().items():
+    for english, chinese in sentences.forms("zh-CN").items():
         count = english.count("{}")
         filled = chinese.format(*(f"«{k}»" for k in range(count)))
         assert all(f"«{k}»" in filled for k in range(count)), english
@@ -91,7 +92,7 @@ def test_cards_and_presets_have_their_chinese() -> None:
     texts += [
         text for one in map(find, names()) for text in (one.title, one.intended, one.limits, one.makes, one.advice)
     ]
-    assert [text for text in texts if text and not re.search("[一-鿿]", said.said(text, CHINESE))] == []
+    assert [text for text in texts if text and not re.search("[一-鿿]", sentences.translated(text, CHINESE))] == []
 
 
 @pytest.mark.parametrize(
@@ -109,17 +110,17 @@ def test_cards_and_presets_have_their_chinese() -> None:
     ],
 )  # fmt: skip
 def test_a_sentence_is_found_with_its_values(english: str, chinese: str) -> None:
-    assert chinese in said.said(english, CHINESE)
-    assert said.said(english, None) == english
+    assert chinese in sentences.translated(english, CHINESE)
+    assert sentences.translated(english, None) == english
 
 
 @pytest.mark.parametrize("text", ["", "cats", "Mine is yours.", "a · b", "{} is {}.", "x" * 10_000, "It is " * 2_000])
 def test_what_is_not_known_stays(text: str) -> None:
-    assert said.said(text, CHINESE) == text
+    assert sentences.translated(text, CHINESE) == text
 
 
 def test_a_toast_speaks_the_visitor_s_language(monkeypatch: pytest.MonkeyPatch) -> None:
-    @shown
+    @with_toasts
     def handler() -> None:
         raise ImageError("cat.png is empty (0 bytes); choose another file.")
 
@@ -143,9 +144,9 @@ def test_a_model_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_sentence_goes_to_a_visitor_as_it_was_raised() -> None:
-    """`said` must be asked for each, or a Chinese page speaks English where it matters most."""
-    for file in (path for path in told_by() if path.parent.name == "ui"):
-        assert "str(problem)" not in file.read_text("utf-8").replace("said(str(problem)", ""), file.name
+    """`translated` must be asked for each, or a Chinese page speaks English where it matters most."""
+    for file in (path for path in told_by() if "ui" in path.parts):
+        assert "str(problem)" not in file.read_text("utf-8").replace("translated(str(problem)", ""), file.name
 
 
 def test_a_chinese_page_shows_chinese_cards(visit: Callable[..., Any]) -> None:

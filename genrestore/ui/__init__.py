@@ -1,4 +1,4 @@
-"""The page: Gradio Blocks, one file a tab. Nothing here imports torch; the tabs do, on first use."""
+"""The page: Gradio Blocks, a folder a tab. Nothing here imports torch; the tabs do, on first use."""
 
 import asyncio
 import functools
@@ -29,9 +29,14 @@ from gradio import routes
 from genrestore import machine, tasks
 from genrestore.errors import GenrestoreError
 from genrestore.tasks.task import Task
-from genrestore.ui import about, frames, image_to_image, picker, said, serve, train, uploads, visitors, words
-from genrestore.ui.access import Access
-from genrestore.ui.guard import UPLOAD, Guard, Setting
+from genrestore.ui import words
+from genrestore.ui.parts import frames, picker
+from genrestore.ui.parts.component import text_of
+from genrestore.ui.server import serve, uploads, visitors
+from genrestore.ui.server.access import Access
+from genrestore.ui.server.guard import UPLOAD, Guard, Setting
+from genrestore.ui.tabs import about, image_to_image, train
+from genrestore.ui.words import Words, sentences
 
 HOUR = 3600  # seconds
 FILES_KEPT = 12 * HOUR  # how long uploads and results stay on the disk
@@ -39,14 +44,7 @@ TIDY = 5.0  # seconds between two looks at what nobody listens to any more
 WARM_AFTER = 2.0  # seconds; importing torch at once would slow the first page down
 HERE = Path(__file__).parent
 
-W = words.Words(
-    "page",
-    {
-        "tagline": ("Repair, enlarge, restore and generate pictures.", "修复、放大、复原、生成图片。"),
-        "train": ("Train", "训练"),
-        "about": ("About", "关于"),
-    },
-)
+W = Words("page")
 
 
 def theme() -> gr.themes.Base:
@@ -83,11 +81,11 @@ def theme() -> gr.themes.Base:
 def script(limit: int) -> str:
     """What runs in the browser before Gradio does; `limit` is the bytes of one upload."""
     texts = {
-        name: {key: text.replace("{limit}", str(limit // 2**20)) for key, text in (uploaded | framed).items()}
-        for (name, uploaded), framed in zip(uploads.W.both().items(), frames.W.both().values(), strict=True)
+        language: {key: text.replace("{limit}", str(limit // 2**20)) for key, text in known.items()}
+        for language, known in uploads.W.by_language(frames.W).items()
     }
-    answers, page = (HERE.joinpath(name).read_text("utf-8") for name in ("answers.js", "page.js"))
-    return answers + page.replace("/* words */", json.dumps(texts, ensure_ascii=False))
+    answers, language, page = map(text_of, ("answers.js", "parts/language.js", "page.js"))
+    return answers + language + page.replace("/* words */", json.dumps(texts, ensure_ascii=False))
 
 
 def build(access: Access = Access()) -> gr.Blocks:  # noqa: B008 (nobody may train: a constant)
@@ -100,7 +98,7 @@ def build(access: Access = Access()) -> gr.Blocks:  # noqa: B008 (nobody may tra
             for task in map(tasks.find, tasks.names()):  # the first is open where the address names none
                 if task.tab != task.name:
                     continue
-                with gr.Tab(said.label(task.title), id=task.name, elem_id=f"tab-{task.name}") as tab:
+                with gr.Tab(sentences.label(task.title), id=task.name, elem_id=f"tab-{task.name}") as tab:
                     part = pickers[task.name] = _tab(task)
                     if isinstance(part, gr.Dropdown):
                         refreshed = functools.partial(picker.refreshed, task.name)
@@ -114,10 +112,10 @@ def build(access: Access = Access()) -> gr.Blocks:  # noqa: B008 (nobody may tra
 
 
 def _tab(task: Task) -> Any:
-    """Lay out the tab of a task, from the file of its name here, or as every task of pictures has it; returns what takes the
-    names of models."""
-    if importlib.util.find_spec(f"genrestore.ui.{task.name}"):
-        return importlib.import_module(f"genrestore.ui.{task.name}").build()
+    """Lay out the tab of a task, from the folder or file of its name, or as every task of pictures has it; returns what takes
+    the names of models."""
+    if importlib.util.find_spec(f"genrestore.ui.tabs.{task.name}"):
+        return importlib.import_module(f"genrestore.ui.tabs.{task.name}").build()
     return image_to_image.Tab(task).build()
 
 
@@ -188,7 +186,7 @@ def serving(access: Access, folder: Path, published: str = "") -> tuple[Guard, a
         i18n=words.translations(),
         theme=theme(),
         css_paths=HERE / "page.css",
-        head=f"<script>{script(limit)}</script>",
+        head=f"<style>{words.style()}</style><script>{script(limit)}</script>",
     )
     page.has_launched = True  # without it Gradio takes any file of this computer for an upload
     guard = Guard(host, page, Setting.of(published))

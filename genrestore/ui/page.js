@@ -1,7 +1,9 @@
 // What the whole page shares: it is shown once it stands still, the address names the open tab, and the keyboard keeps its
 // place. This runs before Gradio has drawn anything, with `WORDS` by language.
 (/** @type {(WORDS?: any) => void} */ (WORDS) => {
-  const words = WORDS[/^zh/i.test(navigator.language) ? "zh-CN" : "en"];
+  const language = languageOf(WORDS);
+  const words = WORDS[language];
+  document.documentElement.dataset.words = language; // for texts that are there in all languages
   const SAMPLED = ["model", "seed", "truncation", "a", "raw"]; // what the Sample tab writes; an old address names no tab
   const parts = window.gradio_config?.components ?? [];
   const frame = parts.find(({ type }) => type === "tabs");

@@ -80,7 +80,7 @@ interface Document {
   addEventListener(type: "paste", act: (event: From<ClipboardEvent, HTMLElement>) => unknown): void;
 }
 
-// ---- what page.js gives to all parts, and full.js to those that come with it ----
+// ---- what page.js gives to all parts, and scripts to those that they come with ----
 
 // The whole file, how many frames it holds and which of them, counted from 1, is open.
 interface Pages {
@@ -105,4 +105,5 @@ interface Window {
   gradio_config?: { components: any[]; layout: any };
 }
 
+declare function languageOf(words: object): string;
 declare function fullScreen(root: HTMLElement, button: HTMLElement, draw: () => void): () => boolean;

@@ -66,6 +66,18 @@ test("other requests are left alone", async () => {
   assert.equal(await (await fetch("/theme.css")).text(), "plain");
 });
 
+// ---- language.js ----
+
+test("a visitor reads the words of the language that the browser asks for, or of its kin, else English", () => {
+  const language = (asked, ...known) => run(["focus"], { navigator: { language: asked } })("languageOf")(Object.fromEntries(known.map((name) => [name, {}])));
+  assert.equal(language("zh-CN", "en", "zh-CN"), "zh-CN");
+  assert.equal(language("zh-TW", "en", "zh-CN"), "zh-CN");
+  assert.equal(language("ZH", "en", "zh-CN"), "zh-CN");
+  assert.equal(language("en-GB", "zh-CN", "en"), "en");
+  assert.equal(language("de", "zh-CN", "en"), "en");
+  assert.equal(language("zh-TW", "en", "zh-CN", "zh-TW"), "zh-TW");
+});
+
 // ---- page.js ----
 
 const PARTS = [
@@ -239,7 +251,7 @@ test("a server that is busy, or does not answer, is asked again later and later,
 // ---- compare.js ----
 
 function slider(width, height, size = {}) {
-  const page = run(["full", "compare"]);
+  const page = run(["full_screen", "compare"]);
   Object.assign(page("stage"), { clientWidth: 800, clientHeight: 600, offsetWidth: 800, ...size });
   page("stage").getBoundingClientRect = () => ({ left: 0, top: 0, width: 800 });
   page("(size) => (shown = { before: size, after: { ...size } })")({ width, height, preview: { url: "p" }, full: { url: "p" } });

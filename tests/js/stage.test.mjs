@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { crc32, inflateSync } from "node:zlib";
 import { random, run } from "./scripts.mjs";
 
-const SCRIPTS = ["full", "state", "mask", "png", "growth", "opening", "view", "painting", "wand", "object", "keys", "pointers", "history", "keep"];
+const SCRIPTS = ["full_screen", "state", "mask", "png", "growth", "opening", "view", "painting", "wand", "object", "keys", "pointers", "history", "keep"];
 const GROWTH = { edge: 3, hand: 1 / 500, most: 64 };
 
 // The editor with a picture on a stage of 800 × 600.

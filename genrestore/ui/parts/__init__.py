@@ -1,0 +1,1 @@
+"""What several tabs share. A part that the browser draws has its HTML, style and script beside its Python."""

@@ -1,0 +1,1 @@
+"""How the page is served: who reaches it, what each visitor may take, where uploads lie."""

@@ -1,0 +1,76 @@
+"""Who may train on a page: whoever sits at the computer that serves it, the owner of a Space, and else nobody.
+
+Training takes this computer's time and disk for hours, and at the computer itself it reads any folder that is named.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import gradio as gr
+
+from genrestore.errors import SettingError
+from genrestore.pictures import image
+from genrestore.ui.server.guard import foreign, netloc
+from genrestore.ui.server.visitors import forwarded, loopback
+
+OFF = "Training is off on this page; run genrestore on your own computer to train, or start this page with --training."
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a page allows.
+
+    Attributes:
+        anyone: whoever opens the page may train.
+        owner: the one user who may, once signed in, where `anyone` is off; "" is nobody.
+        local: only this computer reaches the page, so that its visitors may name folders of it.
+    """
+
+    anyone: bool = False
+    owner: str = ""
+    local: bool = False
+
+    @classmethod
+    def of(cls, host: str | None, training: bool | None, *, proxied: bool = False) -> "Access":
+        """What a page may allow that listens on `host`; `training` None is yes for this computer only.
+
+        A page that another server publishes (`proxied`) is never for this computer only. On a Hugging Face Space it is
+        the owner at most, whatever `training` says, for a Space is open to all.
+        """
+        if space := os.environ.get("SPACE_ID"):
+            owner = os.environ.get("SPACE_AUTHOR_NAME") or space.partition("/")[0]
+            return cls(owner=owner if training is not False and "OAUTH_CLIENT_ID" in os.environ else "")
+        strangers = proxied or image.limits() == image.Limits.public()  # they come through another server here
+        local = loopback(host or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1") and not strangers
+        return cls(anyone=local if training is None else training, local=local)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody may train."""
+        return not (self.anyone or self.owner)
+
+    def allows(self, profile: gr.OAuthProfile | None) -> bool:
+        """Whether a visitor may train who is signed in as `profile`."""
+        return self.anyone or bool(self.owner and profile and profile.username.lower() == self.owner.lower())
+
+    def check(self, profile: gr.OAuthProfile | None, request: gr.Request | None) -> None:
+        """Refuse what this page must not do for whoever asks.
+
+        Raises:
+            SettingError: this visitor may not train, or the request comes from another site that the visitor has open.
+        """
+        if not self.allows(profile):
+            raise SettingError(OFF)
+        headers: Mapping[str, str] = request.headers if request else {}
+        if foreign(headers):
+            raise SettingError("Another site asked this page to train; open the page itself.")
+        # A stranger's name that leads to this computer would make a stranger's page look like this one to the browser; what
+        # another server hands on may come from anywhere.
+        host = netloc("//" + headers.get("host", "localhost"))
+        named = loopback(urlsplit("//" + host).hostname or "")
+        if self.local and (not named or forwarded(headers)):
+            raise SettingError(
+                "Training is for this computer only; open the page at 127.0.0.1, or start it with --host and --training."
+            )

@@ -1,0 +1,405 @@
+"""The Inpaint tab: one stage on which a picture is opened, painted over, repaired, and painted on again."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import gradio as gr
+import numpy as np
+from gradio import processing_utils, utils
+from gradio.context import LocalContext
+
+import genrestore
+from genrestore import tasks
+from genrestore.errors import GenrestoreError, SettingError
+from genrestore.pictures import image
+from genrestore.ui.parts import compare, examples, jobs, mask_editor, picker
+from genrestore.ui.parts.mask_editor import MaskEditor
+from genrestore.ui.parts.toasts import with_toasts
+from genrestore.ui.tabs.inpaint.candidates import Candidates
+from genrestore.ui.tabs.inpaint.candidates import W as FILLS
+from genrestore.ui.words import Words
+from genrestore.ui.words.sentences import translated
+
+STRATEGIES = ("crop", "whole")  # of pipelines.inpaint, which a page that is being built cannot ask: it loads torch
+AUTO, FEATHERS = "auto", (2, 4, 8, 16, 32)  # pixels over which a repair can be made to fade into the photo
+FORMATS = {"input": None, "png": "PNG", "webp": "WEBP", "tiff": "TIFF"}  # the last three lose nothing
+EDITOR = "inpaint-editor"
+LONG = 10  # seconds from which a repair says before it begins how long it takes
+stops = jobs.Stops()
+
+W = Words("inpaint")
+
+
+class Written(NamedTuple):
+    """A repaired picture as a file."""
+
+    file: Path
+    shown: str  # what a browser draws as that file decodes
+    in_file: int | None  # samples outside all marks that differ from the photo's; None: stored in another depth
+    by_repair: int  # how many of them the repairs changed
+    outside: int  # samples outside all marks
+
+
+def written(original: image.Picture, repaired: image.Picture, touched: np.ndarray, name: str, kind: str) -> Written:
+    """Write what repairs made of a photo, in one of FORMATS, and measure what differs where nothing was marked.
+
+    Raises:
+        ImageError: the format cannot hold it.
+        OSError: the disk is full.
+    """
+    from genrestore.pipelines.inpaint import changed_outside
+
+    output = replace(repaired, format=FORMATS[kind], lossless=True) if FORMATS[kind] else repaired
+    file = jobs.written(output, image.beside(Path(name), "repaired", image.suffix(output)).name)
+    decoded = image.load(file)
+    by_repair, outside = changed_outside(original, repaired, touched)
+    alike = decoded.pixels.shape == original.pixels.shape and decoded.pixels.dtype == original.pixels.dtype
+    in_file = changed_outside(original, decoded, touched)[0] if alike else None
+    seen = str(file) if compare.drawn_alike(file) else _drawable(decoded)
+    return Written(file, seen, in_file, by_repair, outside)
+
+
+def _drawable(picture: image.Picture) -> str:
+    """The path of a copy in Gradio's cache that every browser draws."""
+    data, kind = mask_editor.drawable(picture)
+    return processing_utils.save_bytes_to_cache(data, f"view.{kind}", utils.get_upload_folder())
+
+
+class Job(jobs.Job):
+    """One repair of what the visitor sees: the photo, or what repairs before have made of it."""
+
+    def __init__(
+        self, value: dict[str, Any], kind: str, original: image.Picture, filled: np.ndarray, **settings: Any
+    ) -> None:
+        super().__init__(stops.of(value.get("run")))
+        self.original = original
+        self.now, self.before = MaskEditor.reached(value, original)
+        self.filled = filled  # what the repair may change
+        self.name = MaskEditor.file(value).name
+        self.kind = kind  # one of FORMATS
+        self.settings = settings  # of pipelines.inpaint.repair
+        self.reasons: set[str] = set()  # of pipelines.inpaint.REASONS, why wide parts were filled as they were
+        self.pieces = 0  # how many parts were made of pieces: there are other fills of those
+        self.state: dict[str, Any] = {}  # from which the next one starts
+        self.written: Written | None = None
+        self.began = time.monotonic()
+
+    def work(self) -> None:
+        repaired, touched = self.made()
+        self.fraction = 1.0
+        self.written = written(self.original, repaired, touched, self.name, self.kind)
+        self.state = MaskEditor.state(repaired, touched)
+
+    def outcome(self, request: gr.Request) -> dict[str, Any]:
+        """What the stage is told at the end."""
+        assert self.written is not None
+        how = _how(self, time.monotonic() - self.began, request)
+        scene = {"state": self.state, "parts": self.pieces, "how": how}
+        return {"scene": scene | _scene(self.written, self.original, self.kind, request)}
+
+    def made(self) -> tuple[image.Picture, np.ndarray]:
+        """What comes out, and what of the photo was changed so far, (H, W) bool."""
+        from genrestore.pipelines.inpaint import repair
+
+        repaired, parts = repair(self.now, **self.settings, progress=self.report, cancel=self.cancel)
+        self.reasons = {part.reason for part in parts}
+        self.pieces = sum(part.copied for part in parts)
+        return repaired, self.before | self.filled
+
+
+class Cleaning(Job):
+    """Some of the grain of all the picture taken out, the last step of an old photo."""
+
+    def made(self) -> tuple[image.Picture, np.ndarray]:
+        from genrestore.pipelines.damage import MILD
+        from genrestore.pipelines.restore import restore
+
+        self.reasons = {"cleaned"}
+        clean = restore(self.now, strength=MILD, progress=self.report, cancel=self.cancel)
+        return clean, np.ones_like(self.before)
+
+
+class Finding(jobs.Job):
+    """The damage of what the visitor sees, as marks."""
+
+    ending = "marking"
+
+    def __init__(self, value: dict[str, Any]) -> None:
+        super().__init__(stops.of(value.get("run")))
+        self.now, _ = MaskEditor.reached(value, MaskEditor.photo(value))
+        self.marks = ""  # a mask for the stage
+
+    def work(self) -> None:
+        from genrestore.pipelines.damage import GROW, find_damage
+        from genrestore.pipelines.inpaint import widened
+
+        found = find_damage(self.now, progress=self.report, cancel=self.cancel)
+        self.marks = mask_editor.url(widened(found, GROW))
+
+    def outcome(self, request: gr.Request) -> dict[str, Any]:
+        return {"marks": self.marks}
+
+
+# ---- handlers: each returns or yields what the stage is told ----
+
+
+@with_toasts
+def run(
+    value: dict[str, Any] | None, model: str, strategy: str, request: gr.Request, feather: str = AUTO
+) -> Iterator[dict[str, Any]]:
+    """Repair what is painted, and tell how far it is; a mistake is told on the stage, which may fill the screen.
+
+    Gradio closes this generator when the visitor leaves; the job is stopped then.
+    """
+    if value is not None:  # else it was cancelled before it began
+        yield from _followed(value, lambda: _repair(value, _settings(model, strategy, feather), request), request)
+
+
+@with_toasts
+def clean(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[str, Any]]:
+    """Take grain out of the picture, and tell how far it is."""
+    if value is not None:
+        yield from _followed(value, lambda: _cleaning(value), request)
+
+
+@with_toasts
+def damage(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[str, Any]]:
+    """Look for damage in what is shown, and tell how far it is and at last where it is."""
+    if value is not None:
+        yield from _followed(value, lambda: Finding(value), request)
+
+
+def _cleaning(value: dict[str, Any]) -> Job:
+    picture = MaskEditor.photo(value)
+    return Cleaning(value, _kind(value), picture, np.zeros((picture.height, picture.width), bool), model="")
+
+
+def _settings(model: str, strategy: str, feather: str) -> dict[str, Any]:
+    """What the fields beside the stage say, as `pipelines.inpaint.repair` takes it."""
+    return {"model": _model(model), "strategy": strategy, "feather": None if feather == AUTO else int(feather)}
+
+
+def _repair(value: dict[str, Any], settings: dict[str, Any], request: gr.Request) -> Job | dict[str, Any]:
+    """The job that the stage asks for, or what speaks against it."""
+    kind = _kind(value)
+    picture, mask, marks = MaskEditor.read(value)
+    image.output(picture, format=FORMATS[kind])  # says what the format cannot hold, before the work
+    return _doubt(value, mask, request) or Job(value, kind, picture, mask, **settings, **marks)
+
+
+def _followed(
+    value: dict[str, Any], begin: Callable[[], Job | Finding | dict[str, Any]], request: gr.Request
+) -> Iterator[dict[str, Any]]:
+    """A job from its beginning to its end, as answers for the stage."""
+    job: Job | Finding | dict[str, Any] | None = None
+    try:
+        job = begin()
+        if isinstance(job, dict):
+            yield MaskEditor.answer(value, **job)
+            return
+        for _ in job.follow():
+            yield MaskEditor.answer(value, fraction=job.fraction, text=job.stage(request))
+        yield MaskEditor.answer(value, **job.outcome(request))
+    except GenrestoreError as problem:
+        yield MaskEditor.answer(value, problem=translated(problem, request))
+    except Exception:  # `with_toasts` tells it
+        yield MaskEditor.answer(value)
+        raise
+    finally:
+        if isinstance(job, jobs.Job):
+            job.cancel.set()
+
+
+def stop(name: object) -> None:
+    """For the stage: the repair of that name, or the search for damage or other fills, is no longer wanted."""
+    stops.of(name).set()
+
+
+def outlook(value: object) -> list[str]:
+    """For the stage: where a repair of what is marked now may fail, and that it takes long; sentences."""
+    from genrestore.pipelines import prospects
+
+    request = LocalContext.request.get(None)
+    try:
+        picture, hole, marks = MaskEditor.read(value)
+        if not hole.any():
+            return []
+        now, _ = MaskEditor.reached(value, picture)
+        ahead = prospects.outlook(now, hole, marks["forbidden"])
+    except GenrestoreError:  # the repair itself will say it
+        return []
+    reasons = dict.fromkeys(prospect.reason for prospect in ahead.prospects)
+    time = jobs.duration(ahead.seconds, request)
+    slow = [W.text("prospect_slow", request, time=time)] if ahead.seconds > LONG else []
+    return [W.text(f"prospect_{reason}", request) for reason in reasons] + slow
+
+
+@with_toasts
+def resaved(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[str, Any]]:
+    """Write what is repaired already in another format."""
+    if not isinstance(value, dict) or not value.get("state"):
+        return
+    try:
+        original = MaskEditor.photo(value)
+        now, touched = MaskEditor.reached(value, original)
+        name, kind = MaskEditor.file(value).name, _kind(value)
+        done = written(original, now, touched, name, kind)
+        yield MaskEditor.answer(value, rewritten=_scene(done, original, kind, request))
+    except GenrestoreError as problem:
+        yield MaskEditor.answer(value, unwritten=translated(problem, request))
+    except Exception:  # `with_toasts` tells it
+        yield MaskEditor.answer(value, unwritten=None)
+        raise
+
+
+@with_toasts
+def others(
+    value: dict[str, Any] | None, model: str, strategy: str, request: gr.Request, feather: str = AUTO
+) -> Iterator[dict[str, Any]]:
+    """Look for other fills of a repair's wide parts, and tell each as it is found.
+
+    Gradio closes this generator when something else is begun and when the visitor leaves; the work is stopped then.
+    """
+    if not isinstance(value, dict) or not value.get("after"):
+        return
+    stopped = stops.of(value.get("run"))
+    try:
+        picture, _, marks = MaskEditor.read(value)
+        now, _ = MaskEditor.reached(value, picture)
+        repaired, _ = MaskEditor.reached({**value, "state": value["after"]}, picture)
+        job = Candidates(stopped, now, repaired, **_settings(model, strategy, feather), **marks)
+        told = 0
+        for _ in job.follow():
+            if len(job.found) > told:
+                told = len(job.found)
+                yield MaskEditor.answer(value, offers=job.found[:told])
+        yield MaskEditor.answer(value, offers=job.found, complete=True)
+    except GenrestoreError:  # nobody asked for them; the repair itself is there
+        yield MaskEditor.answer(value, offers=[], complete=True)
+    finally:
+        stopped.set()
+
+
+@with_toasts
+def take(value: dict[str, Any] | None, request: gr.Request) -> Any:
+    """Put another fill in the place of one that is shown."""
+    if not isinstance(value, dict) or not value.get("fill"):
+        return gr.skip()
+    try:
+        original = MaskEditor.photo(value)
+        now, touched = MaskEditor.reached(value, original)
+        repaired = MaskEditor.refilled(value, now, touched)
+        kind = _kind(value)
+        done = written(original, repaired, touched, MaskEditor.file(value).name, kind)
+        state = MaskEditor.state(repaired, touched)
+    except GenrestoreError as problem:
+        return MaskEditor.answer(value, untaken=translated(problem, request))
+    return MaskEditor.answer(value, taken={"state": state} | _scene(done, original, kind, request))
+
+
+def _doubt(value: dict[str, Any], mask: np.ndarray, request: gr.Request) -> dict[str, Any] | None:
+    """What speaks against the repair, if anything: where most of the picture is marked, the visitor must be `sure`."""
+    from genrestore.pipelines.inpaint import marked
+
+    if not mask.any():
+        return {"problem": W.text("no_mask", request)}
+    share, ask = marked(mask)
+    if ask and value.get("sure") is not True:
+        return {"problem": W.text("much", request, share=round(100 * share)), "ask": True}
+    return None
+
+
+def _kind(value: object) -> str:
+    kind = cast("dict[str, Any]", value).get("kind", "input") if isinstance(value, dict) else "input"
+    if not isinstance(kind, str) or kind not in FORMATS:
+        raise SettingError(f"Save as one of {', '.join(FORMATS)}, not {str(kind)[:40]!r}.")
+    return kind
+
+
+def _model(name: str) -> str:
+    """`name`, if the picker offers it. A path or a Hub reference is not: a page must not choose what is read."""
+    known = [picker.AUTO, *tasks.find("inpaint").ways, *(card.name for card in genrestore.list_models("inpaint"))]
+    if name not in known:
+        raise SettingError(f"Choose one of the models {', '.join(known)}, not {str(name)[:40]!r}.")
+    return name
+
+
+# ---- what the page says ----
+
+
+def _scene(done: Written, original: image.Picture, kind: str, request: gr.Request) -> dict[str, Any]:
+    """What the stage shows of a repaired picture and says under it."""
+    key = "unlike" if done.in_file is None else "encoded" if done.in_file > done.by_repair else "kept"
+    numbers = {"changed": f"{done.in_file or 0:,}", "repair": f"{done.by_repair:,}", "all": f"{done.outside:,}"}
+    suffix = done.file.suffix[1:].upper().replace("JPG", "JPEG")
+    lossy = key == "encoded" and not done.by_repair
+    line = "all" if not done.outside else "more" if done.by_repair else "only_saved" if lossy else "only"
+    return {
+        "file": gr.FileData(path=str(done.file), orig_name=done.file.name).model_dump(),
+        "shown": gr.FileData(path=done.shown).model_dump(),
+        "kind": kind,
+        "line": W.text(line, request, format=suffix, **numbers),
+        "counts": W.text(key, request, format=suffix, **numbers) if done.outside else "",
+        "notes": [translated(note, request) for note in original.notes],
+    }
+
+
+def _how(job: Job, seconds: float, request: gr.Request) -> list[str]:
+    """How it was filled: sentences."""
+    reasons = {"wide" if reason == "asked" else reason for reason in job.reasons} or {"thin"}
+    how = [W.text(reason, request) for reason in ("wide", "even", "alone", "thin", "cleaned") if reason in reasons]
+    names = dict(zip(*_titles(), strict=True))
+    model = job.settings["model"]
+    named = [W.text("filler", request, name=names[model])] if model in names else []
+    return [*how, *named, W.text("took", request, seconds=f"{seconds:.1f}")]
+
+
+def _titles() -> tuple[list[str], list[Any]]:
+    cards = picker.offered("inpaint")
+    return [card.name for card in cards], picker.titles(cards)
+
+
+# ---- layout ----
+
+
+def build() -> gr.Dropdown:
+    """Lay out the tab inside the gr.Tab that is open; returns its list of models."""
+    editor = MaskEditor(
+        elem_id=EDITOR,
+        label=W("editor"),
+        examples=examples.PHOTOS,
+        formats=list(FORMATS),
+        names=[examples.W, examples.MARKS, W, FILLS],
+        functions=[stop, outlook],
+        old=bool(genrestore.list_models("damage")),
+    )
+    with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings"), gr.Row():
+        model = picker.picker("inpaint")
+        strategy = gr.Radio(
+            [(W(name), name) for name in STRATEGIES], value="crop", label=W("strategy"), elem_id="inpaint-strategy"
+        )
+        widths = [(W("auto"), AUTO), (W("hard"), "0"), *((f"{width} px", str(width)) for width in FEATHERS)]
+        feather = gr.Dropdown(widths, value=AUTO, label=W("feather"), min_width=160, elem_id="inpaint-feather")
+    settings = [editor, model, strategy, feather]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    repaired, saved = MaskEditor.ear(EDITOR), MaskEditor.ear(EDITOR)
+    working: dict[str, Any] = {"js": MaskEditor.asked(EDITOR), "trigger_mode": "multiple", **quiet}
+    for running in (
+        editor.repair(run, settings, repaired, **working),
+        editor.clean(clean, editor, repaired, **working),
+        editor.damage(damage, editor, repaired, **working),
+    ):
+        running.failure(None, None, None, js=MaskEditor.failed(EDITOR), **quiet)
+    editor.others(
+        others, settings, MaskEditor.ear(EDITOR), js=MaskEditor.asked(EDITOR, "others"),
+        trigger_mode="multiple", **quiet,
+    )  # fmt: skip
+    taking = editor.take(take, editor, MaskEditor.ear(EDITOR), js=MaskEditor.asked(EDITOR, "take"), **quiet)
+    taking.failure(None, None, None, js=MaskEditor.failed(EDITOR, "take"), **quiet)
+    latest = MaskEditor.latest(EDITOR)
+    saving = editor.resave(resaved, editor, saved, js=latest, trigger_mode="always_last", **quiet)
+    saving.failure(None, None, None, js=MaskEditor.failed(EDITOR, "resave"), **quiet)
+    return model

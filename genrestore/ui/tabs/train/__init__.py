@@ -1,0 +1,5 @@
+"""The Train tab."""
+
+from genrestore.ui.tabs.train.tab import build, limit
+
+__all__ = ["build", "limit"]
