@@ -25,10 +25,6 @@ declare function trigger(event: string): void;
 declare function watch(name: string, act: () => void): void;
 declare function upload(file: File): Promise<{ path: string; url: string }>;
 
-// ---- parts/language.js, ahead of every script that has words ----
-
-declare function languageOf(words: Record<string, unknown>): string;
-
 // The kind of a node by its query, such as "input" of ".size input", "canvas.photo" or "input[type=number]".
 type Tag<Q extends string> = Q extends `${string} ${infer Last}` ? Tag<Last> : Q extends `${infer Name}${"." | "[" | ":"}${string}` ? Name : Q;
 type Found<Q extends string> = Q extends `[data-do${string}`
@@ -84,7 +80,7 @@ interface Document {
   addEventListener(type: "paste", act: (event: From<ClipboardEvent, HTMLElement>) => unknown): void;
 }
 
-// ---- what page.js gives to all parts, and full.js to those that come with it ----
+// ---- what page.js gives to all parts, and scripts to those that they come with ----
 
 // The whole file, how many frames it holds and which of them, counted from 1, is open.
 interface Pages {
@@ -109,4 +105,5 @@ interface Window {
   gradio_config?: { components: any[]; layout: any };
 }
 
+declare function languageOf(words: object): string;
 declare function fullScreen(root: HTMLElement, button: HTMLElement, draw: () => void): () => boolean;

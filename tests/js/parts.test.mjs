@@ -66,6 +66,18 @@ test("other requests are left alone", async () => {
   assert.equal(await (await fetch("/theme.css")).text(), "plain");
 });
 
+// ---- language.js ----
+
+test("a visitor reads the words of the language that the browser asks for, or of its kin, else English", () => {
+  const language = (asked, ...known) => run(["focus"], { navigator: { language: asked } })("languageOf")(Object.fromEntries(known.map((name) => [name, {}])));
+  assert.equal(language("zh-CN", "en", "zh-CN"), "zh-CN");
+  assert.equal(language("zh-TW", "en", "zh-CN"), "zh-CN");
+  assert.equal(language("ZH", "en", "zh-CN"), "zh-CN");
+  assert.equal(language("en-GB", "zh-CN", "en"), "en");
+  assert.equal(language("de", "zh-CN", "en"), "en");
+  assert.equal(language("zh-TW", "en", "zh-CN", "zh-TW"), "zh-TW");
+});
+
 // ---- page.js ----
 
 const PARTS = [

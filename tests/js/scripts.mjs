@@ -41,7 +41,7 @@ export function run(names, given = {}, constants = {}) {
   const stands = Object.fromEntries(BROWSER.map((name) => [name, anything()]));
   const page = { ...stands, navigator: { language: "en" }, devicePixelRatio: 1, props: {}, ...given };
   page.props = { value: null, words: { en: WORDS }, ...page.props };
-  let text = `${["parts/language", ...names].map(read).join("\n").replace("/* words */", "props.words")}\nreturn (code) => eval(code);`;
+  let text = `${["language", ...names].map(read).join("\n").replace("/* words */", "props.words")}\nreturn (code) => eval(code);`;
   for (const [name, value] of Object.entries(constants)) text = text.replace(new RegExp(`^const ${name} = [^;]+`, "m"), `const ${name} = ${value}`);
   return new Function(...Object.keys(page), text)(...Object.values(page));
 }

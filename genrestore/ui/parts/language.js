@@ -1,5 +1,5 @@
 // Of the languages in which there are words, the one that the browser asks for, or a kin of it; else English.
-/** @type {(words: Record<string, unknown>) => string} */
+/** @type {typeof globalThis.languageOf} */
 function languageOf(words) {
   const asked = navigator.language.toLowerCase();
   /** @type {(is: (name: string) => boolean) => string | undefined} */
