@@ -1,4 +1,4 @@
-"""Open the page: `python app.py`, or as a Hugging Face Space."""
+"""Open the page: `python app.py`."""
 
 import sys
 

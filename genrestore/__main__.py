@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from genrestore import paths
 from genrestore.cli.main import main
 from genrestore.cli.options import app
 
@@ -49,6 +50,8 @@ def open_app(
     """
     if public:
         os.environ["GENRESTORE_PUBLIC"] = "1"
+    if (disk := paths.lasting()) is not None:
+        os.environ.setdefault("HF_HOME", str(disk / ".huggingface"))  # read by the Hub's client as it is imported
     from genrestore import ui
 
     ended = threading.Event()

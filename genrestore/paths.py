@@ -5,11 +5,25 @@ import secrets
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+DATA = Path("/data")  # where a Hugging Face Space has its lasting disk, if its owner gave it one
 
 
 def home() -> Path:
-    """Where this user's trained weights and decoded pictures are kept: $GENRESTORE_HOME or ~/.genrestore."""
-    return Path(os.environ.get("GENRESTORE_HOME") or expanded("~/.genrestore"))
+    """Where this user's trained weights and decoded pictures are kept: $GENRESTORE_HOME, a Space's disk or ~/.genrestore."""
+    if named := os.environ.get("GENRESTORE_HOME"):
+        return Path(named)
+    disk = lasting()
+    return expanded("~/.genrestore") if disk is None else disk / "genrestore"
+
+
+def space() -> str:
+    """The Hugging Face Space in which this process runs, as "owner/name"; "" elsewhere."""
+    return os.environ.get("SPACE_ID", "")
+
+
+def lasting() -> Path | None:
+    """The disk of a Space that outlives its restarts, where there is one that can be written."""
+    return DATA if space() and DATA.is_dir() and os.access(DATA, os.W_OK | os.X_OK) else None
 
 
 def expanded(path: str | Path) -> Path:

@@ -1035,7 +1035,6 @@ def test_an_address_of_six(tmp_path: Path) -> None:
 
 # ---- behind another server ----
 
-HOSTING = (ROOT / "docs" / "hosting.md").read_text("utf-8")
 PROXY_HEADERS = {"host": "pictures.example", "x-forwarded-proto": "https", "x-forwarded-for": "9.9.9.1"}
 
 
@@ -1060,50 +1059,6 @@ def test_a_published_page_knows_its_address(published: serve.Server) -> None:
         foreign = {**PROXY_HEADERS, "origin": "https://evil.example"}
         assert ask(client, published.page, "live", "catalogue", "all", **foreign).status_code == 403
         assert "train-off" in config.text and "train-folder" not in config.text
-
-
-def test_nginx_publishes_the_page_as_the_documentation_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if nginx is None:
-        pytest.skip("nginx is not installed")
-    snippet = re.search(r"```nginx\n(.*?)```", HOSTING, re.DOTALL)
-    assert snippet is not None and "--root-path /pictures" in HOSTING and "127.0.0.1:7860" in snippet[1]
-    monkeypatch.setenv(uploads.VARIABLE, str(tmp_path / "files"))
-    monkeypatch.setattr(ui, "_warm", lambda: None)
-    server = ui.launch(port=free_port(), root_path="/pictures")
-    outside = free_port()
-    location = snippet[1].replace("127.0.0.1:7860", f"127.0.0.1:{server.local_url.rsplit(':', 1)[1].strip('/')}")
-    (tmp_path / "nginx.conf").write_text(
-        f"daemon off; pid {tmp_path}/pid; error_log stderr;\n"
-        f"events {{}}\nhttp {{ access_log off; client_body_temp_path {tmp_path}/body; proxy_temp_path {tmp_path}/proxy;\n"
-        f"fastcgi_temp_path {tmp_path}/f; uwsgi_temp_path {tmp_path}/u; scgi_temp_path {tmp_path}/s;\n"
-        f"server {{ listen 127.0.0.1:{outside};\n{location}\n}} }}\n"
-    )
-    proxy = subprocess.Popen([nginx, "-c", str(tmp_path / "nginx.conf"), "-p", str(tmp_path)], stderr=subprocess.PIPE)
-    address = f"http://127.0.0.1:{outside}/pictures"
-    try:
-        with httpx.Client(timeout=60) as client:
-            deadline = time.monotonic() + 20
-            while True:
-                try:
-                    page = client.get(f"{address}/")
-                    break
-                except httpx.TransportError:
-                    assert time.monotonic() < deadline and proxy.poll() is None, "nginx does not answer"
-                    time.sleep(0.05)
-            assert page.status_code == 200
-            own = {"origin": f"http://127.0.0.1:{outside}", "sec-fetch-site": "same-origin"}
-            (path,) = client.post(f"{address}{guard.UPLOAD}", files={"files": ("a.png", png())}, headers=own).json()
-            assert client.get(f"{address}{guard.FILE}{path}").content == png()
-            assert client.post(f"{address}{guard.JOIN}", json={}, headers={"origin": "http://x"}).status_code == 403
-        program = Client(f"{address}/", verbose=False)
-        assert program.config["root"] == address
-        made = program.predict(model="vae-clothing", seed=3, truncation=1.0, a=[], raw={}, api_name="/sample")
-        assert made["name"] == "vae-clothing-3.png"
-    finally:
-        proxy.terminate()
-        proxy.wait(20)
-        server.close()
 
 
 # ---- programs ----

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from PIL import Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from genrestore.errors import ImageError, MaskError, SettingError
-from genrestore.paths import expanded
+from genrestore.paths import expanded, space
 from genrestore.pictures import codec, colour, ifd, jpeg, structure
 from genrestore.pictures.boxes import SRGB, Cicp
 from genrestore.pictures.codec import Pixels
@@ -110,7 +110,7 @@ class Limits:
 
 def limits() -> Limits:
     """The limits in force: public on a Hugging Face Space or with GENRESTORE_PUBLIC=1, else local."""
-    public = "SPACE_ID" in os.environ or os.environ.get("GENRESTORE_PUBLIC") == "1"
+    public = bool(space()) or os.environ.get("GENRESTORE_PUBLIC") == "1"
     return Limits.public() if public else Limits.local()
 
 

@@ -3,6 +3,7 @@
 Training takes this computer's time and disk for hours, and at the computer itself it reads any folder that is named.
 """
 
+import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from urllib.parse import urlsplit
 import gradio as gr
 
 from genrestore.errors import SettingError
+from genrestore.paths import space
 from genrestore.pictures import image
 from genrestore.ui.server.guard import foreign, netloc
 from genrestore.ui.server.visitors import forwarded, loopback
 
+SIGN_IN = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL")  # set where hf_oauth is on
 OFF = "Training is off on this page; run genrestore on your own computer to train, or start this page with --training."
 
 
@@ -39,9 +42,9 @@ class Access:
         A page that another server publishes (`proxied`) is never for this computer only. On a Hugging Face Space it is
         the owner at most, whatever `training` says, for a Space is open to all.
         """
-        if space := os.environ.get("SPACE_ID"):
-            owner = os.environ.get("SPACE_AUTHOR_NAME") or space.partition("/")[0]
-            return cls(owner=owner if training is not False and "OAUTH_CLIENT_ID" in os.environ else "")
+        if name := space():
+            owner = os.environ.get("SPACE_AUTHOR_NAME") or name.partition("/")[0]
+            return cls(owner=owner if training is not False and can_sign_in() else "")
         strangers = proxied or image.limits() == image.Limits.public()  # they come through another server here
         local = loopback(host or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1") and not strangers
         return cls(anyone=local if training is None else training, local=local)
@@ -74,3 +77,9 @@ class Access:
             raise SettingError(
                 "Training is for this computer only; open the page at 127.0.0.1, or start it with --host and --training."
             )
+
+
+def can_sign_in() -> bool:
+    """Whether Gradio's sign-in works here; where it does not, a page with its button does not even start."""
+    there = os.environ.get("SYSTEM") == "spaces" and all(map(os.environ.get, SIGN_IN))
+    return there and all(importlib.util.find_spec(package) for package in ("authlib", "itsdangerous"))

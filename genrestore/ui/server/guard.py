@@ -30,6 +30,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from genrestore import paths
 from genrestore.pictures import image
 from genrestore.ui.server import visitors
 from genrestore.ui.server.visitors import BusyError, Gate
@@ -92,7 +93,7 @@ class Setting:
     @classmethod
     def of(cls, published: str) -> "Setting":
         """What the surroundings say; `published` is the path or the address under which another server shows the page."""
-        space = "SPACE_ID" in os.environ
+        space = bool(paths.space())
         hosts = {*os.environ.get("SPACE_HOST", "").split(","), netloc(published)}
         return cls(frozenset(_host(host.strip()) for host in hosts if host), bool(published) or space, space)
 

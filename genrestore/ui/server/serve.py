@@ -15,9 +15,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from genrestore.errors import SettingError
+from genrestore.paths import space
 from genrestore.ui.server.uploads import Folder
 
-HOST = "127.0.0.1"
+HOST, OPEN = "127.0.0.1", "0.0.0.0"  # where a page listens that nobody gave a place, and one of a Space
 PORTS = range(7860, 7960)  # the first free one is taken where none is named
 CLOSING = 3  # seconds that open requests have to end
 
@@ -64,15 +65,17 @@ class Server:
 
 
 def listen(host: str | None, port: int | None) -> socket.socket:
-    """A socket that listens at `host`, and at `port` or else at the first free one of PORTS.
+    """A socket that listens at `host`, and at `port` or else at the first free one of PORTS; on a Space for all, at the first.
 
     The variables GRADIO_SERVER_NAME and GRADIO_SERVER_PORT stand in for what is None.
 
     Raises:
         SettingError: nothing can listen there.
     """
-    host = host or os.environ.get("GRADIO_SERVER_NAME") or HOST
+    host = host or os.environ.get("GRADIO_SERVER_NAME") or (OPEN if space() else HOST)
     chosen = port if port is not None else _named_port()
+    if chosen is None and space():
+        chosen = PORTS[0]  # where the Space's own server asks
     if chosen is not None and not 1 <= chosen <= 65535:
         raise SettingError(f"There is no port {chosen}; choose one from 1 to 65535 with --port.")
     try:
