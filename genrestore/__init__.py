@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from genrestore.community.convert import add_model
     from genrestore.pipelines.damage import find_damage, old_photo
     from genrestore.pipelines.inpaint import inpaint
     from genrestore.pipelines.restore import restore
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "add_model": "community.convert",
     "sample": "pipelines.sample",
     "inpaint": "pipelines.inpaint",
     "upscale": "pipelines.upscale",
@@ -35,6 +37,7 @@ _HOME = {
 
 __all__ = [
     "__version__",
+    "add_model",
     "find_damage",
     "inpaint",
     "list_models",

@@ -23,6 +23,9 @@ class SizeRule:
     multiple_of: int = 1
     minimum: int = 1  # shortest side
     receptive: int = 0  # pixels to each side that can change an output pixel
+    grid: int = 1  # pixels of which a tile's corner must be a multiple, where the net cuts its picture into windows
+    tile: int = 0  # pixels a side that a tile of a net has which looks at all of its picture; 0 = as the runtime likes
+    memory: int = 0  # bytes that a pixel of a tile takes while it is computed; 0 = little
 
     @classmethod
     def of(cls, net: Any, conditions: Mapping[str, Any]) -> "SizeRule":
@@ -87,6 +90,9 @@ class Card:
     size_rule: SizeRule = SizeRule()
     inputs: tuple[Option, ...] = ()  # what a call of the net takes beside its picture or latent vector
     revision: str = ""  # of the repository that it was pulled from
+    origin: dict[str, Any] = field(
+        default_factory=dict[str, Any]
+    )  # of a net that others made: its architecture, and the file it came in
     first: int = 0  # of a generator: the seed whose picture is shown first
     schema: int = SCHEMA
     extra: dict[str, Any] = field(
@@ -202,7 +208,7 @@ def _fields(kind: type[Any], data: Any, where: str) -> dict[str, Any]:
     values: dict[str, Any] = {"extra": {str(key): value for key, value in data.items() if key not in known}}
     for name, each in known.items():
         if name not in data:
-            if each.default is MISSING:
+            if each.default is MISSING and each.default_factory is MISSING:
                 raise ValueError(f"{where}{name} is missing")
             continue
         values[name] = _typed(data[name], getattr(each.type, "__name__", ""), where + name)
@@ -221,7 +227,8 @@ def _typed(value: Any, kind: str, name: str) -> Any:
         return value
     if kind == "SizeRule" and isinstance(value, dict):
         numbers = {one.name: value.get(one.name, one.default) for one in fields(SizeRule)}
-        if all(type(number) is int and 0 <= number < 1 << 20 for number in numbers.values()) and numbers["multiple_of"]:
+        whole = all(type(number) is int and 0 <= number < 1 << 20 for number in numbers.values())
+        if whole and numbers["multiple_of"] and numbers["grid"]:
             return SizeRule(**numbers)
     words = {
         "str": "text", "int": "a whole number", "float": "a number", "dict": "an object", "tuple": "a list",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,8 +15,13 @@ if TYPE_CHECKING:
     from genrestore.card import Card
 
 
-@app.command()
+group = typer.Typer()
+app.add_typer(group, name="models")
+
+
+@group.callback(invoke_without_command=True)
 def models(
+    context: typer.Context,
     task: Annotated[
         str | None, typer.Option(help=f"Only those for one task: {', '.join(tasks.names())}.", show_default=False)
     ] = None,
@@ -25,6 +31,8 @@ def models(
 
     Example: genrestore models --task upscale
     """
+    if context.invoked_subcommand is not None:
+        return
     cards = genrestore.list_models(task)
     if as_json:
         print(json.dumps([dataclasses.asdict(card) for card in cards], indent=2, ensure_ascii=False, default=str))
@@ -33,6 +41,24 @@ def models(
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@group.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="Checkpoint: .safetensors, .pth, .pt or .ckpt.")],
+    name: Annotated[
+        str | None, typer.Option(help="What to call it; by default as the file.", show_default=False)
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the weights, as their makers say.")] = "unknown",
+    source: Annotated[str, typer.Option(help="Where it is from, for its card.", show_default=False)] = "",
+) -> None:
+    """Take in a checkpoint that others trained, to enlarge, restore or inpaint. Nothing of the file is run.
+
+    Example: genrestore models add 4x-UltraSharp.pth --licence CC-BY-NC-SA-4.0
+    """
+    card = genrestore.add_model(file, name=name, licence=licence, source=source)
+    what = card.title.removeprefix(f"{card.name} ")
+    print(f"{card.name} {what}, {card.parameters:,} parameters, can {card.task} pictures now: --model {card.name!r}")
 
 
 @app.command()

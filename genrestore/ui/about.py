@@ -28,8 +28,8 @@ W = Words(
         ),
         "models": ("The models", "模型"),
         "models_hint": (
-            "Each was trained by this program on the data named here, and its recipe trains it again.",
-            "每个模型都由本程序用所列数据训练，按其配方即可重新训练。",
+            "What names its data was trained by this program, and its recipe trains it again; what names its origin, by others.",
+            "列出训练数据的模型由本程序训练，按其配方即可重新训练；列出来源的模型由他人训练。",
         ),
         "none": (
             "No model is installed yet; train one in the Train tab.",
@@ -40,6 +40,10 @@ W = Words(
         "limits": ("Limits", "局限"),
         "data": ("Trained on", "训练数据"),
         "pictures": ("pictures", "张图片"),
+        "architecture": ("Architecture", "网络结构"),
+        "origin": ("Origin", "来源"),
+        "converted": ("Taken in by", "导入程序"),
+        "scale": ("Enlarges", "放大倍数"),
         "parameters": ("Parameters", "参数量"),
         "size": ("File", "文件大小"),
         "license": ("Licence", "许可"),
@@ -113,9 +117,13 @@ def article(card: Card) -> str:
         ("intended", told(card.intended)),
         ("limits", told(card.limits)),
         ("data", "<br>".join(map(_source, card.data))),
+        ("architecture", escape(_origin(card, "architecture"))),
+        ("scale", f"×{card.scale}" if card.origin and card.scale > 1 else ""),
         ("parameters", f"{card.parameters:,}"),
         ("size", f"{card.weights.stat().st_size / 1e6:.1f} MB" if card.weights.exists() else ""),
         ("license", told(card.license)),
+        ("origin", _file(card)),
+        ("converted", escape(_origin(card, "converter"))),
         ("time", hours),
         ("here", _here(card)),
         ("paper", _paper(card.paper)),
@@ -129,8 +137,12 @@ def article(card: Card) -> str:
         + (f"<img src='{address(picture)}' {_room(picture)} alt='' loading='lazy'>" if picture else "")
         + f"<dl>{rows}</dl>"
         + f"<h4>{say('scores')}</h4>{_scores(card.metrics)}"
-        + f"<details><summary>{say('recipe')}</summary>"
-        + f"<pre>{escape(recipe)}</pre><pre>{escape(commands)}</pre></details>"
+        + (
+            f"<details><summary>{say('recipe')}</summary>"
+            f"<pre>{escape(recipe)}</pre><pre>{escape(commands)}</pre></details>"
+            if card.recipe or commands
+            else ""
+        )
         + "</article>"
     )
 
@@ -161,6 +173,17 @@ def _room(path: Path) -> str:
             return f"width='{picture.width}' height='{picture.height}'"
     except (OSError, ValueError, SyntaxError):  # one's own weight may bring anything; the rest of the page is good
         return ""
+
+
+def _origin(card: Card, key: str) -> str:
+    return str(card.origin.get(key, ""))[:200]
+
+
+def _file(card: Card) -> str:
+    """Where a net that others made comes from."""
+    digest = _origin(card, "sha256")
+    file = [escape(_origin(card, "file")), f"<code>sha256 {escape(digest)}</code>" if digest else ""]
+    return "<br>".join(filter(None, [_paper(_origin(card, "source")), *file]))
 
 
 def _time(hours: float) -> str:
