@@ -17,9 +17,10 @@ from genrestore.models.community import Community
 from genrestore.tasks.task import made
 
 SEAM = 0.25 / 255  # that a tile may differ from the whole
-LENGTHS = (256, 512, 1024)  # pixels of the strips that are cut, until a cut is no longer seen at some distance
+LENGTHS = (256, 512)  # pixels of the strips that are cut, until a cut is no longer seen at some distance
 SIDE = 64  # pixels of their other side
 GRIDS = (1, 8, 16, 32, 64)  # pixels of the windows in which nets cut pictures, as a rule
+DIM = 0.15  # times as bright is what is cut off, or as far from white
 SPARE = 1.25  # times the distance at which the cut was not seen any more
 WHOLE = 1024  # pixels a side of the tiles of a net that looks at all of a picture
 AROUND = 32  # pixels that such tiles show of their surroundings: what lies nearest counts most
@@ -162,12 +163,13 @@ def _strip(net: Community, grid: int, length: int, turned: bool, check: Check) -
         out = out.float().clamp(0, 1)[..., : side * scale, : width * scale]
         return out.unflatten(-1, (width, scale)).movedim(-2, -1).reshape(-1, width)
 
-    image = made(length)[..., :side, :].contiguous()
-    whole = run(image)
     start = grid * max(1, length // 4 // grid)
     start += grid if (start // grid) % 2 == 0 else 0  # an odd one, which no larger window begins at
     end = length - length // 4 - 3  # whatever it is: only where a tile begins is the grid kept
-    worst = 0
+    image = made(length)[..., :side, :].contiguous()
+    image[..., :start] *= DIM  # what is cut off is unlike the rest, or a net of means would not miss it
+    image[..., end:] = 1 - DIM * image[..., end:]
+    whole, worst = run(image), 0
     for a, b in ((start, length), (0, end)):
         off = (run(image[..., a:b]) - whole[:, a:b]).abs().amax(0)
         away = (off > SEAM).nonzero().flatten()

@@ -102,7 +102,8 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 def _torch(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:  # of a path, PyTorch would believe the suffix
+            return torch.load(file, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
     except Exception as problem:  # a damaged pickle can end in anything
@@ -112,7 +113,8 @@ def _torch(path: Path) -> Any:
 def _zip(path: Path, size: int) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
+            code = [entry for entry in archive.infolist() if "/code/" in entry.filename]
+            entries = [entry for entry in archive.infolist() if entry not in code]
             if sum(entry.file_size for entry in entries) > size or any(entry.compress_type for entry in entries):
                 raise ModelError(f"{path} is packed, which checkpoints are not; unpack it, and give the file inside.")
             data = [entry.filename for entry in entries if entry.filename.endswith("/data.pkl")]
@@ -120,7 +122,7 @@ def _zip(path: Path, size: int) -> Any:
                 raise ModelError(f"{path} is a zip archive, but no checkpoint; unpack it, and give the file inside.")
             folder = data[0].removesuffix("data.pkl")
             pickled = archive.read(data[0])
-            if any(entry.filename.startswith(f"{folder}code/") for entry in entries):
+            if code:
                 return _script(archive, folder, pickled)
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as problem:
         raise _damaged(path, problem) from problem

@@ -82,7 +82,13 @@ class Community(nn.Module):
             raise ModelError(
                 f"spandrel knows no architecture {config.net[:40]!r}; update it with pip, or take another model."
             )
-        descriptor = known.architecture.load({key.partition(".net.")[2]: value for key, value in state.items()})
+        bare = {key.partition(".net.")[2]: value for key, value in state.items()}
+        try:
+            descriptor = known.architecture.load(bare)
+        except ModelError:
+            raise
+        except Exception as problem:  # whatever guessing at tensors can end in
+            raise ModelError(f"This is no {config.net}, as its file says: {_named(bare)}; add it again.") from problem
         if (descriptor.scale, descriptor.input_channels) != (config.scale, config.channels):
             raise ModelError(
                 f"The {config.net} is of another scale or takes other channels than its file says; add it again."
