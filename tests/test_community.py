@@ -277,14 +277,35 @@ class Windows(nn.Module):
         return self.gain * mean[..., :height, :width]
 
 
-def stranger(net: nn.Module, multiple: int = 1) -> Community:
+def stranger(net: nn.Module, compiled: bool = False) -> Community:
     from spandrel.architectures.Compact import CompactArch
 
     descriptor = spandrel.ImageModelDescriptor(
-        net, net.state_dict(), CompactArch(), "Restoration", [], True, True, 1, 3, 3,
-        spandrel.SizeRequirements(multiple_of=multiple),
+        net, net.state_dict(), CompactArch(), "Restoration", [], True, True, 1, 3, 3
     )  # fmt: skip
-    return Community(Config("Compact"), descriptor).eval()
+    return Community(Config("Compact", compiled=compiled), descriptor).eval()
+
+
+class Folded(nn.Module):
+    """Works on squares of 8 pixels, to which it extends its picture by whole numbers that no trace can follow."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side, self.convolution = side, nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        down, across = (int(np.ceil(int(length) / self.side) * self.side - int(length)) for length in (height, width))
+        padded = torch.nn.functional.pad(x, (0, across, 0, down), mode="replicate")
+        return self.convolution(padded)[..., : int(height), : int(width)]
+
+
+@pytest.mark.parametrize(("side", "works"), [(8, False), (1, True)])
+def test_openvino_is_given_no_net_that_was_made_for_one_size(side: int, works: bool) -> None:
+    """FBCNN, which does so, ended the process when it came to a picture of another size."""
+    pytest.importorskip("openvino")
+    net = stranger(Folded(side) if not works else nn.Conv2d(3, 3, 3, padding=1), compiled=True)
+    assert measured.computes(net) == works
 
 
 @pytest.mark.parametrize("turned", [False, True])
