@@ -237,11 +237,20 @@ def _typed(value: Any, kind: str, name: str) -> Any:
     raise ValueError(f"{name} must be {words[kind]}, not {json.dumps(value)[:40]}")
 
 
+LATER = {
+    "origin": {},
+    "grid": 1,
+    "tile": 0,
+    "memory": 0,
+}  # fields that older cards lack: left out while they say nothing
+
+
 def _plain(value: Any) -> Any:
     """As `dataclasses.asdict`, but what a later version wrote stands where it stood."""
     if isinstance(value, Option):
         return value.to_json()
     if is_dataclass(value) and not isinstance(value, type):
-        own = {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+        told = {each.name: getattr(value, each.name) for each in fields(value)}
+        own = {name: _plain(one) for name, one in told.items() if name not in LATER or one != LATER[name]}
         return own.pop("extra", {}) | own
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
