@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,11 +14,11 @@ if TYPE_CHECKING:
     from genrestore.card import Card
 
 
-group = typer.Typer()
-app.add_typer(group, name="models")
+shelf = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+app.add_typer(shelf, name="models")
 
 
-@group.callback(invoke_without_command=True)
+@shelf.callback(invoke_without_command=True)
 def models(
     context: typer.Context,
     task: Annotated[
@@ -41,24 +40,6 @@ def models(
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-@group.command()
-def add(
-    file: Annotated[Path, typer.Argument(help="Checkpoint: .safetensors, .pth, .pt or .ckpt.")],
-    name: Annotated[
-        str | None, typer.Option(help="What to call it; by default as the file.", show_default=False)
-    ] = None,
-    licence: Annotated[str, typer.Option(help="Licence of the weights, as their makers say.")] = "unknown",
-    source: Annotated[str, typer.Option(help="Where it is from, for its card.", show_default=False)] = "",
-) -> None:
-    """Take in a checkpoint that others trained, to enlarge, restore or inpaint. Nothing of the file is run.
-
-    Example: genrestore models add 4x-UltraSharp.pth --licence CC-BY-NC-SA-4.0
-    """
-    card = genrestore.add_model(file, name=name, licence=licence, source=source)
-    what = card.title.removeprefix(f"{card.name} ")
-    print(f"{card.name} {what}, {card.parameters:,} parameters, can {card.task} pictures now: --model {card.name!r}")
 
 
 @app.command()

@@ -55,7 +55,7 @@ class Body(nn.Module):
 @adopt(*TASKS.values(), config=Config())
 class Community(nn.Module):
     as_it_is = True  # its pictures are shown as they come: it may be meant to change their light and colours
-    tolerance = 0.5  # levels of 255 that a quicker way to compute it may be off
+    tolerance = 0.25  # levels of 255 that a quicker way to compute it may be off
 
     def __init__(self, config: Config, descriptor: Any) -> None:
         super().__init__()
