@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from genrestore.community.convert import add_model
     from genrestore.hub.pull import pull
     from genrestore.hub.push import push
     from genrestore.hub.shelf import remove_model, verify_model
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "add_model": "community.convert",
     "sample": "pipelines.sample",
     "inpaint": "pipelines.inpaint",
     "upscale": "pipelines.upscale",
@@ -42,6 +44,7 @@ _HOME = {
 
 __all__ = [
     "__version__",
+    "add_model",
     "find_damage",
     "inpaint",
     "list_models",

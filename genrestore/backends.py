@@ -28,7 +28,9 @@ USUAL = "openvino f32"  # until a net has been measured
 PLAIN = "torch fp32"
 WAYS = (USUAL, "openvino bf16", PLAIN, "torch bf16")  # in order of preference
 GAIN = 1.2  # times as fast a way must be to be taken before one that is preferred to it
-LARGEST_DIFFERENCE = 8.0  # levels of 255 by which a sample may differ from float32; a way that exceeds it is not taken
+# Levels of 255 by which any sample may differ from float32, unless a net's `tolerance` says otherwise; a way that exceeds it is
+# not taken.
+LARGEST_DIFFERENCE = 8.0
 SIDE = 128  # pixels of the picture that is measured on: its time is that of a large one, per pixel
 ROUNDS = 3  # in which the ways take turns, since a machine's speed moves
 SECONDS = 1.0  # after which no other round begins
@@ -121,9 +123,15 @@ class Bodies:
             return None
         if not self.tried:
             self.tried = True
-            channels = self.net.body.channels
-            self.converted = Converted.of(self.net.body, torch.zeros(1, channels, 64, 64), [-1, channels, -1, -1])
+            channels, side = self.net.body.channels, _side(self.net, 64)
+            self.converted = Converted.of(self.net.body, torch.zeros(1, channels, side, side), [-1, channels, -1, -1])
         return self.converted.compile(precision, self.threads) if self.converted is not None else None
+
+
+def _side(net: Any, least: int) -> int:
+    """Pixels a side of a picture that the net takes, about `least`."""
+    rule = SizeRule.of(net, {})
+    return -(-max(least, rule.minimum) // rule.multiple_of) * rule.multiple_of
 
 
 def _bfloat16(body: Body) -> Body:
@@ -150,8 +158,7 @@ def with_body(net: Any, body: Body) -> Any:
 def measure(bodies: Bodies, task: Task) -> Choice:
     """Time every way on the task's example, within about a second, and compare its result with that of `PLAIN`."""
     net = bodies.net
-    rule = SizeRule.of(net, {})
-    inputs = task.example(net, -(-max(SIDE, rule.minimum) // rule.multiple_of) * rule.multiple_of)
+    inputs = task.example(net, _side(net, SIDE))
     shown: list[Tensor] = []  # what the body is given
 
     def seen(x: Tensor) -> Tensor:
@@ -170,7 +177,8 @@ def measure(bodies: Bodies, task: Task) -> Choice:
             out = with_body(net, body)(*inputs).float().clamp(0, 1)
             difference = (out - exact).abs().max().item() * 255
             differences[way] = difference if math.isfinite(difference) else math.inf
-        times = _times({way: body for way, body in ways.items() if differences[way] <= LARGEST_DIFFERENCE}, shown[0])
+        most = getattr(net, "tolerance", LARGEST_DIFFERENCE)
+        times = _times({way: body for way, body in ways.items() if differences[way] <= most}, shown[0])
     best = ""
     for way in times:
         if not best or times[way] * GAIN < times[best]:

@@ -23,6 +23,9 @@ class SizeRule:
     multiple_of: int = 1
     minimum: int = 1  # shortest side
     receptive: int = 0  # pixels to each side that can change an output pixel
+    grid: int = 1  # pixels of which a tile's corner must be a multiple, where the net cuts its picture into windows
+    tile: int = 0  # pixels a side that a tile of a net has which looks at all of its picture; 0 = as the runtime likes
+    memory: int = 0  # bytes that a pixel of a tile takes while it is computed; 0 = little
 
     @classmethod
     def of(cls, net: Any, conditions: Mapping[str, Any]) -> "SizeRule":
@@ -87,6 +90,9 @@ class Card:
     size_rule: SizeRule = SizeRule()
     inputs: tuple[Option, ...] = ()  # what a call of the net takes beside its picture or latent vector
     revision: str = ""  # of the repository that it was pulled from: a commit
+    origin: dict[str, Any] = field(
+        default_factory=dict[str, Any]
+    )  # of a net that others made: its architecture, and the file it came in
     first: int = 0  # of a generator: the seed whose picture is shown first
     schema: int = SCHEMA
     extra: dict[str, Any] = field(
@@ -217,7 +223,7 @@ def _fields(kind: type[Any], data: Any, where: str) -> dict[str, Any]:
     values: dict[str, Any] = {"extra": {str(key): value for key, value in data.items() if key not in known}}
     for name, each in known.items():
         if name not in data:
-            if each.default is MISSING:
+            if each.default is MISSING and each.default_factory is MISSING:
                 raise ValueError(f"{where}{name} is missing")
             continue
         values[name] = _typed(data[name], getattr(each.type, "__name__", ""), where + name)
@@ -236,7 +242,8 @@ def _typed(value: Any, kind: str, name: str) -> Any:
         return value
     if kind == "SizeRule" and isinstance(value, dict):
         numbers = {one.name: value.get(one.name, one.default) for one in fields(SizeRule)}
-        if all(type(number) is int and 0 <= number < 1 << 20 for number in numbers.values()) and numbers["multiple_of"]:
+        whole = all(type(number) is int and 0 <= number < 1 << 20 for number in numbers.values())
+        if whole and numbers["multiple_of"] and numbers["grid"]:
             return SizeRule(**numbers)
     words = {
         "str": "text", "int": "a whole number", "float": "a number", "dict": "an object", "tuple": "a list",
@@ -245,11 +252,20 @@ def _typed(value: Any, kind: str, name: str) -> Any:
     raise ValueError(f"{name} must be {words[kind]}, not {json.dumps(value)[:40]}")
 
 
+LATER = {
+    "origin": {},
+    "grid": 1,
+    "tile": 0,
+    "memory": 0,
+}  # fields that older cards lack: left out while they say nothing
+
+
 def _plain(value: Any) -> Any:
     """As `dataclasses.asdict`, but what a later version wrote stands where it stood."""
     if isinstance(value, Option):
         return value.to_json()
     if is_dataclass(value) and not isinstance(value, type):
-        own = {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+        told = {each.name: getattr(value, each.name) for each in fields(value)}
+        own = {name: _plain(one) for name, one in told.items() if name not in LATER or one != LATER[name]}
         return own.pop("extra", {}) | own
     return [_plain(item) for item in value] if isinstance(value, tuple) else value

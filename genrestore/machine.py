@@ -92,6 +92,22 @@ def keep_heap() -> None:
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
+def free() -> float:
+    """Bytes of memory that can still be taken of the system and of this process's control group; infinity if nobody tells."""
+    there = math.inf
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        there = 1024.0 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable")))
+    for most, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        with contextlib.suppress(OSError, ValueError):  # "max", or no control groups
+            group = Path("/sys/fs/cgroup")
+            there = min(there, float(int((group / most).read_text("ascii")) - int((group / used).read_text("ascii"))))
+    return there
+
+
 def trim() -> None:
     """Give freed memory back to the system, where the C library is glibc."""
     with contextlib.suppress(AttributeError, OSError):

@@ -42,9 +42,32 @@ def architecture(net: type) -> str:
 presets: dict[str, Preset] = {}
 
 
+@dataclass(frozen=True)
+class Adopted:
+    """A net that is not trained here, and is built of its tensors: `of_state(config, state)` is a class method of it."""
+
+    net: Any
+    config: Any  # a frozen dataclass
+    tasks: tuple[str, ...]  # that such nets can be made for; each says by its `task` which one is its own
+
+
+adopted: dict[str, Adopted] = {}  # architecture → how its nets are made
+
+
 def channels(config: Any) -> int:
     """Channels of the pictures that a net of this config learns from: 1 grey, 3 RGB, unless it says otherwise."""
     return getattr(config, "channels", 3)
+
+
+def adopt(*tasks: str, config: Any) -> Callable[[Net], Net]:
+    """Enter the decorated net as one that others trained."""
+
+    def enter(net: Net) -> Net:
+        assert architecture(net) not in adopted, f"two nets call themselves {architecture(net)!r}"
+        adopted[architecture(net)] = Adopted(net, config, tasks)
+        return net
+
+    return enter
 
 
 def register(

@@ -5,6 +5,7 @@ On a CPU the heavy part of a picture net runs on whichever of `backends.WAYS` wa
 
 import itertools
 import logging
+import math
 import os
 import stat
 import threading
@@ -62,6 +63,8 @@ HALF_TILE = 512  # in bfloat16, for the same memory
 GPU_TILE, LEAST_TILE = 1024, 128  # of a GPU, which is given smaller ones while its memory does not suffice
 PIECE = 16 << 20  # bytes that come back from a GPU at once; pinning memory takes time
 BLEND = 4  # pixels over which two tiles fade into each other
+SHARE = 0.5  # of the free memory that a tile may take
+COPIES = 2  # of its numbers that a net takes: its own, and those of a compiled version
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,9 +103,13 @@ class Model:
     @property
     def tile(self) -> int:
         """Pixels a side of the tiles in which a large picture is given to the net."""
-        if self.device.type != "cpu":
-            return GPU_TILE
-        return HALF_TILE if self.backend.endswith("bf16") else TILE
+        rule = self.size_rule
+        usual = GPU_TILE if self.device.type != "cpu" else HALF_TILE if self.backend.endswith("bf16") else TILE
+        wanted = max(usual, rule.tile)
+        if not rule.memory:
+            return wanted
+        side = math.isqrt(int(SHARE * available(self.device) / rule.memory)) - 2 * (rule.receptive + BLEND)
+        return min(wanted, max(side, LEAST_TILE))
 
     @property
     def nbytes(self) -> int:
@@ -284,9 +291,29 @@ def _fit(key: tuple[Any, ...], model: Model) -> None:
                 del _store[other]
 
 
+def available(where: torch.device) -> float:
+    """Bytes that can still be taken of a device's memory."""
+    return float(torch.cuda.mem_get_info(where)[0]) if where.type == "cuda" else machine.free()
+
+
+def _check_memory(card: Card, where: torch.device) -> None:
+    """Raises:
+    ModelError: the net and its smallest tile would not fit into what is free.
+    """
+    rule, free = card.size_rule, available(where)
+    tile = (max(LEAST_TILE, rule.minimum) + 2 * (rule.receptive + BLEND)) ** 2 if rule.memory else 0
+    needed = COPIES * 4 * card.parameters + tile * rule.memory
+    if needed > free:
+        raise ModelError(
+            f"{card.name} needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free; close other programs, "
+            "or take a smaller model."
+        )
+
+
 def _load(card: Card, precision: str, where: torch.device, entry: _Entry) -> Model:
+    _check_memory(card, where)
     net = weights.check(card).to(where, memory_format=torch.channels_last)
-    if where.type == "cuda" and precision == "fast":
+    if where.type == "cuda" and precision == "fast" and not hasattr(net, "tolerance"):  # which bfloat16 may exceed
         return Model(card, net, where, "cuda bf16")
     if where.type == "cpu" and precision == "fast" and isinstance(getattr(net, "body", None), nn.Module):
         bodies = backends.Bodies(net, torch.get_num_threads())
@@ -422,14 +449,15 @@ def _unit(tensor: Tensor) -> Tensor:
 
 
 def _pad(tensor: Tensor, rule: SizeRule) -> Tensor:
-    """Right and bottom edges extended to the net's sizes: mirrored, or repeated where the picture is too small to mirror."""
+    """Right and bottom edges extended to the net's sizes: mirrored, and repeated where the picture is too small to mirror."""
     height, width = tensor.shape[-2:]
     down = _missing(height, rule)
     across = _missing(width, rule)
     if not (down or across):
         return tensor
-    mode = "reflect" if down < height and across < width else "replicate"
-    return F.pad(tensor, (0, across, 0, down), mode=mode)
+    mirrored = min(across, width - 1), min(down, height - 1)
+    tensor = F.pad(tensor, (0, mirrored[0], 0, mirrored[1]), mode="reflect")
+    return F.pad(tensor, (0, across - mirrored[0], 0, down - mirrored[1]), mode="replicate")
 
 
 def _missing(length: int, rule: SizeRule) -> int:
@@ -466,7 +494,9 @@ def rows(
     """
     height, width = image.shape[-2:]
     image = image.to(model.device)
-    halo, grid = model.size_rule.receptive + BLEND, model.size_rule.multiple_of  # a net with strides has a grid
+    rule = model.size_rule
+    halo = rule.receptive + BLEND
+    grid = math.lcm(rule.multiple_of, rule.grid)  # of a net with strides or windows
     tile = tile or model.tile
     down, across = tiles(height, tile), tiles(width, tile)
     carried: Tensor | None = None  # the lower fade of the row of tiles above

@@ -11,6 +11,8 @@ import re
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +136,10 @@ def resolve(reference: str, task: str | None = None) -> Card:
         raise ModelError(f"A model is named by a text such as 'auto', not by {repr(reference)[:40]}.")
     if reference.startswith("file:"):
         path = Path(reference.removeprefix("file:"))
+        if path.suffix in (".pth", ".pt", ".ckpt"):
+            raise ModelError(
+                f"{path} is not a weight of genrestore; take it in first with `genrestore models add {path}`."
+            )
         card = _read(path.parent if path.suffix == ".safetensors" and not path.is_dir() else path)
     elif reference.startswith(SCHEME):
         card = _pulled(Reference.parse(reference))
@@ -284,7 +290,9 @@ def load_net(path: Path, card: Card | None = None) -> Any:
                     f"{path} holds another {architecture} than its card says; download or train the weight again."
                 )
             shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 (not a dict)
-            net = _empty(path, architecture, config, shapes, card)
+            net = _empty(
+                path, architecture, config, shapes, card, lambda: {key: file.get_tensor(key) for key in shapes}
+            )
             state = {key: _tensor(path, key, file.get_tensor(key), value) for key, value in net.state_dict().items()}
     except FileNotFoundError:
         raise ModelError(f"There is no file {path}; give the path of a .safetensors file.") from None
@@ -340,37 +348,25 @@ def _header(path: Path, metadata: dict[str, str]) -> tuple[str, dict[str, Any]]:
 
 
 def _empty(
-    path: Path, architecture: str, config: dict[str, Any], shapes: dict[str, tuple[int, ...]], card: Card | None
+    path: Path,
+    architecture: str,
+    config: dict[str, Any],
+    shapes: dict[str, tuple[int, ...]],
+    card: Card | None,
+    state: Callable[[], dict[str, Any]],
 ) -> Any:
-    """The net of a header with fresh weights, if its tensors are those of the file.
+    """The net of a header, if its tensors are those of the file: with fresh weights, or made of the file's `state`.
 
     Making it ends with the first parameter that the file can't hold, before that takes memory: a header may claim any size.
     """
-    import torch
-
     from genrestore.models import build, tasks_of
 
     if card is not None and card.task not in tasks_of(architecture):
         raise ModelError(f"{path} holds a {architecture}, which is no model to {card.task}; its card is wrong.")
-    us, left, most = (
-        threading.get_ident(),
-        MORE * len(shapes) + MORE,
-        sum(math.prod(shape) for shape in shapes.values()),
-    )
-
-    def held(_module: Any, _name: str, value: Any) -> None:
-        nonlocal left
-        if threading.get_ident() != us or value is None:  # other threads may be making nets, too
-            return
-        left -= 1
-        if left < 0 or value.numel() > most:
-            raise ModelError(f"{path} does not hold the tensors of its own {architecture}; download or train it again.")
-
-    hook = torch.nn.modules.module.register_module_parameter_registration_hook(held)
-    try:
-        net = build(architecture, config)
-    finally:
-        hook.remove()
+    with bounded(path, architecture, len(shapes), sum(map(math.prod, shapes.values()))):
+        net = build(architecture, config, state)
+    if card is not None and getattr(net, "task", card.task) != card.task:
+        raise ModelError(f"{path} holds a net to {net.task}, which is no model to {card.task}; its card is wrong.")
     wanted = {key: tuple(value.shape) for key, value in net.state_dict().items()}
     for key in [*wanted, *shapes]:
         if wanted.get(key) != shapes.get(key):
@@ -379,6 +375,32 @@ def _empty(
                 f"{shapes.get(key, 'missing')}, and the net has {wanted.get(key, 'none of that name')}."
             )
     return net
+
+
+@contextmanager
+def bounded(path: Path, whose: str, tensors: int, most: int) -> Generator[None, None, None]:
+    """While a net is made in this thread of a file of so many tensors with `most` numbers in all, a larger one ends in an error.
+
+    Raises:
+        ModelError: the net registers what the file cannot hold.
+    """
+    import torch
+
+    us, left = threading.get_ident(), MORE * tensors + MORE
+
+    def held(_module: Any, _name: str, value: Any) -> None:
+        nonlocal left
+        if threading.get_ident() != us or value is None:  # other threads may be making nets, too
+            return
+        left -= 1
+        if left < 0 or value.numel() > most:
+            raise ModelError(f"{path} does not hold the tensors of its own {whose}; download or train it again.")
+
+    hook = torch.nn.modules.module.register_module_parameter_registration_hook(held)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _tensor(path: Path, key: str, value: Any, like: Any) -> Any:

@@ -21,7 +21,7 @@ from gradio_client import Client
 from PIL import Image
 
 from genrestore import ui
-from genrestore.ui import guard, uploads
+from genrestore.ui.server import guard, uploads
 
 HOSTING = (ROOT / "docs" / "hosting.md").read_text("utf-8")
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8").replace("\\\n", " ")

@@ -22,7 +22,7 @@ from space_standin import TOKEN, Hub
 
 from genrestore import paths, space
 from genrestore.errors import Cancelled, SettingError
-from genrestore.ui import access, serve
+from genrestore.ui.server import access, serve
 
 
 @pytest.fixture

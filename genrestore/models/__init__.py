@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import pkgutil
+from collections.abc import Callable
 from typing import Any
 
 from genrestore import errors, registry
@@ -30,23 +31,24 @@ def find(name: str) -> Preset:
     return registry.presets[name]
 
 
-def build(architecture: str, config: dict[str, Any]) -> Any:
-    """A net with fresh weights, from the two facts a weight file's header holds.
+def build(architecture: str, config: dict[str, Any], state: Callable[[], dict[str, Any]] = dict) -> Any:
+    """A net with fresh weights, from the two facts a weight file's header holds; of its tensors, where it has no preset.
 
     Raises:
         ModelError: no model file defines that architecture, or it has no such settings.
     """
-    nets = {preset.architecture: preset for preset in registry.presets.values()}
+    nets = {preset.architecture: preset for preset in registry.presets.values()} | registry.adopted
     if architecture not in nets:
         raise errors.unknown("architecture", architecture, nets, f"This version knows {', '.join(sorted(nets))}.")
-    preset = nets[architecture]
-    usual = {field.name: getattr(preset.config, field.name) for field in dataclasses.fields(preset.config)}
+    entry = nets[architecture]
+    usual = {field.name: getattr(entry.config, field.name) for field in dataclasses.fields(entry.config)}
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
     for key, value in values.items():
         if key in usual and not _alike(value, usual[key]):
             raise errors.ModelError(f"These settings do not fit {architecture}: {key} = {repr(value)[:40]}.")
     try:
-        return preset.net(type(preset.config)(**values))
+        made = type(entry.config)(**values)
+        return entry.net(made) if isinstance(entry, Preset) else entry.net.of_state(made, state())
     except (TypeError, ValueError, IndexError, ArithmeticError, RuntimeError) as problem:
         reason = " ".join(str(problem).split())[:200]
         raise errors.ModelError(f"These settings do not fit {architecture}: {reason}.") from problem
@@ -63,4 +65,5 @@ def _alike(value: Any, usual: Any) -> bool:
 
 def tasks_of(architecture: str) -> set[str]:
     """The tasks whose presets build that net."""
-    return {preset.task for preset in registry.presets.values() if preset.architecture == architecture}
+    trained = {preset.task for preset in registry.presets.values() if preset.architecture == architecture}
+    return trained.union(registry.adopted[architecture].tasks if architecture in registry.adopted else ())

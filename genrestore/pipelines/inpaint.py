@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genrestore import runtime
+from genrestore import runtime, weights
 from genrestore.errors import MaskError, SettingError, stop_if
 from genrestore.fill import Settings
 from genrestore.fill.shared import Once, anew
@@ -36,6 +36,7 @@ FILLS: dict[str, Settings | None] = {  # how wide parts may be filled
     "smooth": None,  # by a net
 }
 CONTEXT = 96  # pixels round a hole that the net is shown
+FAR = 192  # of a net that looks at all that it is shown
 LARGEST = 768  # pixels a side of what the net is given at once
 OVERLAP = 64  # pixels that neighbouring pieces of a large hole share
 BLOCK = 32  # pixels a side of the squares by which holes are found
@@ -216,7 +217,7 @@ def _repair(
     rest = hole & ~pieces
     boxes: list[Box] = []
     if rest.any():
-        boxes = [(0, 0, source.height, source.width)] if strategy == "whole" else regions(rest)
+        boxes = [(0, 0, source.height, source.width)] if strategy == "whole" else regions(rest, _context(model))
     # The same for one part and for all, to which bits they agree.
     small = sum(map(_area, boxes)) < runtime.MEASURED_FROM
     if only is not None:
@@ -447,15 +448,20 @@ def changed_outside(before: Picture, after: Picture, mask: np.ndarray) -> tuple[
     return int(changed.sum()), int((~mask).sum()) * before.channels
 
 
-def regions(hole: np.ndarray) -> list[Box]:
-    """(top, left, bottom, right) of crops that hold all holes of the mask with CONTEXT round them; crops do not overlap."""
+def _context(model: str) -> int:
+    """Pixels round a hole that the net is shown which fills it."""
+    return FAR if weights.resolve(model, "inpaint").size_rule.tile else CONTEXT
+
+
+def regions(hole: np.ndarray, context: int = CONTEXT) -> list[Box]:
+    """(top, left, bottom, right) of crops that hold all holes of the mask with `context` round them; crops do not overlap."""
     height, width = hole.shape
     marked = _blocks(hole)
     boxes: list[Box] = []
     for cells in _components(marked):
         top, left, bottom, right = _bounds(cells)
         boxes.append(
-            (max(0, top - CONTEXT), max(0, left - CONTEXT), min(height, bottom + CONTEXT), min(width, right + CONTEXT))
+            (max(0, top - context), max(0, left - context), min(height, bottom + context), min(width, right + context))
         )
     return _merged(boxes)
 

@@ -1,7 +1,8 @@
 """Enlarge a picture: rows of tiles through the net, straight into the result.
 
 What a net gets wrong as soon as a picture is no photograph is put right round it, tile by tile: colours under transparency
-do not leak into what is seen, grey stays grey, and places stay as bright as they were.
+do not leak into what is seen, grey stays grey, and places stay as bright as they were (not of nets whose results are to be
+shown `as_it_is`).
 """
 
 import itertools
@@ -245,6 +246,8 @@ class Faithful(runtime.Model):
             colour = colours.bled(colour, image[:, -1:])
         grey = count == 1 or bool((colour == colour[:, :1]).all())
         out = super().on_device(colour.expand(1, 3, -1, -1), *more)
+        if getattr(self.net, "as_it_is", False):
+            return out.mean(1, keepdim=True).repeat(1, count, 1, 1) if grey else out
         if grey:
             return colours.as_bright(out.mean(1, keepdim=True), colour[:, :1]).repeat(1, count, 1, 1)
         return colours.as_bright(colours.as_grey(out, colour), colour)

@@ -1,13 +1,11 @@
 """Whether a batch fits into the memory of this machine."""
 
 import copy
-import math
-from contextlib import suppress
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from genrestore import machine
 from genrestore.data.sources import gigabytes
 from genrestore.errors import TrainingError
 from genrestore.recipe import TrainRecipe
@@ -65,17 +63,4 @@ def kept_bytes(net: nn.Module, recipe: TrainRecipe, batch: dict[str, Tensor]) ->
 
 def available(device: torch.device) -> float:
     """Bytes that can still be taken: of the GPU, or of the system and this process's control group."""
-    if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
-    there = math.inf
-    with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-        there = 1024.0 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable")))
-    for most, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
-        with suppress(OSError, ValueError):  # "max", or no control groups
-            group = Path("/sys/fs/cgroup")
-            there = min(there, float(int((group / most).read_text("ascii")) - int((group / used).read_text("ascii"))))
-    return there
+    return float(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else machine.free()

@@ -55,9 +55,13 @@ def article(card: Card) -> str:
         ("intended", told(card.intended)),
         ("limits", told(card.limits)),
         ("data", "<br>".join(map(_source, card.data))),
+        ("architecture", escape(_origin(card, "architecture"))),
+        ("scale", f"×{card.scale}" if card.origin and card.scale > 1 else ""),
         ("parameters", f"{card.parameters:,}"),
         ("size", f"{card.weights.stat().st_size / 1e6:.1f} MB" if card.weights.exists() else ""),
         ("license", told(card.license)),
+        ("origin", _file(card)),
+        ("converted", escape(_origin(card, "converter"))),
         ("time", hours),
         ("here", _here(card)),
         ("paper", _paper(card.paper)),
@@ -71,8 +75,12 @@ def article(card: Card) -> str:
         + (f"<img src='{address(picture)}' {_room(picture)} alt='' loading='lazy'>" if picture else "")
         + f"<dl>{rows}</dl>"
         + f"<h4>{say('scores')}</h4>{_scores(card.metrics)}"
-        + f"<details><summary>{say('recipe')}</summary>"
-        + f"<pre>{escape(recipe)}</pre><pre>{escape(commands)}</pre></details>"
+        + (
+            f"<details><summary>{say('recipe')}</summary>"
+            f"<pre>{escape(recipe)}</pre><pre>{escape(commands)}</pre></details>"
+            if card.recipe or commands
+            else ""
+        )
         + "</article>"
     )
 
@@ -98,6 +106,17 @@ def _room(path: Path) -> str:
             return f"width='{picture.width}' height='{picture.height}'"
     except (OSError, ValueError, SyntaxError):  # one's own weight may bring anything; the rest of the page is good
         return ""
+
+
+def _origin(card: Card, key: str) -> str:
+    return str(card.origin.get(key, ""))[:200]
+
+
+def _file(card: Card) -> str:
+    """Where a net that others made comes from."""
+    digest = _origin(card, "sha256")
+    file = [escape(_origin(card, "file")), f"<code>sha256 {escape(digest)}</code>" if digest else ""]
+    return "<br>".join(filter(None, [_paper(_origin(card, "source")), *file]))
 
 
 def _time(hours: float) -> str:
