@@ -312,7 +312,9 @@ def _check_memory(card: Card, where: torch.device) -> None:
 
 def _load(card: Card, precision: str, where: torch.device, entry: _Entry) -> Model:
     _check_memory(card, where)
-    net = weights.check(card).to(where, memory_format=torch.channels_last)
+    net = weights.check(card).to(where)
+    if all(value.dim() != 5 for value in net.state_dict().values()):  # of which there are no channels to be last
+        net = net.to(memory_format=torch.channels_last)
     if where.type == "cuda" and precision == "fast" and not hasattr(net, "tolerance"):  # which bfloat16 may exceed
         return Model(card, net, where, "cuda bf16")
     if where.type == "cpu" and precision == "fast" and isinstance(getattr(net, "body", None), nn.Module):

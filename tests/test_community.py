@@ -192,6 +192,35 @@ def test_a_lama_fills_holes_and_nothing_else(edge: int, taken: Any) -> None:
     assert np.array_equal(crop[mask == 0], pixels(image)[mask == 0])
 
 
+def test_a_net_may_spoil_what_it_is_given() -> None:
+    """RCAN scales its input where it lies: the next tile, which holds a part of it, was 255 times as bright."""
+
+    class InPlace(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gain = nn.Parameter(torch.tensor(0.5))
+
+        def forward(self, x: Tensor) -> Tensor:
+            x *= self.gain
+            return x
+
+    net = stranger(InPlace())
+    image = shown(40, 48)
+    before = image.clone()
+    with torch.inference_mode():
+        assert torch.equal(net(image), before * 0.5) and torch.equal(image, before)
+
+
+def test_numbers_of_five_dimensions_are_loaded(taken: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFTformer has some, for which there is no order with channels last."""
+    net = weights.load_net(taken("Compact")[0].weights)
+    net.register_buffer("five", torch.zeros(1, 1, 1, 1, 1))
+    monkeypatch.setattr(weights, "load_net", lambda path, card: net)
+    card = taken("Compact")[0]
+    loaded = runtime._load(card, "exact", torch.device("cpu"), runtime._Entry())
+    assert loaded(shown(20, 20)).shape == (1, 3, 40, 40)
+
+
 def test_a_grey_net_takes_each_channel_and_says_so(taken: Any) -> None:
     card, descriptor = taken("DnCNN")
     assert "channel" in card.limits

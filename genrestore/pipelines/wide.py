@@ -20,7 +20,7 @@ from genrestore.pictures import image as pictures
 from genrestore.pictures.image import Picture
 from genrestore.pipelines import colours
 
-RADIUS = 6  # pixels: a part of a hole in which a square of 2·RADIUS + 1 has room is wide; see benchmarks/quality.py
+RADIUS = 5  # pixels: a part of a hole in which a square of 2·RADIUS + 1 has room is wide; see benchmarks/quality.py
 FLAT = 1.5 / 255  # deviation of the fine detail round a hole below which there is no texture to continue
 RIM = 16  # pixels round a hole whose detail is looked at
 BLUR = 2  # pixels round one from whose mean it deviates
