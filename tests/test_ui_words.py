@@ -21,7 +21,7 @@ PACKAGE = Path(genrestore.__file__).parent
 # Files that tell a visitor nothing: what the command line and the start of a page say, the answers to programs, and verdicts on
 # a run, for which the page has words of its own.
 ELSEWHERE = {
-    "cli", "__main__", "console",
+    "cli", "__main__", "console", "space",
     "training/board", "training/command", "training/distributed", "training/judge", "training/terminal",
     "ui/guard", "ui/serve", "ui/uploads",
 }  # fmt: skip
