@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genrestore import backends, machine, setting, tasks, weights
+from genrestore import backends, machine, setting, tasks, weights, zerogpu
 from genrestore.card import Card, SizeRule
 from genrestore.data.text import letters
 from genrestore.errors import Cancelled, ModelError, SettingError
@@ -56,6 +56,7 @@ KEPT_BYTES = 1 << 30  # of loaded nets together, in the memory of each device
 MEASURED_FROM = (
     1 << 18
 )  # pixels given to a net: half a second's work, so that measuring pays and no small picture waits for it
+LENT_FROM = 1 << 18  # pixels given to a net for which a GPU is worth asking for
 LARGE = 1 << 16  # pixels of a call whose memory is given back afterwards
 QUIET = 1.0  # seconds
 TILE = 384  # pixels a side of a tile before its borders are added, which the net computes twice
@@ -78,6 +79,7 @@ class Model:
     draw: Callable[[Tensor], Tensor] | None = None  # a quicker `net.decode` for one latent at a time
     choice: machine.Choice | None = None  # of a picture net on a processor: what was measured, if it was
     conditions: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of its calls, see `under`
+    precision: str = "fast"  # that was asked for
 
     def under(self, **conditions: Any) -> Self:
         """The model with conditions for its calls, of those that its net declares: texts, levels, numbers of steps.
@@ -104,7 +106,8 @@ class Model:
     def tile(self) -> int:
         """Pixels a side of the tiles in which a large picture is given to the net."""
         rule = self.size_rule
-        usual = GPU_TILE if self.device.type != "cpu" else HALF_TILE if self.backend.endswith("bf16") else TILE
+        gpu = self.device.type != "cpu" or zerogpu.here()
+        usual = GPU_TILE if gpu else HALF_TILE if self.backend.endswith("bf16") else TILE
         wanted = max(usual, rule.tile)
         if not rule.memory:
             return wanted
@@ -134,6 +137,13 @@ class Model:
     def on_device(self, image: Tensor, *more: Tensor) -> Tensor:
         """As a call, but the result stays on the net's device, where it may still be being computed."""
         height, width = image.shape[-2:]
+        if zerogpu.here() and width * height >= LENT_FROM:
+            try:
+                return torch.from_numpy(
+                    _on_lent_gpu(self.card, self.precision, dict(self.conditions), _plain(image, *more))
+                )
+            except Exception as problem:  # the visitor's share is used up, or the GPU went away: it is done here, later
+                log.warning("No GPU was lent to %s (%s).", self.card.name, problem)
         inputs = self._inputs(image, *more)
         with torch.inference_mode(), self._arithmetic():
             out = self.net(*inputs, **self._told(len(image)))
@@ -185,7 +195,11 @@ def device() -> torch.device:
         SettingError: GENRESTORE_DEVICE names a device that is not there.
     """
     wanted = os.environ.get("GENRESTORE_DEVICE")
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    there = {
+        "cuda": torch.cuda.is_available() and not zerogpu.here(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
     if wanted is None:
         return torch.device(next(name for name, found in there.items() if found))
     if not there.get(wanted.partition(":")[0]):
@@ -327,7 +341,7 @@ def _load(card: Card, precision: str, where: torch.device, entry: _Entry) -> Mod
         return _with(card, bodies, machine.Choice(usual, {}, 0.0))
     if where.type == "cpu" and precision == "fast" and hasattr(net, "decode") and (draw := _decoder(net)):
         return Model(card, net, where, draw.title, draw)
-    return Model(card, net, where, f"torch fp32 on {where.type}")
+    return Model(card, net, where, f"torch fp32 on {where.type}", precision=precision)
 
 
 def _with(card: Card, bodies: backends.Bodies, choice: machine.Choice) -> Model:
@@ -377,6 +391,33 @@ def _decoder(net: Any) -> backends.OpenVINO | None:
 
     converted = backends.Converted.of(Decoder().eval(), torch.zeros(1, net.latent), [1, net.latent])
     return converted.compile("f32", 1) if converted is not None else None
+
+
+# --- on a GPU that is lent for a call --------------------------------------------------------------------------------
+
+LENT = "cuda"  # the device of the process that is lent one
+_arrived_nets: dict[tuple[str, str], Model] = {}  # of such a process, which may serve several calls
+
+
+@zerogpu.lent
+def _on_lent_gpu(
+    card: Card, precision: str, conditions: dict[str, Any], inputs: list[npt.NDArray[Any]]
+) -> npt.NDArray[np.float32]:
+    """`Model.on_device` in the process that is lent a GPU, with what can be pickled.
+
+    The net is read there, not found in the store: whoever held its lock while the process was forked still seems to.
+    """
+    zerogpu.arrived()
+    torch.set_num_threads(1)  # OpenMP's threads did not come along
+    key = card.sha256, precision
+    if key not in _arrived_nets:
+        _arrived_nets[key] = _load(card, precision, torch.device(LENT), _Entry())
+    made = replace(_arrived_nets[key], conditions=conditions).on_device(*map(torch.from_numpy, inputs))
+    return made.cpu().numpy()
+
+
+def _plain(*tensors: Tensor) -> list[npt.NDArray[Any]]:
+    return [np.ascontiguousarray(tensor.numpy()) for tensor in tensors]
 
 
 # --- memory after work -----------------------------------------------------------------------------------------------

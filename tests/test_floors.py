@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "genrestore"
 FLOORS = [
     {"errors", "paths"},
-    {"setting", "console", "licences", "locks", "machine", "references"},
+    {"setting", "console", "licences", "locks", "machine", "references", "zerogpu"},
     {"card", "recipe"},
     {"pictures", "registry", "nets", "metrics"},
     {"data", "tasks"},

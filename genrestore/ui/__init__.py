@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import importlib
 import importlib.util
 import json
 import os
@@ -26,7 +27,7 @@ import gradio as gr
 from fastapi import FastAPI
 from gradio import routes
 
-from genrestore import machine, tasks
+from genrestore import machine, tasks, zerogpu
 from genrestore.errors import GenrestoreError
 from genrestore.tasks.task import Task
 from genrestore.ui import words
@@ -125,7 +126,7 @@ def launch(
     """Serve the page from a thread of its own and return at once; `local_url` of the result is the address.
 
     Args:
-        host: address to listen on; None is this machine only, or what GRADIO_SERVER_NAME says.
+        host: address to listen on; None is what GRADIO_SERVER_NAME says, else this machine only; on a Space all may come.
         port: None is the first free one from 7860, or what GRADIO_SERVER_PORT says.
         training: whether visitors may train; None is yes if only this computer reaches the page. On a Space only its owner.
         root_path: where another server publishes the page, a path or an address; None is nowhere, or what
@@ -135,6 +136,9 @@ def launch(
         SettingError: nothing can listen there, or uploads have no place.
     """
     machine.bound_arenas()  # before there are threads; torch, which would do so too, is loaded later
+    if zerogpu.start():
+        importlib.import_module("genrestore.runtime")  # whose functions must be known before the first visitor comes
+        zerogpu.report()
     published = serve.proxy(root_path)
     access = Access.of(host, training, proxied=bool(published))
     listener = serve.listen(host, port)
