@@ -17,7 +17,7 @@ FLOORS = [
     {"models", "fill"},
     {"weights", "backends"},
     {"runtime", "community"},
-    {"hub", "pipelines", "space", "training"},
+    {"hub", "pipelines", "training"},
     {"cli", "ui"},
 ]
 FLOOR = {part: height for height, parts in enumerate(FLOORS) for part in parts}

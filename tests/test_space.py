@@ -20,8 +20,9 @@ from conftest import ROOT, free_port
 from packaging.requirements import Requirement
 from space_standin import TOKEN, Hub
 
-from genrestore import paths, space
+from genrestore import paths
 from genrestore.errors import Cancelled, SettingError
+from genrestore.hub import space
 from genrestore.ui.server import access, serve
 
 
@@ -82,10 +83,10 @@ def test_a_space_is_made_asked_for_and_brought_up_to_date(hub: Hub, tmp_path: Pa
         (["ann/../x"], {}, "A Space is named owner/name"),
         (["ann/pictures", "--model", "x"], {}, "A model is named owner/name"),
         (["ann/pictures"], {"HF_TOKEN": ""}, "The Hub must know who you are"),
-        (["ann/pictures", "--yes"], {"HF_TOKEN": "hf_bad"}, "does not let you write to ann/pictures (40"),
-        (["bob/pictures", "--yes"], {}, "does not let you write to bob/pictures (403)"),
+        (["ann/pictures", "--yes"], {"HF_TOKEN": "hf_bad"}, "does not let you "),
+        (["bob/pictures", "--yes"], {}, "does not let you "),
         (["ann/pictures", "--yes"], {"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE is set"),
-        (["ann/pictures", "--yes"], {"HF_ENDPOINT": "http://127.0.0.1:9"}, "The Hub at http://127.0.0.1:9 does not"),
+        (["ann/pictures", "--yes"], {"HF_ENDPOINT": "http://127.0.0.1:9"}, "The Hub at http://127.0.0.1:9 does not answer"),
         (["ann/open", "--private", "--yes"], {}, "The Space ann/open is there already and public"),
         (["ann/pictures"], {}, "There is nobody to ask here"),
     ],

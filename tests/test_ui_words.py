@@ -22,7 +22,7 @@ PACKAGE = Path(genrestore.__file__).parent
 # Files that tell a visitor nothing: what the command line and the start of a page say, the answers to programs, and verdicts on
 # a run, for which the page has words of its own.
 ELSEWHERE = {
-    "cli", "__main__", "console", "hub/readme", "space",
+    "cli", "__main__", "console", "hub/readme", "hub/space",
     "training/command", "training/distributed", "training/judge", "training/loggers", "training/options",
     "ui/server/guard", "ui/server/serve", "ui/server/uploads",
 }  # fmt: skip

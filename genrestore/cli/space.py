@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from genrestore.cli import hub
 from genrestore.cli.options import app
-from genrestore.errors import SettingError
 
 if TYPE_CHECKING:
-    from genrestore.space import Parcel
+    from genrestore.hub.space import Parcel
 
 space = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True)
 app.add_typer(space, name="space", help="Host the page as a Hugging Face Space.")
@@ -46,11 +46,11 @@ def push(
 
     Example: genrestore space push me/pictures --private
     """
-    from genrestore import space
+    from genrestore.hub import space
 
     def confirm(parcel: "Parcel") -> bool:
         print(told(parcel), file=sys.stderr)
-        return yes or _agreed(f"Send this to {parcel.repository}?")
+        return yes or hub.agreed(f"Send this to {parcel.repository}?")
 
     print(space.push(repository, private=private, cpu=cpu, models=tuple(model or ()), confirm=confirm))
 
@@ -65,7 +65,7 @@ def build(
 
     Example: genrestore space build my-space
     """
-    from genrestore import space
+    from genrestore.hub import space
 
     space.build(folder, cpu=cpu, models=tuple(model or ()))
     print(folder)
@@ -73,7 +73,7 @@ def build(
 
 def told(parcel: "Parcel") -> str:
     """What a push would send, folder by folder, what it would replace and what it would remove."""
-    from genrestore.space import address
+    from genrestore.hub.space import address
 
     there = "a Space that is there already"
     if parcel.there is None:
@@ -96,17 +96,3 @@ def told(parcel: "Parcel") -> str:
     if parcel.removed:
         lines.append(f"Removed there, no longer part of the app: {', '.join(parcel.removed)}")
     return "\n".join(lines)
-
-
-def _agreed(question: str) -> bool:
-    """Whether the person at the terminal, or what is piped in, says yes.
-
-    Raises:
-        SettingError: nobody answers.
-    """
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # and nothing among the results
-    answer = sys.stdin.readline()
-    if not answer:
-        print(file=sys.stderr)
-        raise SettingError("There is nobody to ask here; say --yes to agree beforehand.")
-    return answer.strip().lower() in ("y", "yes")

@@ -84,6 +84,8 @@ def sentence(problem: Exception, wanted: Reference, *, writing: bool = False) ->
             f"{repository} has no revision {wanted.revision or 'main'!r}; leave it out to take the newest."
         )
     if isinstance(problem, errors.OfflineModeIsEnabled):
+        if writing:
+            return Unreachable("HF_HUB_OFFLINE is set; unset it to ask the Hub.")
         return Unreachable(f"HF_HUB_OFFLINE is set, and {wanted} is not on this computer; unset it to ask the Hub.")
     if isinstance(problem, errors.LocalEntryNotFoundError):
         return Unreachable(f"The Hub does not answer, and {wanted} is not on this computer; try again later.")

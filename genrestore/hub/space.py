@@ -4,14 +4,12 @@ A Space installs requirements.txt before its other files are there, so a wheel a
 package and its weights lie in the Space as they lie in a checkout.
 """
 
-import os
 import re
 import shutil
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import metadata
@@ -20,8 +18,10 @@ from typing import Any
 
 from genrestore import tasks
 from genrestore.card import Card
-from genrestore.errors import Cancelled, GenrestoreError, SettingError
+from genrestore.errors import Cancelled, SettingError
+from genrestore.hub import client
 from genrestore.paths import PACKAGE, shelves
+from genrestore.references import Reference
 
 EXTRA = "space"  # of pyproject.toml: what the app needs there besides
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
@@ -91,15 +91,15 @@ def push(
     """
     _checked(repository)
     files = contents(cpu=cpu, models=models)
-    with _hub(repository):
-        from huggingface_hub import HfApi, get_token
+    with client.told(Reference(repository), writing=True):
+        from huggingface_hub import get_token
         from huggingface_hub.errors import RepositoryNotFoundError
 
         if not get_token():
             raise SettingError(
                 "The Hub must know who you are: set HF_TOKEN to a token that may write, or run `hf auth login`."
             )
-        api: Any = HfApi()
+        api = client.api()
         try:
             info = api.space_info(repository)
         except RepositoryNotFoundError:
@@ -128,9 +128,7 @@ def push(
 
 def address(repository: str) -> str:
     """Where people find a Space."""
-    from huggingface_hub import constants
-
-    return f"{constants.ENDPOINT}/spaces/{repository}"
+    return f"{client.endpoint()}/spaces/{repository}"
 
 
 def build(folder: Path, *, cpu: bool = False, models: tuple[str, ...] = ()) -> None:
@@ -279,42 +277,3 @@ def _checked(repository: str, kind: str = "Space") -> None:
     """
     if not REPOSITORY.fullmatch(repository) or "--" in repository or ".." in repository:
         raise SettingError(f"A {kind} is named owner/name, such as ann/pictures, not {repository[:80]!r}.")
-
-
-@contextmanager
-def _hub(repository: str) -> Generator[None, None, None]:
-    """Turn what the Hub's client raises in the block into one sentence.
-
-    Raises:
-        SettingError: the Hub refused, did not answer, or is not to be asked.
-    """
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read by the client as it is imported
-    os.environ.setdefault("HF_HUB_DISABLE_UPDATE_CHECK", "1")
-    from huggingface_hub import constants, errors
-    from huggingface_hub.utils import disable_progress_bars
-
-    disable_progress_bars()
-    try:
-        yield
-    except GenrestoreError:
-        raise
-    except errors.OfflineModeIsEnabled:
-        raise SettingError("HF_HUB_OFFLINE is set; unset it to ask the Hub.") from None
-    except errors.HfHubHTTPError as problem:
-        status = problem.response.status_code
-        said = " ".join(str(problem.server_message or problem.response.reason_phrase or "").split())[:160]
-        if status in (401, 403) or isinstance(problem, errors.RepositoryNotFoundError):
-            raise SettingError(
-                f"The Hub does not let you write to {repository} ({status}); check the name, and that HF_TOKEN may write."
-            ) from problem
-        raise SettingError(f"The Hub refused {repository} ({status} {said}); see to that and try again.") from problem
-    except ValueError as problem:  # its check of the README's metadata
-        said = " ".join(str(problem).split())[:300]
-        raise SettingError(f"The Hub refused the README of {repository}: {said}") from problem
-    except (OSError, errors.HTTPError) as problem:
-        if isinstance(problem, OSError) and problem.filename is not None:  # of this computer's disk
-            raise
-        said = " ".join(str(problem).split())[:120]
-        raise SettingError(
-            f"The Hub at {constants.ENDPOINT} does not answer ({said}); see to the network."
-        ) from problem
