@@ -86,7 +86,11 @@ def test_a_space_is_made_asked_for_and_brought_up_to_date(hub: Hub, tmp_path: Pa
         (["ann/pictures", "--yes"], {"HF_TOKEN": "hf_bad"}, "does not let you "),
         (["bob/pictures", "--yes"], {}, "does not let you "),
         (["ann/pictures", "--yes"], {"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE is set"),
-        (["ann/pictures", "--yes"], {"HF_ENDPOINT": "http://127.0.0.1:9"}, "The Hub at http://127.0.0.1:9 does not answer"),
+        (
+            ["ann/pictures", "--yes"],
+            {"HF_ENDPOINT": "http://127.0.0.1:9"},
+            "The Hub at http://127.0.0.1:9 does not answer",
+        ),
         (["ann/open", "--private", "--yes"], {}, "The Space ann/open is there already and public"),
         (["ann/pictures"], {}, "There is nobody to ask here"),
     ],
