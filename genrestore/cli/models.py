@@ -101,11 +101,14 @@ def show(
     except ModelError:
         if not model.startswith(SCHEME):
             raise
+        from genrestore.hub import kinds
         from genrestore.hub.pull import look, megabytes
 
         offer = look(Reference.parse(model))
         print(hub.told(offer))
         print("\n".join(f"  {file.name}  {megabytes(file.size or 0)}" for file in offer.files))
+        if offer.weight not in offer.holds:
+            print("\n".join(f"  to choose from: {one}" for one in kinds.checkpoints(offer.wanted, offer.holds)))
         others = len(offer.holds) - len(offer.files)
         if others:
             print(f"  and {others} more, which a pull leaves there")
