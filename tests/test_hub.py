@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -533,7 +533,7 @@ class Evil:
 
 
 @contextlib.contextmanager
-def gone(hub: Hub) -> Iterator[None]:
+def gone(hub: Hub) -> Generator[None]:
     """The network, within the block."""
     hub.dead = True
     try:
@@ -662,7 +662,7 @@ def test_a_checkpoint_that_is_refused_leaves_nothing(
     told = do("models", "pull", f"hf:{name}/x4.pth", "--yes")
     lines = [line for line in told.err.splitlines() if not line.startswith(f"hf:{name}/x4.pth: ")]
     assert told.code == 2 and len(lines) == 1 and words in lines[0], told.err
-    assert not any(str(place) in lines[0] for place in (home, cache))
+    assert not any(str(place) in lines[0] for place in (home, cache)) and lines[0].count("x4.pth") <= 2
     assert not lying(home, cache, name) and not sign.exists()
     assert do("models", "show", f"hf:{name}/x4.pth").out.startswith(f"hf:{name}/x4.pth: ")
 
@@ -686,22 +686,47 @@ def test_a_checkpoint_of_others_is_taken_from_the_cache(
     assert "of no known architecture" in told.err and hub.fetched("bob/lying") == ["b.pth"], "those were not its bytes"
 
 
+def test_one_that_is_cancelled_while_it_is_measured_leaves_nothing(
+    hub: Hub, home: Path, stranger: dict[str, bytes], do: Callable[..., Answer]
+) -> None:
+    hub.new("bob/stopped", {"a.pth": stranger[".pth"]})
+    told = do(
+        python="import genrestore, threading\nfrom genrestore.errors import Cancelled\nstop = threading.Event()\n"
+        "def look(share, text):\n    if text == 'it is read and measured': stop.set()\n"
+        "try: genrestore.pull('hf:bob/stopped', progress=look, cancel=stop)\n"
+        "except Cancelled: result = stop.is_set()"
+    )
+    assert told.result and not [path for path in home.rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
+def test_what_says_that_it_is_another_library_s_is_not_read(
+    hub: Hub, home: Path, cache: Path, stranger: dict[str, bytes], do: Callable[..., Answer]
+) -> None:
+    """A config.json that says nothing of the kind lets it be."""
+    weight = stranger[".safetensors"]
+    hub.new("bob/theirs", {"model.safetensors": weight, "config.json": b'{"architectures": ["Bert"]}'})
+    told = do("models", "pull", "hf:bob/theirs", "--yes")
+    assert told.code == 2 and "not a genrestore model" in told.err and hub.fetched("bob/theirs") == ["config.json"]
+    hub.new("bob/plain", {"model.safetensors": weight, "config.json": b'{"upscale": 2}'})
+    assert do("models", "pull", "hf:bob/plain", "--yes").code == 0
+    assert Card.read(home / "pulled" / "bob--plain").name == "plain"
+
+
 def test_a_full_disk_is_one_sentence_while_it_is_converted(
-    hub: Hub, home: Path, stranger: dict[str, bytes], environment: dict[str, str], do: Callable[..., Answer]
+    hub: Hub, home: Path, stranger: dict[str, bytes], do: Callable[..., Answer]
 ) -> None:
     hub.new("bob/full", {"a.pth": stranger[".pth"]})
-    told = do("models", "pull", "hf:bob/full/a.pth", "--yes")
-    held = Card.read(next((home / "pulled").iterdir())).weights.stat().st_size
-    assert told.code == 0 == do("models", "remove", "hf:bob/full/a.pth", "--yes").code
     do(python="import huggingface_hub\nhuggingface_hub.snapshot_download('bob/full')")
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (held // 2, held // 2))
-
-    process = alone(environment, home, "models", "pull", "hf:bob/full/a.pth", "--yes", preexec_fn=limit)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 2 and "The disk is full" in err.splitlines()[-1] and len(err.splitlines()) == 2, err
-    assert not list((home / "pulled").iterdir())
+    told = do(
+        python="import genrestore, resource\nfrom genrestore.errors import ModelError\n"
+        "usual = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, usual[1]))\n"  # a file beyond that cannot be written
+        "try: genrestore.pull('hf:bob/full/a.pth')\n"
+        "except ModelError as problem: result = str(problem)\n"
+        "finally: resource.setrlimit(resource.RLIMIT_FSIZE, usual)"
+    )
+    assert told.result.startswith("The disk is full, so nothing of hf:bob/full/a.pth was kept")
+    assert not [path for path in home.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
 # --- remove ----------------------------------------------------------------------------------------------------------

@@ -56,6 +56,8 @@ def pull(
 ) -> None:
     """Fetch a model from the Hub: its size and licence are shown first, and it is checked before it is kept.
 
+    A checkpoint that others made is converted as it comes: hf:OWNER/REPO/FILE.pth.
+
     HF_TOKEN, HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE mean what they mean to every program that uses the Hub.
 
     Example: genrestore models pull hf:owner/photo-x4@v1.0

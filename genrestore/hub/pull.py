@@ -161,9 +161,7 @@ def look(wanted: Reference) -> Offer:
     wished = [weight]
     if wanted.beside + CARD in names:
         wished = [wanted.beside + CARD, weight, wanted.beside + SAMPLE]
-    elif (
-        weight == wanted.beside + WEIGHT
-    ):  # as other libraries name theirs, too; what they say beside it tells them apart
+    elif weight == wanted.beside + WEIGHT:  # so other libraries name theirs, too, and tell beside it that it is theirs
         wished = [wanted.beside + CONFIG, weight]
     files = [file for name in wished for file in listed if file.name == name]
     return Offer(wanted, commit, weight, licence, tuple(file for file in files if _wished(file)), names)
@@ -344,7 +342,7 @@ def _from_cache(wanted: Reference, cancel: threading.Event | None) -> Card | Non
     if wanted.file not in found:
         return None
     source = found[wanted.file]
-    if wanted.beside + CARD not in found and not _is_anothers(source):
+    if wanted.beside + CARD not in found and not _whole(source):
         return None
     commit = next(parent.name for parent in source.parents if parent.parent.name == "snapshots")
     try:
@@ -355,13 +353,13 @@ def _from_cache(wanted: Reference, cancel: threading.Event | None) -> Card | Non
         return None
 
 
-def _is_anothers(source: Path) -> bool:
-    """Whether a file in the cache is a checkpoint of others and, by the digest that the client names it with, whole."""
+def _whole(source: Path) -> bool:
+    """Whether a file in the cache is a checkpoint of others and is what it should be: the client names it by its digest."""
+    if not kinds.is_checkpoint(source.name) or _headed(source):
+        return False
     digest = source.resolve().name
     told = {64: {"sha256": digest}, 40: {"blob": digest}}.get(len(digest))
-    return (
-        bool(told) and kinds.is_checkpoint(source.name) and not _headed(source) and _is(source, File("", None, **told))
-    )
+    return told is not None and _is(source, File(source.name, None, **told))
 
 
 def _cached(wanted: Reference, revision: str) -> dict[str, Path]:
@@ -376,8 +374,9 @@ def _cached(wanted: Reference, revision: str) -> dict[str, Path]:
 def forget(wanted: Reference, card: Card) -> None:
     """Take a model's files out of the client's cache; whatever else of the repository lies there stays."""
     if COMMIT.fullmatch(card.revision):
-        for path in _cached(_came(wanted, card), card.revision).values():
-            evict(path)
+        for one in {wanted, _came(wanted, card)}:
+            for path in _cached(one, card.revision).values():
+                evict(path)
 
 
 def _came(wanted: Reference, card: Card) -> Reference:
@@ -434,10 +433,8 @@ def _installed(
     except ModelError as problem:
         if ours or files.weight in files.brought:  # else another program put it there, which may well have a use for it
             evict(source)
-        text = str(problem)
-        for path in (weight, source):
-            text = text.replace(str(path), f"{files.weight} of {wanted}")
-        raise ModelError(text) from None
+        named = str(wanted) if files.weight == wanted.file != WEIGHT else f"{files.weight} of {wanted}"
+        raise ModelError(str(problem).replace(str(weight), named).replace(str(source), named)) from None
     except OSError as problem:
         raise client.sentence(problem, wanted) from problem
     return weights.resolve(f"file:{pulled() / wanted.folder}")
