@@ -533,7 +533,7 @@ class Evil:
 
 
 @contextlib.contextmanager
-def gone(hub: Hub) -> Generator[None]:
+def gone(hub: Hub) -> Generator[None, None, None]:
     """The network, within the block."""
     hub.dead = True
     try:

@@ -108,10 +108,12 @@ def show(
 
         offer = look(Reference.parse(model))
         print(hub.told(offer))
-        print("\n".join(f"  {file.name}  {megabytes(file.size or 0)}" for file in offer.files))
+        lines = [f"{file.name}  {megabytes(file.size or 0)}" for file in offer.files]
         if offer.weight not in offer.holds:
-            print("\n".join(f"  to choose from: {one}" for one in kinds.checkpoints(offer.wanted, offer.holds)))
-        others = len(offer.holds) - len(offer.files)
+            lines += map(str, kinds.checkpoints(offer.wanted, offer.holds))
+        for line in lines:
+            print(f"  {line}")
+        others = len(offer.holds) - len(lines)
         if others:
             print(f"  and {others} more, which a pull leaves there")
         return
