@@ -5,11 +5,13 @@
     hf:ann/photo-x4@refs/pr/3                   a pull request, as the Hub's own addresses write it
     hf:ann/photo-x4@trial%2Ftwo                 any other revision with a slash in it
     hf:ann/zoo@v2/faces/model.safetensors       one of several models of a repository; its card lies beside it
+    hf:bob/upscalers/4x-sharp.pth               a checkpoint of others
 
 The revision ends at the next slash, but for those of refs/pr and refs/convert. Every part becomes part of a path and of an
 address, so that each may hold only what means nothing in either.
 """
 
+import dataclasses
 import functools
 import re
 from dataclasses import dataclass
@@ -71,7 +73,7 @@ class Reference:
         if not text.startswith(SCHEME) or len(names) != 2 or not all(map(_named, names)):
             raise wrong
         found = cls(repository, "" if revision == MAIN else revision, file or WEIGHT)
-        if not all(map(_plain, [part for part in (found.revision, found.file) if part])) or len(found.folder) > LONGEST:
+        if (found.revision and not _plain(found.revision)) or found.at(found.file) is None:
             raise wrong
         return found
 
@@ -98,6 +100,11 @@ class Reference:
             return found if found == cls.parse(str(found)) and found.folder == name else None
         except ModelError:
             return None
+
+    def at(self, file: str) -> "Reference | None":
+        """Another file of the repository at the same revision; None where its name could lead elsewhere."""
+        found = dataclasses.replace(self, file=file)
+        return found if _plain(file) and len(found.folder) <= LONGEST else None
 
     @property
     def beside(self) -> str:

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import errno
 import hashlib
 import json
 import logging
@@ -136,11 +137,12 @@ def resolve(reference: str, task: str | None = None) -> Card:
         raise ModelError(f"A model is named by a text such as 'auto', not by {repr(reference)[:40]}.")
     if reference.startswith("file:"):
         path = Path(reference.removeprefix("file:"))
-        if path.suffix in (".pth", ".pt", ".ckpt"):
+        folder = path.is_dir()  # of any name: what was pulled as x.pth lies in one that ends so
+        if path.suffix in (".pth", ".pt", ".ckpt") and not folder:
             raise ModelError(
                 f"{path} is not a weight of genrestore; take it in first with `genrestore models add {path}`."
             )
-        card = _read(path.parent if path.suffix == ".safetensors" and not path.is_dir() else path)
+        card = _read(path.parent if path.suffix == ".safetensors" and not folder else path)
     elif reference.startswith(SCHEME):
         card = _pulled(Reference.parse(reference))
     else:
@@ -223,8 +225,12 @@ def save(net: Any, card: Card, folder: Path, *, half: bool = True) -> Card:
     joined, whose `config` may be another. Floating tensors are stored in fp16 if `half` and fp16 holds them, else in fp32;
     integers as they are; those that the net's `exact` names as they are, too.
     Returns the card with what the file and the net tell filled in: sha256, parameters, config, inputs, folder.
+
+    Raises:
+        OSError: the disk is full, or `folder` cannot be written.
     """
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -240,7 +246,12 @@ def save(net: Any, card: Card, folder: Path, *, half: bool = True) -> Card:
         tensors[key] = value.contiguous()
     header = {"architecture": card.architecture, "config": card.config, "task": card.task}
     partial = folder / "model.safetensors.part"
-    save_file(tensors, partial, metadata={HEADER: json.dumps(header)})
+    try:
+        save_file(tensors, partial, metadata={HEADER: json.dumps(header)})
+    except SafetensorError as problem:  # of the disk, whose number it tells among its words
+        number = re.search(r"os error ([0-9]+)", str(problem))
+        code = int(number[1]) if number else errno.EIO
+        raise OSError(code, os.strerror(code), str(partial)) from problem
     card = dataclasses.replace(
         card,
         sha256=digest(partial),

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 TOKEN = "hf_good"
-LFS = (".safetensors", ".webp")
+LFS = (".safetensors", ".webp", ".pth", ".pt", ".ckpt")
 Files = dict[str, bytes]
 
 

@@ -1,6 +1,8 @@
 """Models from and to the Hub: the unmodified client against `hub_standin`, over real HTTP."""
 
+import contextlib
 import dataclasses
+import io
 import json
 import os
 import resource
@@ -10,7 +12,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -515,6 +517,216 @@ def test_a_network_that_goes_in_the_middle_is_told_at_once(
     assert hub.fetched("ann/midway") == ["card.json"] and not lying(home, cache, "ann/midway")
     hub.repositories["ann/midway"].faults.clear()
     assert do("models", "pull", "hf:ann/midway", "--yes").code == 0
+
+
+# --- checkpoints of others ---------------------------------------------------------------------------------------------
+
+
+class Evil:
+    """Writes a file where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch '{self.path}'",)  # pyright: ignore[reportDeprecated]
+
+
+@contextlib.contextmanager
+def gone(hub: Hub) -> Generator[None, None, None]:
+    """The network, within the block."""
+    hub.dead = True
+    try:
+        yield
+    finally:
+        hub.dead = False
+
+
+def as_pth(state: Any) -> bytes:
+    import torch
+
+    data = io.BytesIO()
+    torch.save({"params": state}, data)
+    return data.getvalue()
+
+
+@pytest.fixture(scope="module")
+def stranger() -> dict[str, bytes]:
+    """The file of a small enlarger of others, as a pickle and as safetensors; and of a net that nobody knows."""
+    pytest.importorskip("spandrel")
+    import torch
+    from safetensors.torch import save
+    from spandrel.architectures.Compact import Compact
+
+    torch.manual_seed(0)
+    state = Compact(num_feat=24, num_conv=2, upscale=2).state_dict()
+    unknown = {f"odd.{place}.weight": torch.rand(8, 3, 9, 9) for place in range(4)}
+    return {".pth": as_pth(state), ".safetensors": save(state), "unknown": as_pth(unknown)}
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_checkpoint_of_others_is_a_model_by_its_reference(
+    suffix: str,
+    hub: Hub,
+    home: Path,
+    cache: Path,
+    stranger: dict[str, bytes],
+    tmp_path: Path,
+    do: Callable[..., Answer],
+) -> None:
+    from PIL import Image
+
+    name, file = f"bob/sharp{suffix.replace('.', '-')}", f"nets/2x-Sharp{suffix}"
+    repository = hub.new(
+        name, {file: stranger[suffix], "other.pth": b"x", "README.md": b"A net"}, meta={"license": "mit"}
+    )
+    reference, commit = f"hf:{name}/{file}", repository.refs["main"]
+    told = do("models", "pull", reference, stdin="n\n")
+    size = f"{len(stranger[suffix]) / 1e3:.1f} kB"
+    assert told.code == 130 and f"{reference}: {size}, licence mit, commit {commit[:12]}" in told.err
+    assert not hub.fetched(name)
+    assert do("models", "pull", reference, stdin="y\n").code == 0
+    assert hub.fetched(name) == [f"2x-Sharp{suffix}"], "that one file, and nothing else"
+    (folder,) = (home / "pulled").iterdir()
+    card = Card.read(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["card.json", "model.safetensors"]
+    assert (card.name, card.task, card.scale, card.license, card.revision) == ("2x-Sharp", "upscale", 2, "MIT", commit)
+    assert card.origin["source"] == f"hf:{name}@{commit}/{file}"
+    assert card.origin["sha256"] == sha256(stranger[suffix]) != card.sha256 == sha256(card.weights.read_bytes())
+    assert commit in do("models", "show", reference).out and do("models", "verify", reference).code == 0
+    Image.radial_gradient("L").resize((24, 20)).convert("RGB").save(tmp_path / "a.png")
+    for model in (reference, "2x-Sharp"):
+        out = tmp_path / "b.png"
+        call = do("upscale", str(tmp_path / "a.png"), "--scale", "2", "--model", model, "-o", str(out), "--force")
+        assert call.code == 0 and Image.open(out).size == (48, 40)
+    before = folder.stat().st_ino
+    hub.asked.clear()
+    assert do("models", "pull", reference, "--yes").code == 0 and not hub.fetched(name)
+    with gone(hub):
+        assert do("models", "pull", reference, "--yes").code == 0
+    repository.put({file: stranger[suffix], "README.md": b"Another word"})
+    assert do("models", "pull", reference, "--yes").code == 0 and not hub.fetched(name), "it is the same file"
+    assert Card.read(folder).revision == repository.refs["main"] and folder.stat().st_ino != before
+    assert do("models", "remove", reference, "--yes").code == 0 and not lying(home, cache, name)
+
+
+@pytest.mark.parametrize(
+    ("file", "named"), [("4x-Nice.pth", "4x-Nice"), ("deep/net_g_latest.pth", "only"), ("auto.pth", "only")]
+)
+def test_the_only_checkpoint_need_not_be_named(
+    file: str, named: str, hub: Hub, home: Path, cache: Path, stranger: dict[str, bytes], do: Callable[..., Answer]
+) -> None:
+    name = f"bob-{len(file)}/only"
+    commit = hub.new(name, {"README.md": b"", file: stranger[".pth"], "a.bin": b"x"}, listed=["../up.pth"]).refs["main"]
+    told = do("models", "pull", f"hf:{name}", "--yes")
+    assert told.code == 0 and f"hf:{name}: {file}, " in told.err and "no licence stated" in told.err
+    card = Card.read(home / "pulled" / name.replace("/", "--"))
+    assert (card.name, card.license, card.revision) == (named, "unknown", commit)
+    assert card.origin["source"] == f"hf:{name}@{commit}/{file}"
+    assert do("models", "verify", f"hf:{name}").code == 0
+    hub.asked.clear()
+    assert do("models", "pull", f"hf:{name}", "--yes").code == 0 and not hub.fetched(name)
+    assert do("models", "remove", f"hf:{name}", "--yes").code == 0 and not lying(home, cache, name)
+
+
+def test_of_several_one_must_be_named(hub: Hub, home: Path, made: Path, do: Callable[..., Answer]) -> None:
+    """One with a card beside it is ours, and no name that leads elsewhere is offered."""
+    several = {f"net {number}.pth": b"x" for number in range(7)}
+    ours = {f"ours/{file}": content for file, content in files(made).items()}
+    hub.new("bob/several", {**several, **ours}, listed=["../net.pth", "/a.pth", "a\u202e.pth"])
+    told = do("models", "pull", "hf:bob/several", "--yes")
+    some = ", ".join(f"hf:bob/several/net {number}.pth" for number in range(5))
+    assert told.code == 2 and told.err == f"hf:bob/several holds 7 checkpoints; name one of them: {some}, ….\n"
+    assert "hf:bob/several/net 6.pth\n" in do("models", "show", "hf:bob/several").out
+    told = do("models", "pull", "hf:bob/several/net 9.pth", "--yes")
+    assert told.code == 2 and "has no file net 9.pth" in told.err and len(told.err.splitlines()) == 1
+    assert not hub.fetched("bob/several") and not (home / "pulled").exists()
+    hub.new("bob/none", {"a.bin": b"x", "b.onnx": b"x"})
+    assert "not a genrestore model" in do("models", "pull", "hf:bob/none", "--yes").err
+
+
+@pytest.mark.parametrize("kind", ["malicious", "unknown", "wrong", "not one", "cut"])
+def test_a_checkpoint_that_is_refused_leaves_nothing(
+    kind: str, hub: Hub, home: Path, cache: Path, stranger: dict[str, bytes], tmp_path: Path, do: Callable[..., Answer]
+) -> None:
+    sign = tmp_path / "it ran"
+    content, words = {
+        "malicious": (as_pth([Evil(sign), bytes(9000)]), "is refused: to be read it would call"),
+        "unknown": (stranger["unknown"], "of no known architecture"),
+        "wrong": (stranger[".pth"], "sha256 differs"),
+        "not one": (b"<html>" + bytes(9000), "is no checkpoint"),
+        "cut": (stranger[".pth"][:-9000], "is damaged"),
+    }[kind]
+    name = f"bob/{kind.replace(' ', '-')}"
+    hub.new(name, {"x4.pth": content}, faults={"x4.pth": "wrong"} if kind == "wrong" else {})
+    told = do("models", "pull", f"hf:{name}/x4.pth", "--yes")
+    lines = [line for line in told.err.splitlines() if not line.startswith(f"hf:{name}/x4.pth: ")]
+    assert told.code == 2 and len(lines) == 1 and words in lines[0], told.err
+    assert not any(str(place) in lines[0] for place in (home, cache)) and lines[0].count("x4.pth") <= 2
+    assert not lying(home, cache, name) and not sign.exists()
+    assert do("models", "show", f"hf:{name}/x4.pth").out.startswith(f"hf:{name}/x4.pth: ")
+
+
+def test_a_checkpoint_of_others_is_taken_from_the_cache(
+    hub: Hub, home: Path, cache: Path, stranger: dict[str, bytes], do: Callable[..., Answer]
+) -> None:
+    """What another program brought is taken as it lies there, unless it is not whole; if it is of no use, it stays there."""
+    commit = hub.new("bob/lying", {"a.pth": stranger[".pth"], "b.pth": stranger["unknown"]}).refs["main"]
+    do(python="import huggingface_hub\nhuggingface_hub.snapshot_download('bob/lying')")
+    hub.asked.clear()
+    assert do("models", "pull", f"hf:bob/lying@{commit}/a.pth").code == 0 and not hub.asked
+    with gone(hub):
+        assert do("models", "pull", "hf:bob/lying/a.pth").code == 0 and not hub.asked
+    told = do("models", "pull", f"hf:bob/lying@{commit}/b.pth", "--yes")
+    assert told.code == 2 and "of no known architecture" in told.err and not hub.fetched("bob/lying")
+    (there,) = (cache / "hub" / "models--bob--lying" / "snapshots").rglob("b.pth")
+    assert there.read_bytes() == stranger["unknown"]
+    there.resolve().write_bytes(bytes(len(stranger["unknown"])))
+    told = do("models", "pull", f"hf:bob/lying@{commit}/b.pth", "--yes")
+    assert "of no known architecture" in told.err and hub.fetched("bob/lying") == ["b.pth"], "those were not its bytes"
+
+
+def test_one_that_is_cancelled_while_it_is_measured_leaves_nothing(
+    hub: Hub, home: Path, stranger: dict[str, bytes], do: Callable[..., Answer]
+) -> None:
+    hub.new("bob/stopped", {"a.pth": stranger[".pth"]})
+    told = do(
+        python="import genrestore, threading\nfrom genrestore.errors import Cancelled\nstop = threading.Event()\n"
+        "def look(share, text):\n    if text == 'it is read and measured': stop.set()\n"
+        "try: genrestore.pull('hf:bob/stopped', progress=look, cancel=stop)\n"
+        "except Cancelled: result = stop.is_set()"
+    )
+    assert told.result and not [path for path in home.rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
+def test_what_says_that_it_is_another_library_s_is_not_read(
+    hub: Hub, home: Path, cache: Path, stranger: dict[str, bytes], do: Callable[..., Answer]
+) -> None:
+    """A config.json that says nothing of the kind lets it be."""
+    weight = stranger[".safetensors"]
+    hub.new("bob/theirs", {"model.safetensors": weight, "config.json": b'{"architectures": ["Bert"]}'})
+    told = do("models", "pull", "hf:bob/theirs", "--yes")
+    assert told.code == 2 and "not a genrestore model" in told.err and hub.fetched("bob/theirs") == ["config.json"]
+    hub.new("bob/plain", {"model.safetensors": weight, "config.json": b'{"upscale": 2}'})
+    assert do("models", "pull", "hf:bob/plain", "--yes").code == 0
+    assert Card.read(home / "pulled" / "bob--plain").name == "plain"
+
+
+def test_a_full_disk_is_one_sentence_while_it_is_converted(
+    hub: Hub, home: Path, stranger: dict[str, bytes], do: Callable[..., Answer]
+) -> None:
+    hub.new("bob/full", {"a.pth": stranger[".pth"]})
+    do(python="import huggingface_hub\nhuggingface_hub.snapshot_download('bob/full')")
+    told = do(
+        python="import genrestore, resource\nfrom genrestore.errors import ModelError\n"
+        "usual = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, usual[1]))\n"  # a file beyond that cannot be written
+        "try: genrestore.pull('hf:bob/full/a.pth')\n"
+        "except ModelError as problem: result = str(problem)\n"
+        "finally: resource.setrlimit(resource.RLIMIT_FSIZE, usual)"
+    )
+    assert told.result.startswith("The disk is full, so nothing of hf:bob/full/a.pth was kept")
+    assert not [path for path in home.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
 # --- remove ----------------------------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ def test_a_page_offers_training_where_its_address_is_its_own(monkeypatch: pytest
 def test_a_space_offers_training_to_its_owner_only(monkeypatch: pytest.MonkeyPatch, training: bool | None) -> None:
     monkeypatch.setenv("SPACE_ID", "Ann/pets")
     assert Access.of("127.0.0.1", training).closed, "nobody can sign in there"
-    monkeypatch.setattr("genrestore.ui.access.can_sign_in", lambda: True)
+    monkeypatch.setattr("genrestore.ui.server.access.can_sign_in", lambda: True)
     access = Access.of("127.0.0.1", training)
     assert not access.closed and not access.local
     access.check(profile("ann"), asked())

@@ -54,7 +54,8 @@ def told(offer: "Offer") -> str:
     from genrestore.hub.pull import megabytes
 
     licence = f"licence {offer.licence}" if offer.licence else "no licence stated"
-    return f"{offer.wanted}: {megabytes(offer.bytes)}, {licence}, commit {offer.commit[:12]}"
+    which = "" if offer.weight == offer.wanted.file else f"{offer.weight}, "
+    return f"{offer.wanted}: {which}{megabytes(offer.bytes)}, {licence}, commit {offer.commit[:12]}"
 
 
 def sent(name: str, repository: str, *, private: bool, yes: bool) -> str:

@@ -56,6 +56,8 @@ def pull(
 ) -> None:
     """Fetch a model from the Hub: its size and licence are shown first, and it is checked before it is kept.
 
+    A checkpoint that others made is converted as it comes: hf:OWNER/REPO/FILE.pth.
+
     HF_TOKEN, HF_ENDPOINT, HF_HOME and HF_HUB_OFFLINE mean what they mean to every program that uses the Hub.
 
     Example: genrestore models pull hf:owner/photo-x4@v1.0
@@ -101,12 +103,17 @@ def show(
     except ModelError:
         if not model.startswith(SCHEME):
             raise
+        from genrestore.hub import kinds
         from genrestore.hub.pull import look, megabytes
 
         offer = look(Reference.parse(model))
         print(hub.told(offer))
-        print("\n".join(f"  {file.name}  {megabytes(file.size or 0)}" for file in offer.files))
-        others = len(offer.holds) - len(offer.files)
+        lines = [f"{file.name}  {megabytes(file.size or 0)}" for file in offer.files]
+        if offer.weight not in offer.holds:
+            lines += map(str, kinds.checkpoints(offer.wanted, offer.holds))
+        for line in lines:
+            print(f"  {line}")
+        others = len(offer.holds) - len(lines)
         if others:
             print(f"  and {others} more, which a pull leaves there")
         return

@@ -6,7 +6,6 @@ import shutil
 import threading
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +21,7 @@ from genrestore.models.community import Community, Config, found
 from genrestore.paths import home
 
 SAME = 0.1 / 255  # what the kept file may compute differently
-LINE = 200  # letters of a licence or a source
+LINE = 300  # letters of a licence or a source
 INTENDED = {
     "upscale": "Enlarges pictures.",
     "restore": "Restores pictures in the way that its makers trained it for.",
@@ -58,11 +57,35 @@ def add_model(
         OSError: the disk is full.
     """
     path = Path(file)
-    named = _name(path.stem) if name is None else name
+    named = named_after(path.stem) if name is None else name
+    taken = ModelError(f"There is already a model named {named[:100]}; give this one another name.")
     if not name_of(named):
         raise ModelError(f"{named[:100]!r} can't name a model; take letters, digits, spaces and hyphens.")
     if named in [card.name for card in weights.list_models()]:
-        raise ModelError(f"There is already a model named {named}; give this one another name.")
+        raise taken
+    partial = home() / "adding" / secrets.token_hex(8)  # until all is written and was read again, no list shows it
+    target = home() / "weights" / named
+    try:
+        converted(path, partial, name=named, licence=licence, source=source, cancel=cancel)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            raise taken
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Card.read(target)
+
+
+def converted(
+    path: Path, folder: Path, *, name: str, licence: str, source: str, cancel: threading.Event | None = None
+) -> Card:
+    """Write what a checkpoint holds into `folder`, as model.safetensors and card.json, and read that again; returns the card.
+
+    Raises:
+        ModelError: it is no checkpoint, wants to run something, is damaged, or of no known architecture.
+        Cancelled: `cancel` was set.
+        OSError: the disk is full.
+    """
     state = reader.read(path)
     with weights.bounded(path, "net", len(state), sum(value.numel() for value in state.values())):
         descriptor = found(state, path.name)
@@ -75,7 +98,7 @@ def add_model(
     architecture = descriptor.architecture.name
     times = f" ×{config.scale}" if config.scale > 1 else ""
     card = Card(
-        name=named,
+        name=name,
         task=net.task,
         architecture=type(net).__name__,
         config=dataclasses.asdict(config),
@@ -84,7 +107,7 @@ def add_model(
         license=_licence(licence),
         data=(),
         recipe={},
-        title=f"{named} ({architecture}{times})",
+        title=f"{name} ({architecture}{times})",
         intended=INTENDED[net.task],
         limits=" ".join(limits),
         origin={
@@ -95,11 +118,17 @@ def add_model(
             "converter": f"genrestore {genrestore.__version__}, spandrel {metadata.version('spandrel')}",
         },
     )
-    return _kept(net, card, expected)
+    card = weights.save(net, card, folder, half=False)
+    again = weights.check(card)
+    with torch.inference_mode():
+        off = (again(*example(again, 64, 96)) - expected).abs().max().item()
+    if not off <= SAME:
+        raise ModelError(f"What was kept of {name} computes something else than its file; nothing was kept.")
+    return card
 
 
-def _name(stem: str) -> str:
-    """A model's name of a file's."""
+def named_after(stem: str) -> str:
+    """A model's name of a file's; it may still be one that no model may bear."""
     letters = "".join(letter if name_of(f"a{letter}a") else "-" for letter in stem[:100])
     return letters.strip(" .") or "model"
 
@@ -135,23 +164,3 @@ def _tried(net: Community, name: str) -> Tensor:
             f"The net in {name} makes no pictures of what it is given; it is damaged, or not what it looks like."
         )
     return out
-
-
-def _kept(net: Any, card: Card, expected: Tensor) -> Card:
-    """The card as it lies among the user's weights. Until all is written and was read again, no list shows it."""
-    partial = home() / "adding" / secrets.token_hex(8)
-    target = home() / "weights" / card.name
-    try:
-        card = weights.save(net, card, partial, half=False)
-        again = weights.load_net(card.weights, card)
-        with torch.inference_mode():
-            off = (again(*example(again, 64, 96)) - expected).abs().max().item()
-        if not off <= SAME:
-            raise ModelError(f"What was kept of {card.name} computes something else than its file; nothing was kept.")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            raise ModelError(f"There is already a model named {card.name}; give this one another name.")
-        partial.rename(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return Card.read(target)

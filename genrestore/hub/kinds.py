@@ -1,26 +1,54 @@
-"""What a repository holds: a weight of ours, or something that another program wrote."""
+"""What a repository holds: a weight of ours, a checkpoint that becomes one, or something of no use here."""
 
+import re
 from collections.abc import Collection
+from pathlib import PurePosixPath
 from typing import Any
 
 from genrestore.errors import ModelError
-from genrestore.references import Reference
+from genrestore.references import WEIGHT, Reference
 
 LIBRARY = "genrestore"
 CARD, CONFIG, README, SAMPLE = "card.json", "config.json", "README.md", "sample.webp"
+CHECKPOINTS = (".safetensors", ".pth", ".pt", ".ckpt")
+SHOWN = 5  # checkpoints to choose from, and files that are told
+GENERIC = re.compile(
+    r"(pytorch_|diffusion_pytorch_)?(model|weights?|checkpoint|ckpt|params|generator|net|netg|net_g|state_dict)"
+    r"([_.-]?(best|last|latest|final|ema|[0-9]+))*|best|last|latest|final|ema|g|[0-9]+",
+    re.IGNORECASE,
+)  # names of files that say nothing of what they hold
 
 
-def is_ours(wanted: Reference, files: Collection[str], config: Any) -> bool:
-    """Whether genrestore wrote the weight that is asked for.
-
-    Args:
-        files: the paths of all that the repository holds.
-        config: what its config.json says; None where it has none, or a card beside the weight makes that needless.
-    """
-    return wanted.beside + CARD in files or (isinstance(config, dict) and config.get("library_name") == LIBRARY)
+def is_checkpoint(file: str) -> bool:
+    """Whether a file may be a checkpoint, as its name tells."""
+    return PurePosixPath(file).suffix.lower() in CHECKPOINTS
 
 
-def community(wanted: Reference, files: Collection[str]) -> ModelError:
-    """What to say of a repository that others' programs wrote. Whoever reads such weights begins here."""
-    there = ", ".join(sorted(name[:60] for name in files)[:5]) or "nothing"
+def checkpoints(wanted: Reference, files: Collection[str]) -> list[Reference]:
+    """The checkpoints of a repository that have no card of ours beside them, as far as a reference can name them."""
+    named = [wanted.at(file) for file in sorted(files) if is_checkpoint(file)]
+    return [one for one in named if one is not None and one.beside + CARD not in files]
+
+
+def is_anothers(config: Any) -> bool:
+    """Whether a config.json says that its weight is of a library whose nets nothing here can read."""
+    told = isinstance(config, dict) and {"model_type", "architectures", "_class_name"} & set(config)
+    return bool(told) and config.get("library_name") != LIBRARY
+
+
+def unusable(wanted: Reference, files: Collection[str]) -> ModelError:
+    """What to say of a repository that holds no weight of ours, nor just one checkpoint of others."""
+    several = checkpoints(wanted, files) if wanted.file == WEIGHT and WEIGHT not in files else []
+    if len(several) > 1:
+        some = ", ".join(map(str, several[:SHOWN])) + (", …" if len(several) > SHOWN else "")
+        return ModelError(f"{wanted} holds {len(several)} checkpoints; name one of them: {some}.")
+    if is_checkpoint(wanted.file) and PurePosixPath(wanted.file).name != WEIGHT and wanted.file not in files:
+        return missing(wanted)
+    there = ", ".join(sorted(name[:60] for name in files)[:SHOWN]) or "nothing"
     return ModelError(f"{wanted} is not a genrestore model: {wanted.beside}{CARD} is missing (it holds {there}).")
+
+
+def missing(wanted: Reference) -> ModelError:
+    return ModelError(
+        f"{wanted.repository} has no file {wanted.file}; `genrestore models show {wanted}` tells what it has."
+    )

@@ -1,7 +1,8 @@
 """From the Hub into the folder of pulled models: asked first, checked before it can be seen, pinned to a commit.
 
 model_info ─ ask ─ card.json ─ model.safetensors ─ sha256, header, net ─ aside ─ one move ─ pulled/<folder of the reference>
-                     └────── the client's cache ──────┘
+                     ├────── the client's cache ──────┘                    │
+                     └ a checkpoint of others ─ sha256 ─ read, converted ──┘
 """
 
 import dataclasses
@@ -35,6 +36,7 @@ Progress = Callable[[float, str], None]
 
 MOST_SAMPLE = 2 << 20  # bytes of a sample picture; a larger one stays there
 SPARE = 32 << 20  # bytes that must be left on a disk
+CONVERTED = 3  # times the bytes of a checkpoint of others: itself, and in float32 what may have come in half of that
 TOLD = 0.02  # share of a pull from which the time that the rest takes can be told
 LOOK = 0.2  # seconds between two looks at a lock
 
@@ -55,6 +57,7 @@ class Offer:
 
     Attributes:
         commit: what the revision means now.
+        weight: the path of the weight in the repository: the file that was named; else the only checkpoint that it has.
         licence: as the repository states it; "" where it does not.
         files: those that would be fetched.
         holds: the paths of all files that it has.
@@ -62,6 +65,7 @@ class Offer:
 
     wanted: Reference
     commit: str
+    weight: str
     licence: str
     files: tuple[File, ...]
     holds: tuple[str, ...]
@@ -69,6 +73,11 @@ class Offer:
     @property
     def bytes(self) -> int:
         return sum(file.size or 0 for file in self.files)
+
+    @property
+    def carded(self) -> bool:
+        """Whether a card of ours lies beside the weight."""
+        return self.wanted.beside + CARD in self.holds
 
 
 def pull(
@@ -82,6 +91,9 @@ def pull(
 
     What is here already and pinned to a commit, or still what its revision means, is not fetched again. Without the network
     what was pulled before stays as it is, and what lies in the cache of `huggingface_hub` is taken from there.
+
+    A checkpoint that others made (see `genrestore.add_model`) becomes a model by its reference; where no file is named, the
+    only one that the repository has is taken.
 
     Args:
         ref: "hf:owner/repo", "hf:owner/repo@revision" or "hf:owner/repo@revision/folder/model.safetensors"; see
@@ -111,10 +123,10 @@ def pull(
     if known is not None and known.revision == offer.commit:
         return known
     # nobody need be asked about what cannot be used
-    if not {wanted.beside + CARD, wanted.beside + CONFIG} & set(offer.holds):
-        raise kinds.community(wanted, offer.holds)
-    if wanted.file not in offer.holds:
-        raise _missing(wanted)
+    if offer.weight not in offer.holds:
+        raise kinds.missing(wanted) if offer.carded else kinds.unusable(wanted, offer.holds)
+    if not (offer.carded or kinds.is_checkpoint(offer.weight)):
+        raise kinds.unusable(wanted, offer.holds)
     if confirm is not None and not confirm(offer):
         raise Cancelled(f"Nothing of {wanted} was fetched.")
     with _alone(wanted, progress, cancel) as aside:
@@ -123,7 +135,7 @@ def pull(
             return known
         _room(offer)
         fetched = _Fetched(offer, progress, cancel)
-        return _installed(wanted, offer.commit, offer.licence, fetched, aside)
+        return _installed(wanted, offer.commit, offer.licence, fetched, aside, progress, cancel)
 
 
 def look(wanted: Reference) -> Offer:
@@ -142,17 +154,17 @@ def look(wanted: Reference) -> Offer:
     if not COMMIT.fullmatch(commit):
         raise ModelError(f"The Hub's answer to {wanted} makes no sense (it names the commit {commit[:40]!r}).")
     names = tuple(file.name for file in listed)
-    wished = [wanted.beside + CARD, wanted.beside + CONFIG, wanted.file, wanted.beside + SAMPLE]
+    weight = wanted.file
+    if wanted.file == WEIGHT and not {CARD, WEIGHT} & set(names):
+        only = kinds.checkpoints(wanted, names)
+        weight = only[0].file if len(only) == 1 else weight
+    wished = [weight]
+    if wanted.beside + CARD in names:
+        wished = [wanted.beside + CARD, weight, wanted.beside + SAMPLE]
+    elif weight == wanted.beside + WEIGHT:  # so other libraries name theirs, too, and tell beside it that it is theirs
+        wished = [wanted.beside + CONFIG, weight]
     files = [file for name in wished for file in listed if file.name == name]
-    if wanted.beside + CARD in names:  # which tells more than config.json does
-        files = [file for file in files if file.name != wanted.beside + CONFIG]
-    return Offer(wanted, commit, licence, tuple(file for file in files if _wished(file)), names)
-
-
-def _missing(wanted: Reference) -> ModelError:
-    return ModelError(
-        f"{wanted.repository} has no file {wanted.file}; `genrestore models show {wanted}` tells what it has."
-    )
+    return Offer(wanted, commit, weight, licence, tuple(file for file in files if _wished(file)), names)
 
 
 def _wished(file: File) -> bool:
@@ -220,10 +232,11 @@ def _room(offer: Offer) -> None:
 
     for place in (Path(constants.HF_HUB_CACHE), home()):
         there = next((folder for folder in (place, *place.parents) if folder.exists()), None)
-        free = shutil.disk_usage(there).free if there else offer.bytes + SPARE
-        if free < offer.bytes + SPARE:
+        needed = offer.bytes if offer.carded else CONVERTED * offer.bytes
+        free = shutil.disk_usage(there).free if there else needed + SPARE
+        if free < needed + SPARE:
             raise ModelError(
-                f"The disk is full: {offer.wanted} needs {megabytes(offer.bytes)} and {place} has {megabytes(free)} left; "
+                f"The disk is full: {offer.wanted} needs {megabytes(needed)} and {place} has {megabytes(free)} left; "
                 "free some space and try again."
             )
 
@@ -241,6 +254,8 @@ class _Fetched:
     def __init__(self, offer: Offer, progress: Progress | None, cancel: threading.Event | None) -> None:
         self.offer, self.progress, self.cancel = offer, progress, cancel
         self.files = {file.name: file for file in offer.files}
+        self.weight, self.holds = offer.weight, offer.holds
+        self.brought: set[str] = set()  # what had not lain in the cache
         self.done, self.begun = 0, time.monotonic()
 
     def has(self, name: str) -> bool:
@@ -257,6 +272,8 @@ class _Fetched:
         for last in (False, True):
             path = self._download(file)
             if _is(path, file):
+                if self.done > before:
+                    self.brought.add(name)
                 self.done = before + path.stat().st_size
                 return path
             fresh = self.done > before
@@ -322,15 +339,27 @@ def evict(path: Path) -> None:
 def _from_cache(wanted: Reference, cancel: threading.Event | None) -> Card | None:
     """What the client once brought here, for whomever, if it is all there and sound; nothing is asked of the Hub."""
     found = _cached(wanted, wanted.revision or MAIN)
-    if not {wanted.beside + CARD, wanted.file} <= set(found):
+    if wanted.file not in found:
         return None
-    commit = next(parent.name for parent in found[wanted.file].parents if parent.parent.name == "snapshots")
+    source = found[wanted.file]
+    if wanted.beside + CARD not in found and not _whole(source):
+        return None
+    commit = next(parent.name for parent in source.parents if parent.parent.name == "snapshots")
     try:
         with _alone(wanted, None, cancel) as aside:
-            return _installed(wanted, commit, "", _Lying(found), aside)
+            return _installed(wanted, commit, "", _Lying(found, wanted.file), aside, None, cancel)
     except ModelError as problem:
         log.warning("What the cache held was passed over: %s", problem)
         return None
+
+
+def _whole(source: Path) -> bool:
+    """Whether a file in the cache is a checkpoint of others and is what it should be: the client names it by its digest."""
+    if not kinds.is_checkpoint(source.name) or _headed(source):
+        return False
+    digest = source.resolve().name
+    told = {64: {"sha256": digest}, 40: {"blob": digest}}.get(len(digest))
+    return told is not None and _is(source, File(source.name, None, **told))
 
 
 def _cached(wanted: Reference, revision: str) -> dict[str, Path]:
@@ -342,15 +371,30 @@ def _cached(wanted: Reference, revision: str) -> dict[str, Path]:
     return {name: Path(path) for name, path in found.items() if isinstance(path, str)}
 
 
-def forget(wanted: Reference, commit: str) -> None:
-    """Take a model's files at a commit out of the client's cache; whatever else of the repository lies there stays."""
-    if COMMIT.fullmatch(commit):
-        for path in _cached(wanted, commit).values():
-            evict(path)
+def forget(wanted: Reference, card: Card) -> None:
+    """Take a model's files out of the client's cache; whatever else of the repository lies there stays."""
+    if COMMIT.fullmatch(card.revision):
+        for one in {wanted, _came(wanted, card)}:
+            for path in _cached(one, card.revision).values():
+                evict(path)
+
+
+def _came(wanted: Reference, card: Card) -> Reference:
+    """The reference with the file that came, which those of others need not have been asked for by name."""
+    try:
+        source = Reference.parse(str(card.origin.get("source")))
+    except ModelError:
+        return wanted
+    return source if source.repository == wanted.repository else wanted
 
 
 class _Lying(dict[str, Path]):
     """Files that were found in the cache, as `_Fetched` gives them."""
+
+    def __init__(self, found: dict[str, Path], weight: str) -> None:
+        super().__init__(found)
+        self.weight, self.holds = weight, tuple(found)
+        self.brought = set[str]()
 
     def has(self, name: str) -> bool:
         return name in self
@@ -359,32 +403,48 @@ class _Lying(dict[str, Path]):
 # --- into the folder -------------------------------------------------------------------------------------------------
 
 
-def _installed(wanted: Reference, commit: str, licence: str, files: "_Fetched | _Lying", aside: Path) -> Card:
+def _installed(
+    wanted: Reference,
+    commit: str,
+    licence: str,
+    files: "_Fetched | _Lying",
+    aside: Path,
+    progress: Progress | None,
+    cancel: threading.Event | None,
+) -> Card:
     """Check the files, put them aside as a weight, and move that to where it is seen."""
     card = _card(wanted, files, aside)
-    source = files[wanted.file]
+    source = files[files.weight]
     weight = aside / WEIGHT
+    ours = card is not None or _headed(source)
     try:
-        _same(source, weight)
-        card = card or _made(wanted, weight, licence)
-        weights.check(card)
+        if ours:
+            _same(source, weight)
+            card = card or _made(wanted, weight, licence)
+            weights.check(card)
+        else:
+            if progress is not None:
+                progress(1.0, "it is read and measured")
+            card = _converted(Reference(wanted.repository, commit, files.weight), source, aside, licence, cancel)
         dataclasses.replace(card, revision=commit).write(aside)
         if files.has(wanted.beside + SAMPLE):
             _portrait(files[wanted.beside + SAMPLE], aside / SAMPLE)
         _shown(aside, pulled() / wanted.folder)
     except ModelError as problem:
-        evict(source)
-        raise ModelError(str(problem).replace(str(weight), f"{wanted.file} of {wanted}")) from None
+        if ours or files.weight in files.brought:  # else another program put it there, which may well have a use for it
+            evict(source)
+        named = str(wanted) if files.weight == wanted.file != WEIGHT else f"{files.weight} of {wanted}"
+        raise ModelError(str(problem).replace(str(weight), named).replace(str(source), named)) from None
     except OSError as problem:
         raise client.sentence(problem, wanted) from problem
     return weights.resolve(f"file:{pulled() / wanted.folder}")
 
 
 def _card(wanted: Reference, files: "_Fetched | _Lying", aside: Path) -> Card | None:
-    """The card that lies beside the weight; None where there is none but the weight is ours.
+    """The card that lies beside the weight; None where there is none but the weight may be of use.
 
     Raises:
-        ModelError: it is damaged, or the weight is somebody else's.
+        ModelError: it is damaged, or the weight is one of a library whose nets nothing here can read.
     """
     name = wanted.beside + CARD
     if files.has(name):
@@ -395,21 +455,44 @@ def _card(wanted: Reference, files: "_Fetched | _Lying", aside: Path) -> Card | 
             return weights.resolve(f"file:{aside}")
         except ModelError as problem:
             raise ModelError(str(problem).replace(str(aside / CARD), f"{name} of {wanted}")) from None
-    config = None
-    if files.has(wanted.beside + CONFIG):
-        config = read_config(files[wanted.beside + CONFIG])
-    holds = files.offer.holds if isinstance(files, _Fetched) else tuple(files)
-    if not kinds.is_ours(wanted, holds, config):
-        raise kinds.community(wanted, holds)
+    config = _read(files[wanted.beside + CONFIG]) if files.has(wanted.beside + CONFIG) else None
+    if kinds.is_anothers(config):
+        raise kinds.unusable(wanted, files.holds)
     return None
 
 
-def read_config(path: Path) -> Any:
+def _read(path: Path) -> Any:
     """What a config.json says; None where it is none."""
     try:
         return json.loads(path.read_text("utf-8")) if path.stat().st_size <= MOST_BYTES else None
     except (OSError, ValueError, RecursionError):
         return None
+
+
+def _headed(path: Path) -> bool:
+    """Whether a file carries the header that genrestore writes."""
+    from safetensors import SafetensorError
+
+    try:
+        weights.header_of(path)
+    except (SafetensorError, OSError, ValueError, KeyError, RecursionError):
+        return False
+    return True
+
+
+def _converted(came: Reference, source: Path, aside: Path, licence: str, cancel: threading.Event | None) -> Card:
+    """A checkpoint of others as a weight of ours, aside.
+
+    Args:
+        came: the file, at its commit.
+    """
+    from genrestore.community import convert
+
+    stem = convert.named_after(source.stem)
+    own = came.repository.partition("/")[2]
+    names = [own] if kinds.GENERIC.fullmatch(stem) else [stem, own]
+    name = next(filter(name_of, names), "unnamed")
+    return convert.converted(source, aside, name=name, licence=licence, source=str(came), cancel=cancel)
 
 
 def _made(wanted: Reference, weight: Path, licence: str) -> Card:

@@ -40,7 +40,7 @@ def remove_model(name: str) -> Path:
         ModelError: there is no such model, or it is none that may be deleted.
     """
     folder = place_of(name)
-    commit = weights.resolve(f"file:{folder}").revision
+    card = weights.resolve(f"file:{folder}")
     gone = home() / "incoming" / f"{folder.name}.gone"
     try:
         gone.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def remove_model(name: str) -> Path:
         raise ModelError(f"{folder} cannot be deleted ({problem.strerror}); see to your rights.") from problem
     wanted = Reference.of_folder(folder.name) if folder.parent == pulled() else None
     if wanted is not None:
-        pull.forget(wanted, commit)
+        pull.forget(wanted, card)
     return folder
 
 
