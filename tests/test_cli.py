@@ -24,7 +24,19 @@ from genrestore import __main__ as command  # which adds the command that opens 
 from genrestore.cli import inpaint as repair
 from genrestore.errors import Cancelled
 
-COMMANDS = ("inpaint", "upscale", "sample", "find-damage", "old-photo", "restore", "train", "cache", "app", "models", "space")
+COMMANDS = (
+    "inpaint",
+    "upscale",
+    "sample",
+    "find-damage",
+    "old-photo",
+    "restore",
+    "train",
+    "cache",
+    "app",
+    "models",
+    "space",
+)
 
 
 @pytest.fixture

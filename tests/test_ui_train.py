@@ -22,7 +22,7 @@ from fastapi.testclient import TestClient
 from gradio.context import LocalContext
 from PIL import Image
 
-from genrestore import setting, tasks, ui
+from genrestore import locks, setting, tasks, ui
 from genrestore.data import checks
 from genrestore.data.augment import AUGMENT
 from genrestore.errors import GenrestoreError, SettingError, TrainingError
@@ -782,7 +782,8 @@ def test_a_training_from_the_folder_to_the_other_tab(
 def live(app_folder: Path) -> Iterator[Run]:
     """A run that this process is said to train."""
     run = made_up(app_folder / "home", "alive", "training", log=30, speed=20.0, left=60.0, steps=2000, step=1500)
-    yield run
+    with locks.alone(run.folder / runs.LOCK, 0):
+        yield run
     shutil.rmtree(run.folder)
 
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from genrestore.hub.space import Parcel
 
 space = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True)
-app.add_typer(space, name="space", help="Host the page as a Hugging Face Space.")
+app.add_typer(
+    space, name="space", help="Host the page as a Hugging Face Space.\n\nExample: genrestore space push me/pictures"
+)
 
 Cpu = Annotated[
     bool,
