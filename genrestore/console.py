@@ -45,8 +45,8 @@ def bar(total: float, **look: Any) -> Any:
 
 def sentence(problem: BaseException) -> str | None:
     """What to tell the user of a failure; None where it is a fault of the program, which keeps its traceback."""
-    if isinstance(problem, GenrestoreError):
-        return str(problem)
+    if isinstance(problem, GenrestoreError):  # which may quote a stranger, whose letters must not steer the terminal
+        return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in str(problem))
     text = " ".join(str(problem).split())
     starved = isinstance(problem, RuntimeError) and ("allocate memory" in text or "out of memory" in text)
     if isinstance(problem, MemoryError) or starved:

@@ -628,6 +628,54 @@ def test_detection_does_not_change_what_it_is_given() -> None:
     assert {*state} == {*before} and all(state[key] is value for key, value in before.items())
 
 
+def test_tuples_within_tuples_are_refused(tmp_path: Path) -> None:
+    """Python hashes such a key by a recursion in C: a megabyte of it ended the process, half a kilobyte held it for days."""
+    nested = b"\x80\x02}K\x01" + b"\x85" * 40 + b"K\x01s."
+    doubled = b"\x80\x02}K\x01" + b"".join(b"q%c0h%ch%c\x86" % (k, k, k) for k in range(30)) + b"K\x01s."
+    for data in (nested, doubled):
+        (tmp_path / "net.pth").write_bytes(data)
+        with pytest.raises(ModelError, match="tuples too deep"):
+            reader.read(tmp_path / "net.pth")
+
+
+def test_numbers_that_are_shown_many_times_are_not_copied(tmp_path: Path) -> None:
+    shown = torch.zeros(1).expand(1000)
+    torch.save({f"weight{k}": shown for k in range(200)}, tmp_path / "net.pth")
+    with pytest.raises(ModelError, match="holds no tensors, or fewer numbers"):
+        reader.read(tmp_path / "net.pth")
+
+
+def test_tensors_without_numbers_are_refused(tmp_path: Path) -> None:
+    """Their sides are sizes of the net, which would be made at once."""
+    save_file({"mask": torch.zeros(10**6, 64, 0), "weight": torch.zeros(3)}, tmp_path / "net.safetensors")
+    with pytest.raises(ModelError, match="is damaged"):
+        reader.read(tmp_path / "net.safetensors")
+
+
+def test_what_is_packed_is_refused_wherever_it_lies(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(1000)}, tmp_path / "plain.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "plain.pth") as plain,
+        zipfile.ZipFile(tmp_path / "net.pth", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for entry in plain.infolist():
+            name = entry.filename.replace("/data/0", "/data/code/0")
+            packed.writestr(name, plain.read(entry), zipfile.ZIP_DEFLATED if "/code/" in name else zipfile.ZIP_STORED)
+    with pytest.raises(ModelError, match="is packed"):
+        reader.read(tmp_path / "net.pth")
+
+
+def test_a_net_that_enlarges_without_measure_is_refused(tmp_path: Path) -> None:
+    from spandrel.architectures.Compact import Compact
+
+    save_file(
+        Compact(num_in_ch=3, num_out_ch=3, num_feat=4, num_conv=1, upscale=24).state_dict(),
+        tmp_path / "net.safetensors",
+    )
+    with pytest.raises(ModelError, match="enlarges 24 times; 16 times is the most"):
+        genrestore.add_model(tmp_path / "net.safetensors")
+
+
 # --- what people are told --------------------------------------------------------------------------------------------------
 
 

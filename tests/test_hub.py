@@ -819,6 +819,40 @@ def test_scrubbing_leaves_what_tells_nothing(made: Path) -> None:
         assert not left_out and dataclasses.replace(clean, folder=card.folder) == card
 
 
+def test_every_field_of_a_card_is_scrubbed(made: Path) -> None:
+    """What a person wrote of a checkpoint's origin once left as it was; the next field must not, either."""
+    path, mine = "/home/annakowalski/clients/x.pth", "from annakowalski@example.org"
+    kept = {
+        "task",
+        "architecture",
+        "config",
+        "parameters",
+        "sha256",
+        "scale",
+        "size_rule",
+        "inputs",
+        "first",
+        "schema",
+        "folder",
+    }
+    card = Card.read(made)
+    for field in dataclasses.fields(Card):
+        usual = getattr(card, field.name)
+        if field.name in kept:
+            continue
+        told: Any = f"{path} {mine}"
+        if isinstance(usual, dict):
+            told = {"source": told}
+        elif isinstance(usual, tuple):
+            told = (
+                DataSource(told, 1, "", told) if field.name == "data" else Metric(told, told, "PSNR", 1.0, 1, told),
+            )
+        elif not isinstance(usual, str):
+            continue
+        clean = json.dumps(scrubbed(dataclasses.replace(card, **{field.name: told}))[0].to_json(), ensure_ascii=False)
+        assert "annakowalski" not in clean, field.name
+
+
 def test_a_header_of_more_than_the_net_is_not_sent(own: Path, hub: Hub, do: Callable[..., Answer]) -> None:
     data = with_header((own / "model.safetensors").read_bytes(), {
         "architecture": "Span", "config": {"scale": 2, "width": 8, "blocks": 2}, "task": "upscale", "from": SECRET,
@@ -971,3 +1005,33 @@ def test_a_reference_is_asked_for_only_where_somebody_sits(hub: Hub, made: Path,
         python="import genrestore\ntry: genrestore.load('hf:ann/unasked')\nexcept Exception as problem: result = str(problem)"
     )
     assert told.result.endswith("`genrestore models pull hf:ann/unasked` brings it.") and not hub.asked
+
+
+# --- what must not get out, or lost ------------------------------------------------------------------------------------
+
+
+def test_the_password_of_a_mirror_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    from genrestore.hub import client
+
+    monkeypatch.setattr(constants, "ENDPOINT", "https://ann:secret@mirror.example/hub")
+    assert client.endpoint() == "https://mirror.example/hub"
+
+
+def test_what_a_stranger_says_does_not_steer_the_terminal() -> None:
+    from genrestore import console
+    from genrestore.errors import ModelError
+
+    assert console.sentence(ModelError("It holds \x1b[2J名.pth.")) == "It holds ?[2J名.pth."
+
+
+def test_a_move_that_fails_leaves_the_older_model(tmp_path: Path) -> None:
+    from genrestore.hub import pull
+
+    place = tmp_path / "pulled" / "ann--net"
+    place.mkdir(parents=True)
+    (tmp_path / "incoming").mkdir()
+    with pytest.raises(OSError):
+        pull._shown(tmp_path / "incoming" / "nothing", place)
+    assert place.is_dir()

@@ -11,6 +11,7 @@ import pickletools
 import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ PLAIN = {  # what a pickle of tensors asks for
 }  # fmt: skip
 LISTS = ("build_intlist", "build_doublelist", "build_boollist", "build_tensorlist", "restore_type_tag")
 MOST_PICKLE = 64 << 20  # bytes that a pickle takes beside its tensors
+TUPLES = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET")
+DEEPEST = 16  # tuples within each other; of a net there are three or four
 OLD = 5  # pickles that a file of PyTorch before 1.6 begins with, ahead of its tensors
 
 
@@ -65,11 +68,11 @@ def read(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"{path} is no checkpoint; give a .safetensors file, or a .pth, .pt or .ckpt file of PyTorch.")
     if not isinstance(state, Mapping):
         raise ModelError(f"{path} holds a {type(state).__name__} in place of named tensors, so its net is unknown.")
-    named = canonicalize_state_dict({str(key): value for key, value in state.items()})
-    tensors = {str(key): value.detach().contiguous() for key, value in named.items() if _usable(path, key, value, size)}
-    if not tensors or sum(value.numel() for value in tensors.values()) > SHARED * size:
+    named = canonicalize_state_dict({key: value for key, value in state.items() if isinstance(key, str)})
+    kept = {str(key): value for key, value in named.items() if _usable(path, key, value, size)}
+    if not kept or sum(value.numel() for value in kept.values()) > SHARED * size:  # before any is copied
         raise ModelError(f"{path} holds no tensors, or fewer numbers than it says; download it again.")
-    return tensors
+    return {key: value.detach().contiguous() for key, value in kept.items()}
 
 
 def _usable(path: Path, key: Any, value: Any, size: int) -> bool:
@@ -80,7 +83,9 @@ def _usable(path: Path, key: Any, value: Any, size: int) -> bool:
     """
     if not isinstance(value, Tensor):
         return False
-    sound = value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
+    sound = (
+        0 not in value.shape and value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
+    )
     if not sound or value.is_complex() or value.numel() > SHARED * size:
         raise ModelError(
             f"{path} is damaged: {str(key)[:100]!r} claims {value.numel():,} numbers that it does not hold."
@@ -113,16 +118,18 @@ def _torch(path: Path) -> Any:
 def _zip(path: Path, size: int) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
-            code = [entry for entry in archive.infolist() if "/code/" in entry.filename]
+            data = [entry.filename for entry in archive.infolist() if entry.filename.lower().endswith("/data.pkl")]
+            folder = data[0][: -len("data.pkl")] if data else ""
+            code = [entry for entry in archive.infolist() if entry.filename.startswith(f"{folder}code/")]
             entries = [entry for entry in archive.infolist() if entry not in code]
             if sum(entry.file_size for entry in entries) > size or any(entry.compress_type for entry in entries):
                 raise ModelError(f"{path} is packed, which checkpoints are not; unpack it, and give the file inside.")
-            data = [entry.filename for entry in entries if entry.filename.endswith("/data.pkl")]
             if len(data) != 1:
                 raise ModelError(f"{path} is a zip archive, but no checkpoint; unpack it, and give the file inside.")
-            folder = data[0].removesuffix("data.pkl")
             pickled = archive.read(data[0])
             if code:
+                for _ in _asked(path, pickled):  # whatever it names, see _Inert; but it must have an end
+                    pass
                 return _script(archive, folder, pickled)
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as problem:
         raise _damaged(path, problem) from problem
@@ -146,7 +153,7 @@ def _ask(path: Path, data: bytes) -> None:
     """Raises:
     ModelError: the pickles at the start of the data ask for what is not needed to build tensors.
     """
-    strange = next((name for name in _asked(data) if name not in PLAIN), None)
+    strange = next((name for name in _asked(path, data) if name not in PLAIN), None)
     if strange is not None:
         raise ModelError(
             f"{path} is refused: to be read it would call {'.'.join(strange)[:100]!r}, which no net needs. Nothing of it was "
@@ -154,29 +161,66 @@ def _ask(path: Path, data: bytes) -> None:
         )
 
 
-def _asked(data: bytes) -> Iterator[tuple[str, str]]:
-    """(module, name) of everything that one or more pickles import, found without running them."""
+def _asked(path: Path, data: bytes) -> Iterator[tuple[str, str]]:
+    """(module, name) of everything that one or more pickles import, found without running them.
+
+    What stands on the stack is followed as a text or none, and as how deep it is a tuple within tuples.
+
+    Raises:
+        ModelError: tuples are nested so deep that telling one from another, as the key of a dictionary, would take for ever.
+    """
     stream = io.BytesIO(data)
     for _ in range(OLD):
-        texts: list[str] = []  # on the stack, about: a name's module and itself are the last two
-        memo: dict[int, str] = {}
+        stack: list[tuple[str, int]] = []
+        marks: list[int] = []
+        memo: dict[int, tuple[str, int]] = {}
         try:
             for code, argument, _ in pickletools.genops(stream):
+                if code.name == "MARK":
+                    marks.append(len(stack))
+                    continue
+                if code.name == "MEMOIZE":
+                    memo[len(memo)] = stack[-1]
+                    continue
+                if code.name in ("PUT", "BINPUT", "LONG_BINPUT"):
+                    memo[int(argument or 0)] = stack[-1]
+                    continue
+                if code.name == "POP" and marks and marks[-1] == len(stack):
+                    marks.pop()  # which that takes off, too
+                    continue
+                taken = _taken(code, stack, marks)
                 if code.name in ("GLOBAL", "INST"):
                     module, _, name = str(argument).partition(" ")
                     yield module, name
                 elif code.name == "STACK_GLOBAL":
-                    yield ("", "", *texts)[-2], ("", *texts)[-1]
-                elif code.name == "MEMOIZE":
-                    memo[len(memo)] = texts[-1] if texts else ""
-                elif code.name in ("PUT", "BINPUT", "LONG_BINPUT"):
-                    memo[int(argument or 0)] = texts[-1] if texts else ""
-                elif code.name in ("GET", "BINGET", "LONG_BINGET"):
-                    texts.append(memo.get(int(argument or 0), ""))
-                elif isinstance(argument, str):
-                    texts.append(argument)
+                    yield taken[0][0], taken[1][0]
+                if code.name in ("GET", "BINGET", "LONG_BINGET"):
+                    stack.append(memo.get(int(argument or 0), ("", 0)))
+                elif code.name == "DUP":
+                    stack += [taken[0], taken[0]]
+                elif code.stack_after:
+                    deep = 1 + max((one for _, one in taken), default=0) if code.name in TUPLES else 0
+                    if deep > DEEPEST:
+                        raise ModelError(
+                            f"{path} is refused: it nests tuples too deep for any net. Nothing of it was run; "
+                            "take a .safetensors file."
+                        )
+                    stack.append((argument if isinstance(argument, str) else "", deep))
         except (ValueError, EOFError, IndexError):  # tensors follow, or the end
             return
+
+
+def _taken(code: pickletools.OpcodeInfo, stack: list[tuple[str, int]], marks: list[int]) -> list[tuple[str, int]]:
+    """What an instruction takes off the stack."""
+    before = code.stack_before
+    start = len(stack) - len(before)
+    if pickletools.markobject in before:
+        start = marks.pop() - before.index(pickletools.markobject)
+    if start < 0:
+        raise IndexError("an empty stack")
+    taken = stack[start:]
+    del stack[start:]
+    return taken
 
 
 # --- TorchScript ---------------------------------------------------------------------------------------------------------
@@ -197,12 +241,13 @@ class _Inert(pickle.Unpickler):
     def __init__(self, archive: zipfile.ZipFile, folder: str, data: bytes) -> None:
         super().__init__(io.BytesIO(data))
         self.archive, self.folder = archive, folder
+        self.records: dict[tuple[str, torch.dtype], Tensor] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         if module == "__torch__" or module.startswith("__torch__."):
             return type("Bag", (_Bag,), {})
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _view
+            return partial(_view)  # a new one, whose attributes a pickle may set
         if module == "torch" and name in KINDS:
             return KINDS[name]
         if module == "torch.jit._pickle" and name in LISTS:
@@ -213,8 +258,10 @@ class _Inert(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Tensor:
         _, kind, key, *_ = pid
-        data = bytearray(self.archive.read(f"{self.folder}data/{key}"))
-        return torch.frombuffer(data, dtype=kind) if data else torch.empty(0, dtype=kind)
+        if (key, kind) not in self.records:
+            data = bytearray(self.archive.read(f"{self.folder}data/{key}"))
+            self.records[key, kind] = torch.frombuffer(data, dtype=kind) if data else torch.empty(0, dtype=kind)
+        return self.records[key, kind]
 
 
 def _first(value: Any, *_: Any) -> Any:

@@ -35,10 +35,12 @@ def api() -> Any:
 
 
 def endpoint() -> str:
-    """The address of the Hub."""
+    """The address of the Hub, as people may read it: without the password of a mirror."""
     from huggingface_hub import constants
 
-    return constants.ENDPOINT
+    scheme, slashes, rest = constants.ENDPOINT.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
 
 
 @contextmanager

@@ -534,5 +534,10 @@ def _shown(aside: Path, place: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
     if place.exists():
         place.replace(old)
-    aside.replace(place)
+    try:
+        aside.replace(place)
+    except OSError:
+        if old.exists():
+            old.replace(place)
+        raise
     shutil.rmtree(old, ignore_errors=True)

@@ -28,7 +28,7 @@ QUOTED = re.compile(rf"""(["']){_ROOT}[^"']*\1""")
 WHOLE = re.compile(rf"{_ROOT}[^\s\\/].*", re.DOTALL)  # a text that is a path, blanks and all
 INSIDE = re.compile(rf"""(?<![\w/\\.:~-]){_ROOT}[^\s"'<>|,;()]*[^\s"'<>|,;().]""")
 PERSON = re.compile(r"[\\/](?:home|Users|Documents and Settings|export/home)[\\/]([^\s\\/\"'<>|,;()]+)")
-ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*|\bhf_[A-Za-z0-9]{20,}")
 
 
 def scrubbed(card: Card) -> tuple[Card, list[str]]:
@@ -67,7 +67,7 @@ def scrubbed(card: Card) -> tuple[Card, list[str]]:
         for field in dataclasses.fields(card)
         if field.type is str and field.name not in ("task", "architecture", "sha256", "revision", "paper")
     }
-    paper = card.paper if card.paper.startswith("https://") else clean(card.paper, "paper")
+    paper = card.paper if re.fullmatch(r"https://\S+", card.paper) else clean(card.paper, "paper")
     return dataclasses.replace(
         card,
         **plain,
@@ -82,6 +82,7 @@ def scrubbed(card: Card) -> tuple[Card, list[str]]:
             Metric(**deep(_own(metric), "metrics"), extra=known(metric.extra, "metrics.")) for metric in card.metrics
         ),
         recipe={key: deep(value, f"recipe.{key}") for key, value in recipe.items()},
+        origin=deep(card.origin, "origin"),
         extra=known(card.extra, ""),
         folder=None,
     ), sorted(set(told))  # fmt: skip

@@ -23,6 +23,7 @@ CHANNELS = ((1, 1), (3, 3), (4, 4), (3, 1))  # that go in and come out
 NAMED = 3  # tensors of a net that nobody knows
 FARTHEST = 8  # times as many places as tensors may the names in a state dict count, and FIRST more
 FIRST = 64
+LARGEST_SCALE = 16
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,8 @@ def found(state: Mapping[str, Tensor], name: str) -> Any:
             f"{name} holds {known.name}, which works on faces cut out of pictures; nothing here does that. Take a model that "
             "enlarges, restores or inpaints."
         )
+    if not 1 <= descriptor.scale <= LARGEST_SCALE:
+        raise ModelError(f"{name} enlarges {descriptor.scale} times; {LARGEST_SCALE} times is the most here.")
     pair = descriptor.input_channels, descriptor.output_channels
     if pair not in CHANNELS or (TASKS[descriptor.purpose] == "inpaint" and pair != (3, 3)):
         raise ModelError(f"{name} takes {pair[0]} channels and gives {pair[1]}; pictures have 3 here, or 1 in grey.")
