@@ -81,9 +81,10 @@ class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None: ...  # whoever was cancelled hangs up
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Answering(BaseHTTPRequestHandler):
+    """Each request is answered by `_answer`, which `_send` helps."""
+
     protocol_version = "HTTP/1.1"
-    hub: Hub
 
     def log_message(self, format: str, *args: Any) -> None: ...
 
@@ -99,7 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         self._answer()
 
-    # --- answers -----------------------------------------------------------------------------------------------------
+    def _answer(self) -> None:
+        raise NotImplementedError
 
     def _send(self, status: int, body: Any = b"", **headers: Any) -> None:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -110,6 +112,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
+
+
+class _Handler(Answering):
+    hub: Hub
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         self._send(status, {"error": message}, X_Error_Code=code, X_Error_Message=message)

@@ -34,6 +34,18 @@ def api() -> Any:
     return HfApi()
 
 
+def check_signed_in() -> None:
+    """Raises:
+    ModelError: there is no token by which the Hub knows who writes.
+    """
+    from huggingface_hub import get_token
+
+    if not get_token():
+        raise ModelError(
+            "The Hub must know who you are: set HF_TOKEN to a token that may write, or run `hf auth login`."
+        )
+
+
 def endpoint() -> str:
     """The address of the Hub, as people may read it: without the password of a mirror."""
     from huggingface_hub import constants

@@ -136,13 +136,9 @@ def _there(repository: str, private: bool) -> tuple[str, ...] | None:
     Raises:
         ModelError: no token is set, or it is public and the push should be private.
     """
-    from huggingface_hub import get_token
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-    if get_token() is None:
-        raise ModelError(
-            "The Hub must know who you are: set HF_TOKEN to a token that may write, or run `hf auth login`."
-        )
+    client.check_signed_in()
     with client.told(Reference(repository), writing=True):
         try:
             info = client.api().model_info(repository, timeout=client.PROBE)

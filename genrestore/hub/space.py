@@ -86,19 +86,16 @@ def push(
         confirm: is shown all that would leave; nothing does if it says no.
 
     Raises:
-        SettingError: the name is none, nobody is signed in, or the Hub refuses or does not answer.
+        SettingError: the name is none, or the Space is public and was to be private.
+        ModelError: nobody is signed in, or the Hub refuses or does not answer.
         Cancelled: `confirm` said no.
     """
     _checked(repository)
     files = contents(cpu=cpu, models=models)
     with client.told(Reference(repository), writing=True):
-        from huggingface_hub import get_token
         from huggingface_hub.errors import RepositoryNotFoundError
 
-        if not get_token():
-            raise SettingError(
-                "The Hub must know who you are: set HF_TOKEN to a token that may write, or run `hf auth login`."
-            )
+        client.check_signed_in()
         api = client.api()
         try:
             info = api.space_info(repository)
