@@ -79,9 +79,9 @@ def test_a_space_is_made_asked_for_and_brought_up_to_date(hub: Hub, tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "environment", "said"),
     [
-        (["pictures"], {}, "A Space is named owner/name"),
-        (["ann/../x"], {}, "A Space is named owner/name"),
-        (["ann/pictures", "--model", "x"], {}, "A model is named owner/name"),
+        (["pictures"], {}, "names no repository of the Hub"),
+        (["ann/../x"], {}, "names no repository of the Hub"),
+        (["ann/pictures", "--model", "x"], {}, "names no repository of the Hub"),
         (["ann/pictures"], {"HF_TOKEN": ""}, "The Hub must know who you are"),
         (["ann/pictures", "--yes"], {"HF_TOKEN": "hf_bad"}, "does not let you "),
         (["bob/pictures", "--yes"], {}, "does not let you "),

@@ -4,7 +4,6 @@ A Space installs requirements.txt before its other files are there, so a wheel a
 package and its weights lie in the Space as they lie in a checkout.
 """
 
-import re
 import shutil
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from genrestore.card import Card
 from genrestore.errors import Cancelled, SettingError
 from genrestore.hub import client
 from genrestore.paths import PACKAGE, shelves
-from genrestore.references import Reference
+from genrestore.references import Reference, repository_of
 
 EXTRA = "space"  # of pyproject.toml: what the app needs there besides
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
@@ -29,7 +28,6 @@ TITLE, EMOJI, COLOURS = "genrestore", "🖼️", ("blue", "indigo")
 SHORT = "Repair, enlarge, restore and generate pictures"  # the Hub takes 60 letters
 WEIGHT = ("card.json", "model.safetensors", "sample.webp")  # files of a weight
 OURS = ("genrestore/*", "weights/*")  # what a later push removes of an earlier one; * goes through folders
-REPOSITORY = re.compile(r"[A-Za-z0-9](?:[\w.-]{0,94}[\w])?/[A-Za-z0-9](?:[\w.-]{0,94}[\w])?")
 
 APP = '''"""What the Space starts: the page of genrestore."""
 
@@ -86,11 +84,11 @@ def push(
         confirm: is shown all that would leave; nothing does if it says no.
 
     Raises:
-        SettingError: the name is none, or the Space is public and was to be private.
-        ModelError: nobody is signed in, or the Hub refuses or does not answer.
+        SettingError: the Space is public and was to be private.
+        ModelError: the name is none, nobody is signed in, or the Hub refuses or does not answer.
         Cancelled: `confirm` said no.
     """
-    _checked(repository)
+    repository = repository_of(repository)
     files = contents(cpu=cpu, models=models)
     with client.told(Reference(repository), writing=True):
         from huggingface_hub.errors import RepositoryNotFoundError
@@ -175,8 +173,7 @@ def readme(models: tuple[str, ...] = ()) -> str:
     """The Space's README: what the Hub must know of it, and what people want to."""
     import yaml
 
-    for model in models:
-        _checked(model, "model")
+    models = tuple(map(repository_of, models))
     project = _project()
     facts: dict[str, Any] = {
         "title": TITLE,
@@ -266,11 +263,3 @@ def _version() -> str:
 def _cards() -> list[Card]:
     """Of the weights that ship with the package; what its user trained or fetched stays here."""
     return [Card.read(folder) for folder in sorted(shelves()[0].iterdir()) if (folder / WEIGHT[0]).is_file()]
-
-
-def _checked(repository: str, kind: str = "Space") -> None:
-    """Raises:
-    SettingError: this is no name of a repository.
-    """
-    if not REPOSITORY.fullmatch(repository) or "--" in repository or ".." in repository:
-        raise SettingError(f"A {kind} is named owner/name, such as ann/pictures, not {repository[:80]!r}.")
