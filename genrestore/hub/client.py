@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from genrestore.errors import Cancelled, GenrestoreError, ModelError
-from genrestore.references import Reference
+from genrestore.references import SCHEME, Reference
 
 PROBE = 6.0  # seconds in which the Hub must answer the first question; the client's own downloads try for 23
 PIECE = (
@@ -24,11 +24,12 @@ os.environ.setdefault("HF_HUB_DISABLE_UPDATE_CHECK", "1")
 
 
 class Unreachable(ModelError):
-    """The Hub did not answer, or was not to be asked: for a reason, and with what follows from that."""
+    """The Hub did not answer, or was not to be asked."""
 
-    def __init__(self, reason: str, rest: str) -> None:
-        super().__init__(f"{reason}{rest}")
-        self.reason = reason
+    @property
+    def reason(self) -> str:
+        """What hindered it, without what follows from that and what to do."""
+        return str(self).rpartition("; ")[0].partition(f", and {SCHEME}")[0]
 
 
 def api() -> Any:
@@ -103,10 +104,10 @@ def sentence(problem: Exception, wanted: Reference, *, writing: bool = False) ->
         )
     if isinstance(problem, errors.OfflineModeIsEnabled):
         if writing:
-            return Unreachable("HF_HUB_OFFLINE is set", "; unset it to ask the Hub.")
-        return Unreachable("HF_HUB_OFFLINE is set", f", and {wanted} is not on this computer; unset it to ask the Hub.")
+            return Unreachable("HF_HUB_OFFLINE is set; unset it to ask the Hub.")
+        return Unreachable(f"HF_HUB_OFFLINE is set, and {wanted} is not on this computer; unset it to ask the Hub.")
     if isinstance(problem, errors.LocalEntryNotFoundError):
-        return Unreachable("The Hub does not answer", f", and {wanted} is not on this computer; try again later.")
+        return Unreachable(f"The Hub does not answer, and {wanted} is not on this computer; try again later.")
     if isinstance(problem, errors.EntryNotFoundError):
         return ModelError(
             f"{repository} has no file {wanted.file}; `genrestore models show {wanted}` tells what it has."
@@ -119,9 +120,7 @@ def sentence(problem: Exception, wanted: Reference, *, writing: bool = False) ->
             )
         reason = problem.server_message or problem.response.reason_phrase
         if status >= 500:
-            return Unreachable(
-                f"The Hub at {endpoint()} does not answer ({status} {_short(reason)})", "; try again later."
-            )
+            return Unreachable(f"The Hub at {endpoint()} does not answer ({status} {_short(reason)}); try again later.")
         return ModelError(f"The Hub refused {repository} ({status} {_short(reason)}); try again later.")
     if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return ModelError(f"The disk is full, so nothing of {wanted} was kept; free some space and try again.")
@@ -129,7 +128,7 @@ def sentence(problem: Exception, wanted: Reference, *, writing: bool = False) ->
         name = str(problem.filename)[-80:]
         return ModelError(f"{name}: {problem.strerror}; nothing of {wanted} was kept.")
     if isinstance(problem, ConnectionError | TimeoutError | errors.HTTPError):  # of whatever it speaks HTTP through
-        return Unreachable(f"The Hub at {endpoint()} does not answer ({_short(problem)})", "; see to the network.")
+        return Unreachable(f"The Hub at {endpoint()} does not answer ({_short(problem)}); see to the network.")
     if isinstance(problem, OSError):
         return ModelError(f"What came of {wanted} was cut short ({_short(problem)}); nothing was kept, try again.")
     return ModelError(f"The Hub's answer to {wanted} makes no sense ({_short(problem)}).")

@@ -118,7 +118,7 @@ def pull(
     try:
         offer = look(wanted)
     except Unreachable as problem:
-        known = known or _from_cache(wanted, cancel) or _sound(wanted, str(wanted))
+        known = known or _sound(wanted, str(wanted)) or _from_cache(wanted, cancel)
         if known is None:
             raise
         log.warning("%s; %s stays as it was pulled, at commit %s.", problem.reason, wanted, known.revision[:12])

@@ -4,6 +4,7 @@ A Space installs requirements.txt before its other files are there, so a wheel a
 package and its weights lie in the Space as they lie in a checkout.
 """
 
+import re
 import shutil
 import sys
 import tempfile
@@ -27,6 +28,14 @@ CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 TITLE, EMOJI, COLOURS = "genrestore", "🖼️", ("blue", "indigo")
 SHORT = "Repair, enlarge, restore and generate pictures"  # the Hub takes 60 letters
 WEIGHT = ("card.json", "model.safetensors", "sample.webp")  # files of a weight
+# What of a checkout's package is the app; whatever else lies there, an editor's or its owner's, stays.
+SENT = (
+    r"(\w+/)*\w+\.py",
+    r"(\w+/)*models\.toml",
+    r"ui/(\w+/)*[\w-]+\.(css|html|js|d\.ts)",
+    r"ui/words/(\w+/)*[\w-]+\.json",
+    r"ui/examples/[\w.-]+\.(jpg|png)",
+)
 OURS = ("genrestore/*", "weights/*")  # what a later push removes of an earlier one; * goes through folders
 
 APP = '''"""What the Space starts: the page of genrestore."""
@@ -149,19 +158,19 @@ def write(files: dict[str, Path | str], folder: Path) -> None:
 
 
 def contents(*, cpu: bool = False, models: tuple[str, ...] = ()) -> dict[str, Path | str]:
-    """All files of the Space by name: of the package what is not hidden, of the weights those that ship with it."""
+    """All files of the Space by name: of the package what belongs to the app, of the weights those that ship with it."""
     files: dict[str, Path | str] = {
         "README.md": readme(models),
         "requirements.txt": "\n".join(requirements(cpu=cpu)) + "\n",
         "app.py": APP,
         "LICENSE": _licence(),
     }
-    shipped = shelves()[0]
+    shipped, installed = shelves()[0], _installed()
     for file in sorted(PACKAGE.rglob("*")):
-        parts = file.relative_to(PACKAGE).parts
-        hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
-        if file.is_file() and not file.is_symlink() and not hidden and not file.is_relative_to(shipped):
-            files["/".join(("genrestore", *parts))] = file
+        name = file.relative_to(PACKAGE).as_posix()
+        sent = name in installed if installed else any(re.fullmatch(form, name) for form in SENT)
+        if sent and file.is_file() and not file.is_symlink() and not file.is_relative_to(shipped):
+            files[f"genrestore/{name}"] = file
     for card in _cards():
         for name in WEIGHT:
             if card.folder is not None and (card.folder / name).is_file():
@@ -246,6 +255,18 @@ def _project() -> dict[str, Any]:
         if "extra ==" not in str(need.marker):
             requires.append(str(need))
     return {"license": found["License-Expression"], "requires": requires}
+
+
+def _installed() -> set[str]:
+    """The files of the package by their paths in it, as whoever installed it wrote them down; none of a checkout."""
+    try:
+        listed = metadata.files("genrestore") or []
+    except metadata.PackageNotFoundError:
+        return set()
+    places = {Path(str(file.locate())) for file in listed if file.suffix != ".pyc"}
+    if PACKAGE / "__init__.py" not in places:  # it lies elsewhere, or was installed to be edited
+        return set()
+    return {place.relative_to(PACKAGE).as_posix() for place in places if place.is_relative_to(PACKAGE)}
 
 
 def _licence() -> Path | str:
