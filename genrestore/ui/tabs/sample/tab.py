@@ -14,6 +14,7 @@ import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -22,9 +23,9 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 import genrestore
-from genrestore import errors
-from genrestore.card import Card
-from genrestore.errors import GenrestoreError, SettingError
+from genrestore import errors, weights
+from genrestore.card import Card, name_of
+from genrestore.errors import GenrestoreError, ModelError, SettingError
 from genrestore.recipe import RunRecipe
 from genrestore.setting import Option, checked
 from genrestore.ui.parts import picker
@@ -122,6 +123,9 @@ class State:
 
 def _card(name: object) -> Card:
     """The card of that name. Paths and Hub references are refused: a visitor must not choose what is read."""
+    if isinstance(name, str) and name_of(name):  # without a look at each model, which cost a slider more than its picture
+        with suppress(ModelError):
+            return weights.resolve(name, "sample")
     cards = {card.name: card for card in genrestore.list_models("sample")}
     if not isinstance(name, str) or name not in cards:
         raise errors.unknown("model", _short(name), cards, f"Models are {', '.join(cards) or 'not trained yet'}.")
