@@ -12,7 +12,7 @@ from genrestore import runtime, weights
 from genrestore.pictures import image as pictures
 from genrestore.pictures.image import Picture, Source
 from genrestore.pipelines.arguments import LARGEST_SEED, settled, whole
-from genrestore.pipelines.inpaint import LARGEST_GROWTH, repair, widened
+from genrestore.pipelines.inpaint import LARGEST_GROWTH, repair, signed_repair, widened
 from genrestore.pipelines.restore import restore
 
 LIKELY = 0.4  # of a pixel, from which it belongs to damage that is sure elsewhere; see benchmarks/quality.py
@@ -209,7 +209,10 @@ def old_photo(
     steps = [Step("given", source)]
     if hole.any():
         told = _portion(progress, 0.3, 0.5)
-        filled = repair(source, widened(hole, grow), seed=seed, progress=told, cancel=cancel).picture
+        wide = widened(hole, grow)
+        filled = signed_repair(
+            repair(source, wide, seed=seed, progress=told, cancel=cancel), source, "auto", {}, seed, {"mask": wide}
+        )
         steps.append(Step("filled", filled))
     if share > 0 and weights.list_models("restore"):
         told = _portion(progress, 0.8, 0.2)

@@ -24,6 +24,7 @@ class Inpaint(ImageToImage):
     done = "repaired"
     place = 10
     ways = (EXEMPLAR,)
+    source = "compositeWithTrainedAlgorithmicMedia"
     use = 'genrestore.inpaint("photo.jpg", "mask.png", model="{}").save("repaired.png")'
 
     def example(self, net: Any, size: int) -> "tuple[Tensor, ...]":

@@ -123,7 +123,9 @@ class State:
 
 def _card(name: object) -> Card:
     """The card of that name. Paths and Hub references are refused: a visitor must not choose what is read."""
-    if isinstance(name, str) and name_of(name):  # without a look at each model, which cost a slider more than its picture
+    if isinstance(name, str) and name_of(
+        name
+    ):  # without a look at each model, which cost a slider more than its picture
         with suppress(ModelError):
             return weights.resolve(name, "sample")
     cards = {card.name: card for card in genrestore.list_models("sample")}
