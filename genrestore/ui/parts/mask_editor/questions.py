@@ -8,7 +8,7 @@ from gradio.context import LocalContext
 from PIL import Image
 
 from genrestore.errors import GenrestoreError
-from genrestore.pictures import image
+from genrestore.pictures import image, xmp
 from genrestore.pictures import select as selection
 from genrestore.ui.parts import browsers, frames
 from genrestore.ui.parts.mask_editor import recent
@@ -20,8 +20,8 @@ PREVIEW = 2048  # pixels a side of what the browser gets of a picture that it ca
 
 
 def inspect(file: object) -> dict[str, Any]:
-    """For the page: the size of the picture as the server reads it, and whether browsers do the same; or what is wrong. Of a
-    file with several frames, what `frame` tells of the first.
+    """For the page: the size of the picture as the server reads it, and whether browsers do the same, and whether it
+    tells how it was made; or what is wrong. Of a file with several frames, what `frame` tells of the first.
     """
     try:
         path = uploaded(file)
@@ -30,7 +30,8 @@ def inspect(file: object) -> dict[str, Any]:
         picture = recent.load(path)
     except GenrestoreError as problem:
         return {"problem": translated(problem)}
-    return {"width": picture.width, "height": picture.height, "alike": browsers.agree(path)}
+    told = image.RECIPE in picture.text or xmp.told(picture.xmp).recipe is not None
+    return {"width": picture.width, "height": picture.height, "alike": browsers.agree(path), "told": told}
 
 
 def frame(asked: object) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import base64
 import dataclasses
 import functools
 import io
-import json
 import math
 import threading
 from collections.abc import Callable
@@ -20,16 +19,17 @@ from typing import Any, cast
 
 import gradio as gr
 import numpy as np
-from PIL import Image, PngImagePlugin
+from gradio.context import LocalContext
+from PIL import Image
 
 import genrestore
 from genrestore import errors, weights
 from genrestore.card import Card, name_of
 from genrestore.errors import GenrestoreError, ModelError, SettingError
-from genrestore.recipe import RunRecipe
 from genrestore.setting import Option, checked
-from genrestore.ui.parts import picker
+from genrestore.ui.parts import picker, recipes
 from genrestore.ui.parts.component import component
+from genrestore.ui.parts.mask_editor.checks import uploaded
 from genrestore.ui.words import Words
 from genrestore.ui.words.sentences import translated
 
@@ -283,25 +283,47 @@ def enlarged(data: Any) -> dict[str, Any]:
 
 def _file(state: State, times: int, *, smooth: bool) -> dict[str, Any]:
     """{"name", "url"} of a PNG."""
+    from genrestore.pictures import image as pictures
+    from genrestore.pipelines.sample import signed
+
     image, z = _paint(state)
     size = image.width * times, image.height * times
     if max(size) > LARGEST:
         raise SettingError(f"{size[0]}×{size[1]} is too large; at most {LARGEST} pixels a side are made here.")
-    if times > 1:
-        image = image.resize(size, Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST)
-    card = _card(state.model)
-    settings = {
-        "truncation": state.truncation,
-        "a": state.a,
-        "raw": dict(state.raw),
-        "told": dict(state.told),
-        "latent": z.tolist(),
-    }
-    recipe = RunRecipe("sample", state.model, card.sha256, settings, state.seed, "", genrestore.__version__)
-    text = PngImagePlugin.PngInfo()
-    text.add_text("genrestore", json.dumps(recipe.to_json()))
+    made = signed(
+        image,
+        state.model,
+        seed=state.seed,
+        truncation=state.truncation,
+        latent=z.tolist(),
+        times=times,
+        smooth=smooth,
+        told=dict(state.told),
+        a=list(state.a),
+        raw={str(index): value for index, value in state.raw},
+    )
+    data = base64.b64encode(pictures.encode(made, format="PNG")).decode()
     label = f"-x{times}" if times > 1 else ""
-    return {"name": f"{state.model}-{state.seed}{label}.png", "url": _url(image, "PNG", pnginfo=text)}
+    return {"name": f"{state.model}-{state.seed}{label}.png", "url": f"data:image/png;base64,{data}"}
+
+
+@_answered
+def recall(data: Any) -> dict[str, Any]:
+    """The state of a result that was dropped here: {"state"}; or on which tab it was made."""
+    from genrestore.pictures import image as pictures
+
+    request = LocalContext.request.get(None)
+    recipe = pictures.recipe(uploaded(data))
+    if recipe is None:
+        return {"problem": recipes.W.text("drop", request)}
+    if recipe.task != "sample":
+        return {"problem": recipes.elsewhere(recipe, request)}
+    name = recipes.model(recipe)
+    if name is None:
+        return {"problem": recipes.W.text("model", request)}
+    told = {key: recipe.settings[key] for key in ("truncation", "a", "raw", "told") if key in recipe.settings}
+    state = State.from_json({"model": name, "seed": recipe.seed, **told})
+    return {"state": {**dataclasses.asdict(state), "raw": dict(state.raw), "told": dict(state.told)}}
 
 
 def sample(
@@ -321,7 +343,7 @@ def build() -> gr.HTML:
     """Lay out the tab inside the gr.Tab that is open; returns what takes {"model": name} as its value and shows that model."""
     live = component(
         "tabs/sample/live",
-        server_functions=[catalogue, picture, strip, download, enlarged],
+        server_functions=[catalogue, picture, strip, download, enlarged, recall],
         elem_id="live",
         words=W.by_language(),
         seeds=SEEDS,
