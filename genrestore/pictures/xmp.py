@@ -45,6 +45,7 @@ class Told(NamedTuple):
 class _Element:
     name: str
     start: int
+    whole: int = 0  # where it ends, if it is one tag
     left: int = 0  # attributes and elements that are not taken out
     gone: int = 0  # those that are
     text: list[str] = field(default_factory=list[str])
@@ -77,11 +78,11 @@ class _Packet:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         at = self.parser.CurrentByteIndex
-        element = _Element(name, at)
-        if name == f"{RDF} Description":
-            self.about = attributes.get(f"{RDF} about", self.about)
         tag = TAG.match(self.data, at)
         whole = tag[0] if tag else b""
+        element = _Element(name, at, at + len(whole) if whole.endswith(b"/>") else 0)
+        if name == f"{RDF} Description":
+            self.about = self.about or attributes.get(f"{RDF} about", "")
         for key, value in attributes.items():
             local = self._known(key)
             found = re.search(ATTRIBUTE % local.encode(), whole) if local else None
@@ -113,7 +114,7 @@ class _Packet:
         at = self.parser.CurrentByteIndex
         element = self.open.pop()
         tag = TAG.match(self.data, at)
-        end = tag.end() if tag else at
+        end = element.whole or (tag.end() if tag else at)
         if name == f"{RDF} RDF" and not self.name:
             self.end = at
         local = self._known(name)
