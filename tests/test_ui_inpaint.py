@@ -1031,10 +1031,6 @@ def test_only_listed_models_are_used(value: dict[str, Any]) -> None:
     """`file:` and `hf:` references are for the command line; a stranger must not name what is read."""
     for model in ("file:/etc", "hf:owner/repo"):
         assert answers(value, model)[-1]["problem"].startswith("Choose one of the models")
-
-
-def test_strategies_are_those_of_the_task() -> None:
-    assert inpaint.STRATEGIES == task.STRATEGIES
     assert task.EXEMPLAR in [name for _, name in inpaint.picker.choices("inpaint")]
     assert set(task.REASONS) - {"asked"} <= inpaint.W.by_language()["en"].keys(), "each reason has its words"
 

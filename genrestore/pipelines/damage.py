@@ -11,9 +11,11 @@ from torch import Tensor
 from genrestore import runtime, weights
 from genrestore.pictures import image as pictures
 from genrestore.pictures.image import Picture, Source
-from genrestore.pipelines.arguments import LARGEST_SEED, settled, whole
-from genrestore.pipelines.inpaint import LARGEST_GROWTH, repair, widened
+from genrestore.pipelines.arguments import settled, whole
+from genrestore.pipelines.inpaint import repair, widened
 from genrestore.pipelines.restore import restore
+from genrestore.tasks.inpaint import LARGEST_GROWTH
+from genrestore.tasks.task import LARGEST_SEED
 
 LIKELY = 0.4  # of a pixel, from which it belongs to damage that is sure elsewhere; see benchmarks/quality.py
 SURE = 0.98  # of the surest pixel of a group, without which the group is none

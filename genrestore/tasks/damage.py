@@ -32,6 +32,7 @@ class Damage(ImageToImage):
     tab = "inpaint"
     function = "find_damage"
     options = Options
+    exact = True
     pipeline = "image-segmentation"
     use = 'mask = genrestore.find_damage("photo.jpg", model="{}")  # (H, W) bool: what to fill'
 
