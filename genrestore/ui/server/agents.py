@@ -17,18 +17,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
+import gradio as gr
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from genrestore import __version__
 from genrestore.errors import SettingError
 from genrestore.ui.server.guard import API, UPLOAD
+from genrestore.ui.words import Words
 
 if TYPE_CHECKING:
     import httpx
     from mcp import types
 
-OWN = ("accept", "content-", "connection", "host", "mcp-", "transfer-encoding")  # headers of the call of a tool itself
+OWN = {  # headers of the call of a tool itself
+    "accept", "accept-encoding", "connection", "content-length", "content-type", "host", "transfer-encoding",
+}  # fmt: skip
 DATA = re.compile(r"data:(?P<kind>[\w.+/-]*)(?:;[^,;]*)*?;base64,(?P<data>.*)", re.DOTALL)
 LOOKED_AT = ("image/png", "image/jpeg", "image/webp", "image/gif")  # what agents can look at
 LOOK_BYTES, LOOKS = 512 * 2**10, 4  # of a picture that is shown and not only named, and how many of one answer are
@@ -36,6 +40,8 @@ FILES = (
     f"A file is named by its address on this page: send it to {UPLOAD} as the one part of a multipart form, and write what "
     "that answers here; or write the url of a file that another tool gave. A small one may be a data: URL."
 )
+
+W = Words("agents")
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,11 @@ class Tool:
     files: frozenset[str]
 
 
+def installed() -> bool:
+    """Whether the package mcp is."""
+    return importlib.util.find_spec("mcp") is not None
+
+
 class RefusedError(Exception):
     """One sentence for the agent."""
 
@@ -68,7 +79,7 @@ class Agents:
     """
 
     def __init__(self, page: ASGIApp, tools: Sequence[Tool]) -> None:
-        if importlib.util.find_spec("mcp") is None:
+        if not installed():
             raise SettingError(
                 "Agents are served through the package mcp; install it with: pip install 'genrestore[mcp]'."
             )
@@ -105,23 +116,63 @@ class Agents:
             RefusedError: as the endpoint says it.
         """
         if name not in self.tools:
-            raise RefusedError(f"There is no tool {name[:40]}; there are {', '.join(self.tools)}.")
+            raise self._refused("tool", name=name[:40], known=", ".join(self.tools))
         async with self._asking() as client:
             files = self.tools[name].files
-            sent = {key: await _file(client, value) if key in files else value for key, value in arguments.items()}
+            sent = {key: await self._file(client, value) if key in files else value for key, value in arguments.items()}
             event = _told(await client.post(f"{API}/call/v2/{name}", json=sent)).json()["event_id"]
-            (answer,) = _last((await client.get(f"{API}/call/{name}/{event}")).text)
+            (answer,) = self._last((await client.get(f"{API}/call/{name}/{event}")).text)
             return await _content(client, answer)
+
+    @property
+    def request(self) -> Request:
+        """Of the tool's call that is being answered."""
+        asked: Any = self.server.request_context.request
+        assert isinstance(asked, Request)
+        return asked
+
+    def _refused(self, key: str, **values: str) -> RefusedError:
+        """A word of W, in the language of whoever asked."""
+        return RefusedError(W.text(key, cast("gr.Request", self.request), **values))
+
+    async def _file(self, client: "httpx.AsyncClient", given: Any) -> Any:
+        """A file as the endpoint takes it; what is in a data: URL is uploaded."""
+        if not isinstance(given, str):
+            return given
+        if not given.startswith("data:"):
+            return {"path": given}
+        found = DATA.fullmatch(given)
+        try:
+            data = base64.b64decode(found["data"], validate=True) if found else b""
+        except binascii.Error:
+            data = b""
+        if found is None or not data:
+            raise self._refused("data_url")
+        name = f"picture{mimetypes.guess_extension(found['kind']) or ''}"
+        (path,) = _told(await client.post(UPLOAD, files={"files": (name, data)})).json()
+        return {"path": path}
+
+    def _last(self, stream: str) -> Any:
+        """What the stream of a call ends with.
+
+        Raises:
+            RefusedError: it is an error, or nothing.
+        """
+        events = re.findall(r"event: (\w+)\ndata: (.*)\n", stream)
+        kind, data = events[-1] if events else ("error", "null")
+        told: Any = json.loads(data)
+        if kind == "complete":
+            return told
+        said = cast("dict[str, Any]", told).get("error") if isinstance(told, dict) else told
+        raise RefusedError(str(said)) if said else self._refused("silent")
 
     @asynccontextmanager
     async def _asking(self) -> "AsyncGenerator[httpx.AsyncClient]":
         """What asks the page as whoever called the tool."""
         import httpx
 
-        request: Any = self.server.request_context.request
-        assert isinstance(request, Request)
-        headers = {key: value for key, value in request.headers.items() if not key.startswith(OWN)}
-        headers |= {key: request.headers[key] for key in ("accept-language",) if key in request.headers}
+        request = self.request
+        headers = {key: value for key, value in request.headers.items() if key not in OWN}
         peer = (request.client.host, request.client.port) if request.client else ("", 0)
         transport = httpx.ASGITransport(self.page, client=peer)
         host = request.headers.get("host", "localhost")
@@ -129,24 +180,6 @@ class Agents:
             transport=transport, base_url=f"{request.url.scheme}://{host}", headers=headers, timeout=None
         ) as client:
             yield client
-
-
-async def _file(client: "httpx.AsyncClient", given: Any) -> Any:
-    """A file as the endpoint takes it; what is in a data: URL is uploaded."""
-    if not isinstance(given, str):
-        return given
-    if not given.startswith("data:"):
-        return {"path": given}
-    found = DATA.fullmatch(given)
-    try:
-        data = base64.b64decode(found["data"], validate=True) if found else b""
-    except binascii.Error:
-        data = b""
-    if found is None or not data:
-        raise RefusedError("The file is no data: URL in base64.")
-    name = f"picture{mimetypes.guess_extension(found['kind']) or ''}"
-    (path,) = _told(await client.post(UPLOAD, files={"files": (name, data)})).json()
-    return {"path": path}
 
 
 def _told(answer: "httpx.Response") -> "httpx.Response":
@@ -162,21 +195,6 @@ def _told(answer: "httpx.Response") -> "httpx.Response":
     except (ValueError, LookupError, TypeError):
         said = answer.text
     raise RefusedError(str(said)[:1000])
-
-
-def _last(stream: str) -> Any:
-    """What the stream of a call ends with.
-
-    Raises:
-        RefusedError: it is an error, or nothing.
-    """
-    events = re.findall(r"event: (\w+)\ndata: (.*)\n", stream)
-    kind, data = events[-1] if events else ("error", "null")
-    told: Any = json.loads(data)
-    if kind == "complete":
-        return told
-    said = cast("dict[str, Any]", told).get("error") if isinstance(told, dict) else told
-    raise RefusedError(str(said or "The server gave no answer; try again in a moment."))
 
 
 async def _content(client: "httpx.AsyncClient", answer: Any) -> "list[types.ContentBlock]":
