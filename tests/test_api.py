@@ -224,6 +224,14 @@ def test_a_result_goes_into_the_next_call_by_path_or_by_address(client: httpx.Cl
         assert called(client, "upscale", image=file, scale=2)["orig_name"] == "vae-mnist-7.x2.png"
 
 
+def test_values_may_come_in_order_and_the_last_ones_be_left_out(client: httpx.Client, folder: Path) -> None:
+    photo = sent(client, folder / "photo.jpg")
+    for data, name in (([photo], "photo.x4.jpg"), ([photo, "auto", 3], "photo.x3.jpg")):
+        event = client.post(f"{guard.API}/call/upscale", json={"data": data}).json()["event_id"]
+        assert name in client.get(f"{guard.API}/call/upscale/{event}").text
+    assert client.post(f"{guard.API}/call/upscale", json={"data": []}).status_code == 400
+
+
 def test_models_are_listed_with_size_and_licence(client: httpx.Client) -> None:
     listed = called(client, "models")
     assert {one["name"] for one in listed} >= {card.name for card in genrestore.list_models("restore")}

@@ -192,6 +192,8 @@ class Guard:
             assert self.agents is not None
             return _replayed(self.agents, body)  # which asks here again, for what it needs
         await self._writing(path, sent, visitor, held)
+        if CALL.fullmatch(path):  # may have been filled up
+            body = json.dumps(sent.content).encode()
         if path in ENDS and sent.content.get("event_id") is None:
             body = json.dumps({**sent.content, "event_id": await self.sessions.newest(sent.content)}).encode()
         return _replayed(self.app, body)
@@ -268,6 +270,8 @@ class Guard:
             _named(called["name"], sent.content, found)
             return
         data = sent.content.get("data")
+        if called and isinstance(data, list):
+            _filled(cast("list[Any]", data), found)
         # Who calls by name may leave out what only the page itself knows.
         least = sum(not (called and block.skip_api) for block in found.inputs)
         if not isinstance(data, list) or len(cast("list[Any]", data)) < least:
@@ -488,6 +492,13 @@ def _named(name: str, given: dict[str, Any], found: Any) -> None:
     for one, optional, *_ in takes:
         if not optional and one not in given:
             raise RefusedError(400, "needs", name=name, missing=one)
+
+
+def _filled(data: list[Any], found: Any) -> None:
+    """Add the usual values of what a program left out at the end."""
+    left = utils.get_function_params(found.fn)[len(data) :]
+    if len(data) + len(left) == len(found.inputs) and all(optional for _, optional, *_ in left):
+        data.extend(usual for _, _, usual, _ in left)
 
 
 def _is_path(path: str) -> bool:
