@@ -144,7 +144,7 @@ def test_every_verb_is_an_endpoint_and_nothing_else_is(server: serve.Server, cli
     known = client.get(f"{guard.API}/info").json()
     assert not known["unnamed_endpoints"]
     functions = [tasks.find(name).function for name in tasks.names()]
-    assert list(known["named_endpoints"]) == [f"/{name}" for name in [*functions, "models"]]
+    assert list(known["named_endpoints"]) == [f"/{name}" for name in [*functions, "old_photo", "models"]]
     inner = [one.api_name for one in server.page.fns.values() if one.api_visibility != "public"]
     assert len(inner) > 20
     for name in inner:
@@ -209,6 +209,9 @@ def test_files_out_are_those_of_python(client: httpx.Client, folder: Path) -> No
         assert kept.exif == own.exif and kept.dpi == own.dpi and kept.format == "JPEG"
     found = called(client, "find_damage", image=photo)
     assert image.load(fetched(client, found)).pixels.shape == (20, 24, 1)
+    mended = called(client, "old_photo", image=photo, mask=mask)
+    assert mended["orig_name"] == "photo.mended.jpg"
+    assert fetched(client, mended) == image.encode(genrestore.old_photo(own, mask=folder / "mask.png").picture)
     lossless = image.load(fetched(client, called(client, "inpaint", image=photo, mask=mask, format="webp")))
     outside = np.ones((20, 24), bool)
     outside[8:12, 8:12] = False

@@ -14,6 +14,7 @@ from genrestore.pictures.image import Picture, Source
 from genrestore.pipelines.arguments import settled, whole
 from genrestore.pipelines.inpaint import repair, widened
 from genrestore.pipelines.restore import restore
+from genrestore.tasks.damage import GROW, MILD
 from genrestore.tasks.inpaint import LARGEST_GROWTH
 from genrestore.tasks.task import LARGEST_SEED
 
@@ -24,8 +25,6 @@ DECIDED = 0.1  # share of the likely pixels that are sure, without which the pho
 RANGE = 8.0  # by how much the logits of these move from sensitivity 0 to 1
 TILE = 768  # pixels a side of a tile: the net sees far and computes little
 COARSE = 1 << 20  # pixels that a halved picture has to have to be looked at too
-MILD = 0.5  # strength at which an old photo's grain is taken out
-GROW = 2  # pixels by which what was found is widened before it is filled
 
 
 def find_damage(

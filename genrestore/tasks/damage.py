@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from genrestore.tasks.task import Batch
 
 
+# Of mending an old photo, which is more than this task.
+GROW = 2  # pixels by which what was found is widened before it is filled
+MILD = 0.5  # strength at which an old photo's grain is taken out
+
+
 @dataclass(frozen=True)
 class Options:
     sensitivity: float = setting(

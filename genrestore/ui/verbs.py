@@ -19,11 +19,13 @@ import numpy as np
 from gradio import route_utils
 from gradio.context import Context, LocalContext
 
+import genrestore
 from genrestore import tasks, weights
 from genrestore.card import Card
 from genrestore.errors import SettingError
 from genrestore.pictures import image
 from genrestore.setting import Option, Setting, checked, options
+from genrestore.tasks.damage import GROW, MILD
 from genrestore.tasks.task import Generation, ImageToImage, Task
 from genrestore.ui.parts import jobs, picker, toasts
 from genrestore.ui.parts.mask_editor.checks import uploaded
@@ -175,7 +177,7 @@ def verbs() -> list[Verb]:
             found.append(_changing(task))
         elif isinstance(task, Generation):
             found.append(_drawing(task))
-    return [*found, _listing()]
+    return [*found, _mending(), _listing()]
 
 
 def build() -> None:
@@ -270,17 +272,7 @@ def _changing(task: ImageToImage) -> Verb:
     """The verb of a task that makes of a picture another one."""
     own = [Parameter.of(one) for one in options(task.options)]
     others = [Parameter.file(name, help, needed=False) for name, help in task.pictures.items()]
-    frame = Setting("Of an animation or a document of pages, the one to take, from 1 on.", "Frame", within="[1, ∞)")
-    kept = "Format of the result; input keeps that of the picture, or is PNG where that cannot hold it."
-    parameters = (
-        Parameter.file("image", "The picture: JPEG, PNG, WebP, AVIF, HEIC, TIFF, GIF or BMP.", needed=True),
-        *others,
-        _model(task),
-        *own,
-        _conditions(),
-        Parameter.of(Option("frame", "int", None, frame)),
-        Parameter.of(Option("format", "str", "input", Setting(kept, "Format", choices=tuple(FORMATS)))),
-    )
+    parameters = _around(*others, _model(task), *own, _conditions())
     names = [one.name for one in own]
 
     def work(job: Job, given: dict[str, Any]) -> dict[str, Any]:
@@ -288,6 +280,18 @@ def _changing(task: ImageToImage) -> Verb:
 
     says = f"{task.help} Answers the file; metadata and size stay unless the verb changes them."
     return Verb(task.function, says, parameters, MADE, work)
+
+
+def _around(*parameters: Parameter) -> tuple[Parameter, ...]:
+    """What is taken besides where a picture comes in and one goes out."""
+    frame = Setting("Of an animation or a document of pages, the one to take, from 1 on.", "Frame", within="[1, ∞)")
+    kept = "Format of the result; input keeps that of the picture, or is PNG where that cannot hold it."
+    return (
+        Parameter.file("image", "The picture: JPEG, PNG, WebP, AVIF, HEIC, TIFF, GIF or BMP.", needed=True),
+        *parameters,
+        Parameter.of(Option("frame", "int", None, frame)),
+        Parameter.of(Option("format", "str", "input", Setting(kept, "Format", choices=tuple(FORMATS)))),
+    )
 
 
 def _changed(task: ImageToImage, job: Job, given: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
@@ -305,6 +309,26 @@ def _changed(task: ImageToImage, job: Job, given: dict[str, Any], settings: dict
     if kind:
         made = replace(made, format=kind, lossless=made.lossless or task.exact)
     return job.made(jobs.written(made, tab.name(given["image"], picture, made)))
+
+
+def _mending() -> Verb:
+    """The verb that mends old photos, which takes several tasks."""
+    named = {one.name: one for task in ("damage", "inpaint", "restore") for one in options(tasks.find(task).options)}
+    usual = {"sensitivity": named["sensitivity"].usual, "grow": GROW, "strength": MILD, "seed": named["seed"].usual}
+    own = [Parameter.of(replace(named[name], usual=value)) for name, value in usual.items()]
+    mask = Parameter.file("mask", "White where the photo is to be filled, instead of what is found.", needed=False)
+
+    def work(job: Job, given: dict[str, Any]) -> dict[str, Any]:
+        kind, source = FORMATS[given["format"]], given["image"]
+        picture = image.load(source, frame=given["frame"])
+        image.output(picture, format=kind)  # says what the format cannot hold, before the work
+        settings = {name: given[name] for name in ("mask", *usual)}
+        mended = genrestore.old_photo(picture, **settings, progress=job.report, cancel=job.cancel).picture
+        made = replace(mended, format=kind) if kind else mended
+        return job.made(jobs.written(made, image.beside(source, "mended", image.suffix(made)).name))
+
+    says = "Mend an old photo: find its damage, fill it, and take some of its grain out. Answers the file."
+    return Verb("old_photo", says, _around(mask, *own), MADE, work)
 
 
 def _tab(task: Task) -> image_to_image.Tab:

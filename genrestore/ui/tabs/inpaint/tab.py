@@ -113,8 +113,8 @@ class Cleaning(Job):
     """Some of the grain of all the picture taken out, the last step of an old photo."""
 
     def made(self) -> tuple[image.Picture, np.ndarray]:
-        from genrestore.pipelines.damage import MILD
         from genrestore.pipelines.restore import restore
+        from genrestore.tasks.damage import MILD
 
         self.reasons = {"cleaned"}
         clean = restore(self.now, strength=MILD, progress=self.report, cancel=self.cancel)
@@ -132,8 +132,9 @@ class Finding(jobs.Job):
         self.marks = ""  # a mask for the stage
 
     def work(self) -> None:
-        from genrestore.pipelines.damage import GROW, find_damage
+        from genrestore.pipelines.damage import find_damage
         from genrestore.pipelines.inpaint import widened
+        from genrestore.tasks.damage import GROW
 
         found = find_damage(self.now, progress=self.report, cancel=self.cancel)
         self.marks = mask_editor.url(widened(found, GROW))
