@@ -16,7 +16,7 @@ from genrestore.ui.parts import jobs, toasts
 from genrestore.ui.parts.component import component
 from genrestore.ui.parts.mask_editor import recent
 from genrestore.ui.parts.mask_editor.checks import entries, mask_of, uploaded, url
-from genrestore.ui.parts.mask_editor.questions import frame, inspect, mask, preview, select
+from genrestore.ui.parts.mask_editor.questions import detail, frame, inspect, mask, preview, select
 from genrestore.ui.words import Words
 
 W = Words("mask_editor")
@@ -87,7 +87,7 @@ class MaskEditor:
             label=label,
             elem_id=elem_id,
             scripts=("parts/full_screen", *(f"parts/mask_editor/{name}" for name in SCRIPTS)),
-            server_functions=[inspect, frame, preview, mask, select, *functions],
+            server_functions=[inspect, frame, preview, detail, mask, select, *functions],
             words=W.by_language(jobs.W, toasts.W, *names),
         )
 
