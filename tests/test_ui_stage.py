@@ -295,6 +295,7 @@ def test_a_reload_finds_photo_marks_and_result_again(stage: Stage) -> None:
             page.goto("about:blank")
             page.go_back()
         stage.root.locator(".note", has_text="% marked").wait_for(timeout=20_000)
+        page.wait_for_function("() => document.activeElement.matches('.stage')")  # so that keys act without a click
         value = stage.value()
         assert (value["file"]["path"] == before["file"]["path"]) is not lost
         assert (value["state"]["base"]["path"] == before["state"]["base"]["path"]) is not lost

@@ -71,6 +71,7 @@ async function travel(way) {
   changed(way === "undo" ? words.undone : words.redone);
   settle();
   draw();
+  await seekAgain();
 }
 
 // Whether the scene could be had, and is still wanted.

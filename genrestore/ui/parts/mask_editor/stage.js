@@ -36,8 +36,8 @@ async function ask(event, { used = null, step = null, then = null, facts = {} } 
   mine.used ??= whole && (await readBits(whole.mask));
   if (mine !== pending) return; // cancelled
   if (!whole) return failed();
-  const { painted, grow, forbid } = whole;
-  Object.assign(mine, { question: { ...whole, run: mine.run, sure, ...facts }, marks: { painted, grow, forbid } });
+  const { mask, painted, grow, forbid } = whole;
+  Object.assign(mine, { question: { ...whole, run: mine.run, sure, ...facts }, marks: { mask, painted, grow, forbid } });
   trigger(event);
 }
 
@@ -82,7 +82,10 @@ async function answered({ run, of, text, fraction, scene, marks, problem, ask, r
   sure = Boolean(ask);
   refresh();
   if ((scene || marks) && mine.then) return mine.then();
-  if (scene && mine.used && mine.marks) seek(before, mine.used, mine.marks);
+  if (scene?.parts && before && mine.marks) {
+    picture.scene.made = { before, after: picture.scene, marks: mine.marks };
+    seek();
+  }
   if (scene) settle();
 }
 
