@@ -145,9 +145,9 @@ def pixels(data: bytes | Path) -> np.ndarray:
 
 
 @pytest.fixture
-def editor(page: Any, tmp_path: Path) -> Editor:
+def editor(same_page: Any, tmp_path: Path) -> Editor:
     """The tab at 1280 × 900 with a PNG of 160 × 120 open."""
-    return Editor(page).open(photo(tmp_path / "photo.png"))
+    return Editor(same_page).open(photo(tmp_path / "photo.png"))
 
 
 # ---- pictures ----
