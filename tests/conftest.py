@@ -288,7 +288,8 @@ def kept_pages() -> Iterator[list[Any]]:
 def same_page(request: pytest.FixtureRequest, open_page: Callable[..., Any], kept_pages: list[Any]) -> Iterator[Any]:
     """The page at 1280 × 900 as the test before in this file left it; a new one where there is none, or where that failed.
 
-    For tests that begin by choosing a picture or a state, after which nothing is left of what was there.
+    For tests that begin by choosing a picture or a state, after which nothing is left of what was there, and that change the
+    page by what it offers alone: neither its scripts and styles, nor its viewport, nor what is kept through a reload.
     """
     if not kept_pages:
         kept_pages.append(open_page())

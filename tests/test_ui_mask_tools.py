@@ -309,8 +309,9 @@ def test_an_object_is_selected_by_a_click_or_a_line_round_it(editor: Tools, tmp_
 # ---- pens, screens, help ----
 
 
-def test_a_pen_paints_as_wide_as_it_is_pressed(editor: Tools) -> None:
+def test_a_pen_paints_as_wide_as_it_is_pressed(page: Any, tmp_path: Path) -> None:
     """One that cannot feel says 0 or 0.5 always, and paints the full width."""
+    editor = opened(page, tmp_path)
     editor.switch.uncheck()
     editor.size(40)
     size = int(editor.root.locator(".size output").inner_text().split()[0])
