@@ -278,7 +278,7 @@ def test_the_page_stands_still_as_it_opens(browser: Any, app_url: str, tab: str,
     page.locator("html:not(.settling)").wait_for()
     page.get_by_role("tab").first.wait_for()
     page.evaluate(STANDING)
-    page.wait_for_timeout(4 * latency)
+    page.wait_for_timeout(400 + 4 * latency)
     assert page.evaluate("performance.getEntriesByType('paint').length"), "nothing was drawn"
     shifts = page.evaluate("shifts")
     context.close()
