@@ -25,8 +25,8 @@ FILLS = ".candidates .fills button"
 
 
 @pytest.fixture
-def stage(page: Any, tmp_path: Path) -> Stage:
-    stage = Stage(page)
+def stage(same_page: Any, tmp_path: Path) -> Stage:
+    stage = Stage(same_page)
     stage.open(photo(tmp_path / "photo.png"))
     stage.size(30)
     return stage

@@ -145,9 +145,9 @@ def pixels(data: bytes | Path) -> np.ndarray:
 
 
 @pytest.fixture
-def editor(page: Any, tmp_path: Path) -> Editor:
-    """The tab at 1280 × 900 with a PNG of 160 × 120 open."""
-    return Editor(page).open(photo(tmp_path / "photo.png"))
+def editor(same_page: Any, tmp_path: Path) -> Editor:
+    """The tab at 1280 × 900 with a PNG of 160 × 120 open; for tests that change nothing of the page but by what it offers."""
+    return Editor(same_page).open(photo(tmp_path / "photo.png"))
 
 
 # ---- pictures ----
@@ -464,8 +464,9 @@ def test_what_is_painted_lies_under_the_pointer_when_zoomed(editor: Editor) -> N
     assert abs(rows.mean() - (30 - 60 * 100 / percent)) < 1.5
 
 
-def test_what_is_painted_lies_under_the_pointer_on_a_zoomed_page(editor: Editor) -> None:
+def test_what_is_painted_lies_under_the_pointer_on_a_zoomed_page(page: Any, tmp_path: Path) -> None:
     """CSS zoom, as some browsers and extensions enlarge pages: the pointer's pixels are not those of the stage."""
+    editor = Editor(page).open(photo(tmp_path / "photo.png"))
     editor.size(3)
     for zoom in (1.5, 0.8):
         editor.page.evaluate(f"document.body.style.zoom = {zoom}")
@@ -481,8 +482,9 @@ def test_what_is_painted_lies_under_the_pointer_on_a_zoomed_page(editor: Editor)
         assert abs(columns.mean() - 30) <= 1 and abs(rows.mean() - 90) <= 1
 
 
-def test_a_hand_beside_a_pen_paints_nothing(editor: Editor) -> None:
+def test_a_hand_beside_a_pen_paints_nothing(page: Any, tmp_path: Path) -> None:
     """Whether it lies there before the pen comes or after; and from then on a finger moves the picture."""
+    editor = Editor(page).open(photo(tmp_path / "photo.png"))
     editor.stage.scroll_into_view_if_needed()
     point = """async ([type, id, kind, x, y]) => {
         const stage = document.querySelector("#inpaint-editor .stage");
