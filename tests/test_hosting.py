@@ -98,7 +98,10 @@ def test_nginx_publishes_the_page_as_the_documentation_says(tmp_path: Path, monk
 def replicas(start_app: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Two pages of one home, as "127.0.0.1:port"."""
     home = str(tmp_path_factory.mktemp("home"))
-    addresses = [start_app(GENRESTORE_HOME=home, GRADIO_ROOT_PATH="/pictures", GENRESTORE_PUBLIC="1") for _ in range(2)]
+    addresses = [
+        start_app(cold=True, GENRESTORE_HOME=home, GRADIO_ROOT_PATH="/pictures", GENRESTORE_PUBLIC="1")
+        for _ in range(2)
+    ]
     return [address.removeprefix("http://") for address in addresses]
 
 

@@ -84,7 +84,7 @@ def page(provider: Provider, start_app: Callable[..., str], tmp_path_factory: py
     """Address of a Space of ann's."""
     home: Path = tmp_path_factory.mktemp("home")
     return start_app(
-        GENRESTORE_HOME=str(home), SYSTEM="spaces", SPACE_ID="ann/pictures", SPACE_HOST="ann-pictures.hf.space",
+        cold=True, GENRESTORE_HOME=str(home), SYSTEM="spaces", SPACE_ID="ann/pictures", SPACE_HOST="ann-pictures.hf.space",
         OAUTH_CLIENT_ID="client", OAUTH_CLIENT_SECRET="secret", OAUTH_SCOPES="openid profile",
         OPENID_PROVIDER_URL=provider.url,
     )  # fmt: skip

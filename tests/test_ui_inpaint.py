@@ -144,9 +144,9 @@ def pixels(data: bytes | Path) -> np.ndarray:
 
 
 @pytest.fixture
-def editor(page: Any, tmp_path: Path) -> Editor:
-    """The tab at 1280 × 900 with a PNG of 160 × 120 open."""
-    return Editor(page).open(photo(tmp_path / "photo.png"))
+def editor(same_page: Any, tmp_path: Path) -> Editor:
+    """The tab at 1280 × 900 with a PNG of 160 × 120 open; for tests that change nothing of the page but by what it offers."""
+    return Editor(same_page).open(photo(tmp_path / "photo.png"))
 
 
 # ---- pictures ----
@@ -465,8 +465,9 @@ def test_what_is_painted_lies_under_the_pointer_when_zoomed(editor: Editor) -> N
     assert abs(rows.mean() - (30 - 60 * 100 / percent)) < 1.5
 
 
-def test_what_is_painted_lies_under_the_pointer_on_a_zoomed_page(editor: Editor) -> None:
+def test_what_is_painted_lies_under_the_pointer_on_a_zoomed_page(page: Any, tmp_path: Path) -> None:
     """CSS zoom, as some browsers and extensions enlarge pages: the pointer's pixels are not those of the stage."""
+    editor = Editor(page).open(photo(tmp_path / "photo.png"))
     editor.size(3)
     for zoom in (1.5, 0.8):
         editor.page.evaluate(f"document.body.style.zoom = {zoom}")
@@ -482,8 +483,9 @@ def test_what_is_painted_lies_under_the_pointer_on_a_zoomed_page(editor: Editor)
         assert abs(columns.mean() - 30) <= 1 and abs(rows.mean() - 90) <= 1
 
 
-def test_a_hand_beside_a_pen_paints_nothing(editor: Editor) -> None:
+def test_a_hand_beside_a_pen_paints_nothing(page: Any, tmp_path: Path) -> None:
     """Whether it lies there before the pen comes or after; and from then on a finger moves the picture."""
+    editor = Editor(page).open(photo(tmp_path / "photo.png"))
     editor.stage.scroll_into_view_if_needed()
     point = """async ([type, id, kind, x, y]) => {
         const stage = document.querySelector("#inpaint-editor .stage");
@@ -1002,30 +1004,31 @@ def test_the_picture_is_decoded_once_however_often_painting_pauses(
     assert loaded.count(path) == 2
 
 
-def test_what_is_kept_of_many_visitors_is_bounded(tmp_path: Path) -> None:
+def test_what_is_kept_of_many_visitors_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The least recently used goes first; what nobody may write to is right for each; too large a picture is not kept."""
-    kept = recent.Recent(3 * 40 * 30 * 3)
+    kept = recent.Recent(3 * 40 * 30 * 3, recent.pictures.size)
+    monkeypatch.setattr(recent, "pictures", kept)
     paths = [photo(tmp_path / f"{k}.png", 40, 30 + k) for k in range(5)] + [photo(tmp_path / "large.png", 200, 200)]
 
     def ask(path: Path) -> bool:
-        picture = kept.load(path)
+        picture = recent.load(path)
         with pytest.raises(ValueError, match="read-only"):
             picture.pixels[0, 0] = 0
         return np.array_equal(picture.pixels, image.load(path).pixels)
 
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
         assert all(pool.map(ask, paths * 8))
-    first = kept.load(paths[0])
-    kept.load(paths[1])
-    assert kept.load(paths[0]) is first
-    kept.load(paths[2])
+    first = recent.load(paths[0])
+    recent.load(paths[1])
+    assert recent.load(paths[0]) is first
+    recent.load(paths[2])
     assert sum(picture.pixels.nbytes for picture in kept.kept.values()) <= kept.most
-    assert kept.load(paths[0]) is first, "it was used last but one"
-    large = kept.load(paths[-1])
-    assert kept.load(paths[-1]) is not large
-    assert kept.load(paths[0]) is first, "a large one drove all others out"
+    assert recent.load(paths[0]) is first, "it was used last but one"
+    large = recent.load(paths[-1])
+    assert recent.load(paths[-1]) is not large
+    assert recent.load(paths[0]) is first, "a large one drove all others out"
     with pytest.raises(ImageError):
-        kept.load(tmp_path / "gone.png")
+        recent.load(tmp_path / "gone.png")
 
 
 def test_only_listed_models_are_used(value: dict[str, Any]) -> None:

@@ -96,6 +96,7 @@ interface Genrestore {
   taker(tab: string, take: (file: ServerFile) => void): void;
   hasFiles(data: DataTransfer | null): boolean;
   dropzone(tab: HTMLElement, root: HTMLElement, take: (data: DataTransfer) => void): void;
+  settled: Promise<unknown>; // when the page is first shown
 }
 
 declare const genrestore: Genrestore;
