@@ -416,3 +416,20 @@ def test_an_agent_uses_the_verbs(server: serve.Server, client: httpx.Client, fol
             assert "nothing" in (await use("nothing"))[0]
 
     asyncio.run(talk())
+
+
+def test_a_tool_s_call_is_that_of_whoever_asked(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of this computer's own, which no limit for visitors holds."""
+    if not agents.installed():
+        pytest.skip("the package comes with `pip install genrestore[mcp]`")
+    heard: list[str] = []
+
+    def note(request: Any) -> bool:
+        heard.append(request.request.scope["genrestore.visitor"])
+        return True
+
+    monkeypatch.setattr(verbs, "_heard", note)
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "models", "arguments": {}}}
+    headers = {"accept": "application/json, text/event-stream", "x-forwarded-for": "203.0.113.9"}
+    assert "restore-photo" in client.post(guard.MCP, json=asked, headers=headers).text
+    assert set(heard) == {"203.0.113.9"}
