@@ -192,7 +192,9 @@ class Guard:
             assert self.agents is not None
             return _replayed(self.agents, body)  # which asks here again, for what it needs
         await self._writing(path, sent, visitor, held)
-        if CALL.fullmatch(path):  # may have been filled up
+        if called := CALL.fullmatch(path):  # what was named is in order now, and filled up
+            path = f"{API}/call/{called['name']}"
+            scope.update({"path": path, "raw_path": quote(path).encode()})
             body = json.dumps(sent.content).encode()
         if path in ENDS and sent.content.get("event_id") is None:
             body = json.dumps({**sent.content, "event_id": await self.sessions.newest(sent.content)}).encode()
@@ -267,7 +269,7 @@ class Guard:
         if found is None or (found.queue and path != JOIN and not called):
             raise RefusedError(404, "There is no such event on the page, or it is asked for through the queue alone.")
         if called and called["named"]:
-            _named(called["name"], sent.content, found)
+            sent.content = {"data": _ordered(called["name"], sent.content, found)}
             return
         data = sent.content.get("data")
         if called and isinstance(data, list):
@@ -482,8 +484,12 @@ def _is_file(entry: dict[str, Any]) -> bool:
     return isinstance(meta, dict) and cast("dict[str, Any]", meta).get("_type") == "gradio.FileData"
 
 
-def _named(name: str, given: dict[str, Any], found: Any) -> None:
-    """Refuse arguments by names that an endpoint does not have, and none where it needs one: Gradio breaks off."""
+def _ordered(name: str, given: dict[str, Any], found: Any) -> list[Any]:
+    """Arguments by name in the order of the endpoint's; Gradio's own way breaks off at a name that is wrong or missing.
+
+    Raises:
+        RefusedError: so is one.
+    """
     takes = utils.get_function_params(found.fn)
     known = [one for one, *_ in takes]
     for unknown in given:
@@ -492,6 +498,7 @@ def _named(name: str, given: dict[str, Any], found: Any) -> None:
     for one, optional, *_ in takes:
         if not optional and one not in given:
             raise RefusedError(400, "needs", name=name, missing=one)
+    return [given.get(one, usual) for one, _, usual, _ in takes]
 
 
 def _filled(data: list[Any], found: Any) -> None:
