@@ -679,11 +679,16 @@ def test_a_net_that_enlarges_without_measure_is_refused(tmp_path: Path) -> None:
 # --- what people are told --------------------------------------------------------------------------------------------------
 
 
-def test_the_about_page_tells_where_it_is_from(taken: Any) -> None:
-    from genrestore.ui.tabs.about import tab as about
+def test_its_page_tells_where_it_is_from(taken: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the page and at the command line alike."""
+    from genrestore.__main__ import main
+    from genrestore.ui.tabs.models.card import article
 
     card = taken("Compact")[0]
-    text = about.article(card)
+    text = article(card)
+    with pytest.raises(SystemExit):
+        main(["models", "show", card.name])
+    shown = capsys.readouterr().out
     for told in (
         "RealESRGAN Compact",
         "×2",
@@ -693,10 +698,10 @@ def test_the_about_page_tells_where_it_is_from(taken: Any) -> None:
         "spandrel",
         "example.org/nets",
     ):
-        assert told in text, told
+        assert told in text and told in shown, told
     assert "<pre>" not in text, "there is no recipe"
     hostile = dataclasses.replace(card, origin={"source": "https://a/'><script>", "file": ["<b>"], "sha256": "<i>"})
-    assert "<script>" not in about.article(hostile) and "<b>" not in about.article(hostile)
+    assert "<script>" not in article(hostile) and "<b>" not in article(hostile)
 
 
 @pytest.mark.parametrize("architecture", NETS)

@@ -1,21 +1,24 @@
-"""Who may train on a page: whoever sits at the computer that serves it, the owner of a Space, and else nobody.
+"""Who may train on a page, and change what models lie there: whoever sits at the computer that serves it, the owner of a
+Space, and else nobody.
 
 Training takes this computer's time and disk for hours, and at the computer itself it reads any folder that is named.
 """
 
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import gradio as gr
 
-from genrestore.errors import SettingError
+from genrestore.errors import GenrestoreError, SettingError
 from genrestore.paths import space
 from genrestore.pictures import image
 from genrestore.ui.server.guard import foreign, netloc
 from genrestore.ui.server.visitors import forwarded, loopback
+from genrestore.ui.words.sentences import translated
 
 SIGN_IN = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL")  # set where hf_oauth is on
 OFF = "Training is off on this page; run genrestore on your own computer to train, or start this page with --training."
@@ -77,6 +80,19 @@ class Access:
             raise SettingError(
                 "Training is for this computer only; open the page at 127.0.0.1, or start it with --host and --training."
             )
+
+    def guarded(self, question: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+        """A server function that answers those only who may train; an error becomes {"problem": sentence}."""
+
+        def answer(data: Any, profile: gr.OAuthProfile | None, request: gr.Request) -> dict[str, Any]:
+            try:
+                self.check(profile, request)
+                return question(cast("dict[str, Any]", data) if isinstance(data, dict) else {})
+            except GenrestoreError as problem:
+                return {"problem": translated(problem)}
+
+        answer.__name__ = question.__name__
+        return answer
 
 
 def can_sign_in() -> bool:

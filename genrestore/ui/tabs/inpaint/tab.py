@@ -15,7 +15,7 @@ import genrestore
 from genrestore import tasks
 from genrestore.errors import GenrestoreError, SettingError
 from genrestore.pictures import image
-from genrestore.ui.parts import compare, examples, jobs, mask_editor, picker
+from genrestore.ui.parts import compare, examples, jobs, mask_editor, more, picker
 from genrestore.ui.parts.mask_editor import MaskEditor
 from genrestore.ui.parts.toasts import with_toasts
 from genrestore.ui.tabs.inpaint.candidates import Candidates
@@ -376,13 +376,15 @@ def build() -> gr.Dropdown:
         functions=[stop, outlook],
         old=bool(genrestore.list_models("damage")),
     )
-    with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings"), gr.Row():
-        model = picker.picker("inpaint")
-        strategy = gr.Radio(
-            [(W(name), name) for name in STRATEGIES], value="crop", label=W("strategy"), elem_id="inpaint-strategy"
-        )
-        widths = [(W("auto"), AUTO), (W("hard"), "0"), *((f"{width} px", str(width)) for width in FEATHERS)]
-        feather = gr.Dropdown(widths, value=AUTO, label=W("feather"), min_width=160, elem_id="inpaint-feather")
+    with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings"):
+        with gr.Row():
+            model = picker.picker("inpaint")
+            strategy = gr.Radio(
+                [(W(name), name) for name in STRATEGIES], value="crop", label=W("strategy"), elem_id="inpaint-strategy"
+            )
+            widths = [(W("auto"), AUTO), (W("hard"), "0"), *((f"{width} px", str(width)) for width in FEATHERS)]
+            feather = gr.Dropdown(widths, value=AUTO, label=W("feather"), min_width=160, elem_id="inpaint-feather")
+        more.more("inpaint", model)
     settings = [editor, model, strategy, feather]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     repaired, saved = MaskEditor.ear(EDITOR), MaskEditor.ear(EDITOR)
