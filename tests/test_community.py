@@ -578,6 +578,20 @@ def test_a_missing_file_and_a_taken_name(taken: Any, tmp_path: Path) -> None:
         genrestore.add_model(tmp_path / "span-x4.pth", name="../up")
 
 
+def test_it_tells_how_far_it_is(tmp_path: Path, home: Path) -> None:
+    save_file(NETS["Compact"][0]().state_dict(), tmp_path / "told.safetensors")
+    told: list[tuple[float, str]] = []
+    genrestore.add_model(tmp_path / "told.safetensors", progress=lambda share, what: told.append((share, what)))
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares) and shares[0] == 0 and 0.9 < shares[-1] <= 1 and len({*shares}) > 5
+    assert list(dict.fromkeys(what for _, what in told)) == [
+        "it is read",
+        "it is tried out",
+        "it is measured",
+        "it is kept",
+    ]
+
+
 def test_a_cancelled_one_leaves_nothing(tmp_path: Path, home: Path) -> None:
     cancel = threading.Event()
     cancel.set()

@@ -47,7 +47,12 @@ def test_the_list_names_what_can_be_had() -> None:
         wanted = Reference.parse(one.reference)
         assert listed.find(wanted) is one and str(wanted) == one.reference
         assert one.net in {each.architecture.id for each in MAIN_REGISTRY.architectures()}, one.name
-        assert re.fullmatch("([0-9a-f]{64})?", one.sha256) and one.bytes > 1e6 and one.licence and one.task in tasks.names()
+        assert (
+            re.fullmatch("([0-9a-f]{64})?", one.sha256)
+            and one.bytes > 1e6
+            and one.licence
+            and one.task in tasks.names()
+        )
         assert not one.tested or date.fromisoformat(one.tested) <= date.today()
         assert re.search("[一-鿿]", sentences.by_language(one.about)["zh-CN"]), one.about
         other = dataclasses.replace(wanted, revision="0" * 40)
@@ -63,10 +68,16 @@ def test_the_command_lists_them_and_says_which_are_untested(capsys: pytest.Captu
     assert not end.value.code and listed.dated() in told and "LaMa" not in told
     for one in listed.models("restore"):
         state = f"tested {one.tested}" if one.tested else "untested"
-        assert f"{one.licence}, {state}" in told and f"genrestore models pull {one.reference}" in told and one.about in told
+        assert (
+            f"{one.licence}, {state}" in told
+            and f"genrestore models pull {one.reference}" in told
+            and one.about in told
+        )
     with pytest.raises(SystemExit):
         main(["models", "more", "--json"])
-    assert [one["reference"] for one in json.loads(capsys.readouterr().out)] == [one.reference for one in listed.models()]
+    assert [one["reference"] for one in json.loads(capsys.readouterr().out)] == [
+        one.reference for one in listed.models()
+    ]
 
 
 # ---- cards ----
@@ -125,12 +136,13 @@ def asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
 
 def test_a_visitor_may_look_and_fetch_what_is_listed_and_nothing_else(asked_for: list[str], tmp_path: Path) -> None:
-    """Nor may anybody who is signed in as somebody else than the owner."""
+    """Nor may anybody where all may train, or who is signed in as somebody else than the owner."""
     shipped = genrestore.list_models("upscale")[0]
     mine = tmp_path / "weights" / "mine"
     shutil.copytree(shipped.weights.parent, mine)
     dataclasses.replace(shipped, name="mine").write(mine)
-    for access, who in ((Access(), None), (Access(owner="ann"), None), (Access(owner="ann"), profile("bob"))):
+    owned = Access(owner="ann")
+    for access, who in ((Access(), None), (Access(anyone=True), None), (owned, None), (owned, profile("bob"))):
         for word in ("verify", "delete", "pack", "send"):
             answers, said = orders(access, who, do=word, name="mine", repository="bob/mine")
             assert [one["state"] for one in answers] == ["failed"] and "whoever runs it" in said[0], word
@@ -142,7 +154,10 @@ def test_a_visitor_may_look_and_fetch_what_is_listed_and_nothing_else(asked_for:
             assert asked_for.pop() == LISTED.reference
         shown = models.Page(access, {}).gallery({}, who, REQUEST)
         assert not shown["manages"] and not shown["fetches"] and "mine" in json.dumps(shown["models"])
-        assert str(tmp_path) not in json.dumps(shown) + models.Page(access, {}).card({"name": "mine"}, who, REQUEST)["html"]
+        assert (
+            str(tmp_path)
+            not in json.dumps(shown) + models.Page(access, {}).card({"name": "mine"}, who, REQUEST)["html"]
+        )
     assert mine.is_dir()
 
 
@@ -198,7 +213,9 @@ def net(folder: Path, **config: Any) -> bytes:
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     hub = Hub()
     wanted = Reference.parse(LISTED.reference)
-    hub.new(wanted.repository, {wanted.file: net(tmp_path_factory.mktemp("a"), width=8, blocks=2)}, meta={"license": "mit"})
+    hub.new(
+        wanted.repository, {wanted.file: net(tmp_path_factory.mktemp("a"), width=8, blocks=2)}, meta={"license": "mit"}
+    )
     tiny = net(tmp_path_factory.mktemp("b"), width=4, blocks=2)
     hub.new("ann/tiny", {"model.safetensors": tiny}, meta={"license": "cc0-1.0"})
     large = net(tmp_path_factory.mktemp("c"), width=128, blocks=6)
@@ -280,8 +297,10 @@ def test_from_the_question_to_the_model_and_back_to_the_hub(address: str, hub: H
 
     assert page.order("verify", name="tiny")[0]["did"] == "verified"
     parcel, _ = page.order("pack", name="tiny", repository="ann/mine")
-    assert [name for name, _, _ in parcel["files"]][0] == "model.safetensors" and not parcel["there"] and parcel["private"]
-    assert "ann/mine" not in hub.repositories and TOKEN not in json.dumps(parcel) and str(home) not in json.dumps(parcel)
+    assert parcel["files"][0][0] == "model.safetensors" and not parcel["there"] and parcel["private"]
+    assert (
+        "ann/mine" not in hub.repositories and TOKEN not in json.dumps(parcel) and str(home) not in json.dumps(parcel)
+    )
     for wish in ({"digest": "0"}, {"digest": parcel["digest"], "private": False}):
         failed, said = page.order("send", name="tiny", repository="ann/mine", **wish)
         assert failed["state"] == "failed" and "look at it again" in said and "ann/mine" not in hub.repositories

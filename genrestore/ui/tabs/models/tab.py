@@ -1,7 +1,7 @@
 """The Models tab: what lies here as a gallery, what can be had, and what may be done with a model by whom.
 
-Everybody may look. Whoever may train (`access`) may also check, delete and send models, and fetch any of the Hub; on a Space
-nobody fetches others than those of our list.
+Everybody may look. Whoever runs the page (`Access.owned`) may also check, delete and send models, and fetch any of the Hub; on a
+Space nobody fetches others than those of our list.
 """
 
 import base64
@@ -38,7 +38,7 @@ Question = Callable[[dict[str, Any], gr.OAuthProfile | None, gr.Request], dict[s
 
 
 class Page:
-    """What one page answers, for those whom its `access` lets do what they ask."""
+    """What one page answers; its `access` says in whose hands it is."""
 
     def __init__(self, access: Access, pickers: Mapping[str, Any]) -> None:
         self.access = access
@@ -91,11 +91,7 @@ class Page:
         own = {"verify": _verified, "delete": _deleted, "pack": _packed, "send": _sent}.get(str(word))
         if own is None:
             return more.begun(asked, anything=self._manages(profile, request))
-        if not self.access.allows(profile):
-            raise SettingError(
-                "The models of this page are in the hands of whoever runs it; run genrestore on your own computer."
-            )
-        self.access.check(profile, request)
+        self.access.check_owned(profile, request)
         return own(_named(asked), asked)
 
     @with_toasts
@@ -109,7 +105,7 @@ class Page:
 
     def _manages(self, profile: gr.OAuthProfile | None, request: gr.Request) -> bool:
         try:
-            self.access.check(profile, request)
+            self.access.check_owned(profile, request)
         except SettingError:
             return False
         return True
@@ -249,7 +245,7 @@ def build(access: Access, tabs: gr.Tabs, pickers: Mapping[str, Any]) -> None:
     """Lay out the tab inside the gr.Tab that is open.
 
     Args:
-        access: who may delete, check and send models, and fetch others than those of our list.
+        access: in whose hands the models are.
         tabs: all tabs, to go to another one.
         pickers: by task, what takes the name of a model to show.
     """
