@@ -137,7 +137,7 @@ interface Ordering {
   button(text: string, act: () => unknown, className?: string): HTMLButtonElement;
   day(date: string): string;
   halt(): void;
-  work(place: HTMLElement, wish: object, first: string, done: (answer: Answer) => void, left: () => void): void;
+  work(place: HTMLElement, wish: object, first: string, done: (answer: Answer) => void, left: (problem?: string) => void): void;
   obtain(place: HTMLElement, reference: string, came: (answer: Answer) => void, left: () => void): void;
   offerRow(entry: Entry, came: (answer: Answer) => void): HTMLElement;
 }

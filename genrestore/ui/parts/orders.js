@@ -57,15 +57,16 @@ function ordering() {
     told(answer);
   });
 
-  // Gives an order and shows in `place` how far it is; `done` gets what came of it, `left` is called where nothing did.
-  /** @type {(place: HTMLElement, wish: object, first: string, done: (answer: Answer) => void, left: () => void) => void} */
+  // Gives an order and shows in `place` how far it is; `done` gets what came of it. Where nothing did, `left` gets the problem, if
+  // that is known.
+  /** @type {Ordering["work"]} */
   function work(place, wish, first, done, left) {
     const bar = make("progress", { max: 1 });
     const text = make("span", { role: "status" }, first);
     const stop = button(words.cancel, halt);
-    const end = () => {
+    const end = (problem = "") => {
       place.replaceChildren();
-      left();
+      left(problem);
     };
     order(wish, (answer) => {
       if (answer.state === "busy") {
@@ -75,7 +76,7 @@ function ordering() {
         return;
       }
       calm = null;
-      if (answer.state === "failed") return end(); // a toast says why
+      if (answer.state === "failed") return end(answer.problem);
       place.replaceChildren();
       done(answer);
     }, end);
@@ -87,7 +88,7 @@ function ordering() {
 
   // Asks the Hub about a model, shows what it would bring, and fetches it once that is agreed to; all in `place`.
   // `came` is called with what is here then, `left` where nothing came of it.
-  /** @type {(place: HTMLElement, reference: string, came: (answer: Answer) => void, left: () => void) => void} */
+  /** @type {Ordering["obtain"]} */
   function obtain(place, reference, came, left) {
     work(place, { do: "look", reference }, words.asking, offered, left);
 
@@ -108,6 +109,7 @@ function ordering() {
         make("div", { className: "buttons" }, fetch, leave),
       );
       fetch.focus({ preventScroll: true });
+    place.scrollIntoView({ block: "nearest", behavior: "smooth" });
     }
   }
 

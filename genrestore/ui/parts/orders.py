@@ -2,7 +2,7 @@
 
 A part with the script `orders.js` sends {"do": word, "run": name of the order, …} as its value when it sets off `order`, and gets
 {"answer": {"run", "state", …}} as its value back, as often as there is something to tell: "busy" with `fraction` and `text`, and
-at the end "done" with what came of it, or "failed", which a toast explains. The server function `halt` ends an order by its name.
+at the end "done" with what came of it, or "failed" with the `problem`, which a toast tells, too. The server function `halt` ends an order by its name.
 """
 
 import threading
@@ -13,7 +13,7 @@ import gradio as gr
 
 from genrestore import paths, tasks
 from genrestore.card import Card
-from genrestore.errors import Cancelled, ModelError, SettingError
+from genrestore.errors import Cancelled, GenrestoreError, ModelError, SettingError
 from genrestore.references import SCHEME, Reference
 from genrestore.ui.parts import jobs
 from genrestore.ui.words import Words
@@ -62,8 +62,9 @@ def answers(value: object, begin: Callable[[], Does], request: gr.Request) -> It
         yield _told(value, state="done", **order.outcome)
     except Cancelled:
         yield _told(value, state="failed")
-    except Exception:  # `with_toasts` tells it
-        yield _told(value, state="failed")
+    except Exception as problem:  # `with_toasts` tells it, too; a dialog lies above its toast
+        sentence = translated(problem, request) if isinstance(problem, GenrestoreError) else ""
+        yield _told(value, state="failed", problem=sentence)
         raise
     finally:
         if order is not None:

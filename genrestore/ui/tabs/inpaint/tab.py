@@ -376,14 +376,14 @@ def build() -> gr.Dropdown:
         functions=[stop, outlook],
         old=bool(genrestore.list_models("damage")),
     )
-    with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings"):
-        with gr.Row():
-            model = picker.picker("inpaint")
-            strategy = gr.Radio(
-                [(W(name), name) for name in STRATEGIES], value="crop", label=W("strategy"), elem_id="inpaint-strategy"
-            )
-            widths = [(W("auto"), AUTO), (W("hard"), "0"), *((f"{width} px", str(width)) for width in FEATHERS)]
-            feather = gr.Dropdown(widths, value=AUTO, label=W("feather"), min_width=160, elem_id="inpaint-feather")
+    with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings") as more_settings, gr.Row():
+        model = picker.picker("inpaint")
+        strategy = gr.Radio(
+            [(W(name), name) for name in STRATEGIES], value="crop", label=W("strategy"), elem_id="inpaint-strategy"
+        )
+        widths = [(W("auto"), AUTO), (W("hard"), "0"), *((f"{width} px", str(width)) for width in FEATHERS)]
+        feather = gr.Dropdown(widths, value=AUTO, label=W("feather"), min_width=160, elem_id="inpaint-feather")
+    with more_settings:  # below that row
         more.more("inpaint", model)
     settings = [editor, model, strategy, feather]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

@@ -127,7 +127,7 @@ async function show(model) {
   open = model;
   find(".title").textContent = model.title;
   find(".full").replaceChildren();
-  find("dialog .came").textContent = "";
+  tell("");
   const image = find("dialog > img");
   image.hidden = true;
   leave();
@@ -173,14 +173,16 @@ function leave() {
   place().replaceChildren();
 }
 
-/** @type {(text: string) => void} */
-function tell(text) {
+/** @type {(text: string, bad?: boolean) => void} */
+function tell(text, bad = false) {
   find("dialog .came").textContent = text;
+  find("dialog .came").classList.toggle("bad", bad);
 }
 
-/** @type {() => void} */
-function back() {
+/** @type {(problem?: string) => void} */
+function back(problem = "") {
   place().replaceChildren();
+  if (problem) tell(problem, true); // the toast lies below this page
   find(".title").focus({ preventScroll: true });
 }
 
@@ -209,7 +211,7 @@ function askDelete({ name, title, size, whose }) {
     go.textContent = words.really;
   }, "danger");
   const text = say(whose === "pulled" ? "delete_pulled" : "delete_own", { title, size });
-  place().replaceChildren(make("p", {}, text), make("div", { className: "buttons" }, go, button(words.cancel, back)));
+  place().replaceChildren(make("p", {}, text), make("div", { className: "buttons" }, go, button(words.cancel, () => back())));
   go.focus();
 }
 
@@ -225,19 +227,21 @@ function askPush(model) {
     make("p", { className: "hint" }, words.push_hint),
     make("label", {}, words.repository, repository),
     make("label", { className: "check" }, hidden, words.private),
-    make("div", { className: "buttons" }, make("button", { type: "submit", className: "primary" }, words.pack), button(words.cancel, back)),
+    make("div", { className: "buttons" }, make("button", { type: "submit", className: "primary" }, words.pack), button(words.cancel, () => back())),
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
+    tell("");
     const wish = { name: model.name, repository: repository.value, private: hidden.checked };
-    work(place(), { do: "pack", ...wish }, words.packing, (parcel) => showParcel(wish, parcel), () => askPushAgain(form));
+    work(place(), { do: "pack", ...wish }, words.packing, (parcel) => showParcel(wish, parcel), (problem) => askPushAgain(form, problem));
   });
   place().replaceChildren(form);
   repository.focus();
 }
 
-/** @type {(form: HTMLElement) => void} */
-function askPushAgain(form) {
+/** @type {(form: HTMLElement, problem?: string) => void} */
+function askPushAgain(form, problem = "") {
+  tell(problem, true);
   place().replaceChildren(form);
   form.querySelector("input")?.focus();
 }
@@ -261,9 +265,10 @@ function showParcel(wish, parcel) {
     make("dl", { className: "fields" }, ...rows),
     ...(left_out.length ? [make("p", { className: "hint" }, say("left_out", { names: left_out.join(", ") }))] : []),
     make("p", {}, words.push_look),
-    make("div", { className: "buttons" }, send, button(words.cancel, back)),
+    make("div", { className: "buttons" }, send, button(words.cancel, () => back())),
   );
   send.focus({ preventScroll: true });
+  send.scrollIntoView({ block: "nearest" });
 }
 
 // ---- models that come ----
