@@ -1001,30 +1001,31 @@ def test_the_picture_is_decoded_once_however_often_painting_pauses(
     assert loaded.count(path) == 2
 
 
-def test_what_is_kept_of_many_visitors_is_bounded(tmp_path: Path) -> None:
+def test_what_is_kept_of_many_visitors_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The least recently used goes first; what nobody may write to is right for each; too large a picture is not kept."""
-    kept = recent.Recent(3 * 40 * 30 * 3)
+    kept = recent.Recent(3 * 40 * 30 * 3, recent.pictures.size)
+    monkeypatch.setattr(recent, "pictures", kept)
     paths = [photo(tmp_path / f"{k}.png", 40, 30 + k) for k in range(5)] + [photo(tmp_path / "large.png", 200, 200)]
 
     def ask(path: Path) -> bool:
-        picture = kept.load(path)
+        picture = recent.load(path)
         with pytest.raises(ValueError, match="read-only"):
             picture.pixels[0, 0] = 0
         return np.array_equal(picture.pixels, image.load(path).pixels)
 
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
         assert all(pool.map(ask, paths * 8))
-    first = kept.load(paths[0])
-    kept.load(paths[1])
-    assert kept.load(paths[0]) is first
-    kept.load(paths[2])
+    first = recent.load(paths[0])
+    recent.load(paths[1])
+    assert recent.load(paths[0]) is first
+    recent.load(paths[2])
     assert sum(picture.pixels.nbytes for picture in kept.kept.values()) <= kept.most
-    assert kept.load(paths[0]) is first, "it was used last but one"
-    large = kept.load(paths[-1])
-    assert kept.load(paths[-1]) is not large
-    assert kept.load(paths[0]) is first, "a large one drove all others out"
+    assert recent.load(paths[0]) is first, "it was used last but one"
+    large = recent.load(paths[-1])
+    assert recent.load(paths[-1]) is not large
+    assert recent.load(paths[0]) is first, "a large one drove all others out"
     with pytest.raises(ImageError):
-        kept.load(tmp_path / "gone.png")
+        recent.load(tmp_path / "gone.png")
 
 
 def test_only_listed_models_are_used(value: dict[str, Any]) -> None:

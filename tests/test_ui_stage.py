@@ -2,6 +2,7 @@
 
 import base64
 import concurrent.futures
+import itertools
 import re
 import time
 from collections.abc import Callable
@@ -178,6 +179,43 @@ def test_save_as_holds_for_the_result_that_is_there(page: Any, tmp_path: Path) -
     assert stage.name == "photo.repaired.png"
     different = (again != original).any(axis=2)
     assert not (different & ~mask).any() and different[mask].mean() > 0.5
+    assert page.problems == []
+
+
+# The middle 40 × 40 screen pixels of the stage: RGBA in base64.
+MIDDLE = """() => {
+    const canvas = document.querySelector("#inpaint-editor canvas.photo");
+    const [x, y] = [canvas.width / 2 - 20, canvas.height / 2 - 20].map(Math.round);
+    const { data } = canvas.getContext("2d").getImageData(x, y, 40, 40);
+    return btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join(""));
+}"""
+
+
+def test_a_closer_look_at_what_no_browser_draws_shows_its_own_pixels(page: Any, tmp_path: Path) -> None:
+    """Of a scan larger than what the server sends at first: before and after a repair."""
+    noise = np.random.default_rng(3).integers(0, 256, (600, 2600, 3), np.uint8)
+    image.save(image.Picture(noise), tmp_path / "scan.tif")
+    stage = Stage(page)
+    stage.open(tmp_path / "scan.tif")
+
+    def wait_for(pixels: np.ndarray) -> None:
+        """The picture's middle lies in the stage's, within a pixel."""
+        deadline = time.monotonic() + 20
+        while True:
+            shown = np.frombuffer(base64.b64decode(page.evaluate(MIDDLE)), np.uint8).reshape(40, 40, 4)[..., :3]
+            for top, left in itertools.product(range(276, 285), range(1276, 1285)):
+                if np.array_equal(pixels[top : top + 40, left : left + 40], shown):
+                    return
+            assert time.monotonic() < deadline, "not the file's own pixels"
+            page.wait_for_timeout(50)
+
+    stage.size(30)
+    stage.drag((0.5, 0.48), (0.5, 0.52))
+    stage.do("actual")
+    wait_for(noise)
+    stage.repaired()
+    (tmp_path / "result.tif").write_bytes(stage.download())
+    wait_for(image.load(tmp_path / "result.tif").rgb8())
     assert page.problems == []
 
 

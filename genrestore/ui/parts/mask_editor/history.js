@@ -30,7 +30,7 @@ function setScene(scene) {
 function release(scene) {
   scene.large?.close();
   if (scene.small !== scene.large) scene.small?.close();
-  Object.assign(scene, { large: null, small: null, blob: null });
+  Object.assign(scene, { large: null, small: null, blob: null, sharpened: false });
 }
 
 // Fetches the bitmaps of a scene that has none.

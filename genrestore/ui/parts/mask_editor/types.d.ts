@@ -38,6 +38,7 @@ interface Scene {
   id: number;
   large: ImageBitmap | null;
   small: ImageBitmap | null;
+  sharpened?: boolean; // all its detail was asked for
   state: { base: ServerFile; touched: string } | null;
   blob: Blob | null;
   file: ServerFile;

@@ -15,8 +15,10 @@ import genrestore
 from genrestore import tasks
 from genrestore.errors import GenrestoreError, SettingError
 from genrestore.pictures import image
+from genrestore.tasks.damage import Options
 from genrestore.ui.parts import compare, examples, jobs, mask_editor, more, picker
 from genrestore.ui.parts.mask_editor import MaskEditor
+from genrestore.ui.parts.mask_editor.recent import Recent
 from genrestore.ui.parts.toasts import with_toasts
 from genrestore.ui.tabs.inpaint.candidates import Candidates
 from genrestore.ui.tabs.inpaint.candidates import W as FILLS
@@ -29,6 +31,9 @@ FORMATS = {"input": None, "png": "PNG", "webp": "WEBP", "tiff": "TIFF"}  # the l
 EDITOR = "inpaint-editor"
 LONG = 10  # seconds from which a repair says before it begins how long it takes
 stops = jobs.Stops()
+likelihoods: Recent[np.ndarray] = Recent(
+    64 * 2**20, lambda likely: likely.nbytes
+)  # of damage; 12 megapixels take 48 MB
 
 W = Words("inpaint")
 
@@ -128,16 +133,20 @@ class Finding(jobs.Job):
     ending = "marking"
 
     def __init__(self, value: dict[str, Any]) -> None:
+        from genrestore.pipelines.arguments import settled
+
         super().__init__(stops.of(value.get("run")))
+        self.options = settled("damage", sensitivity=value.get("sensitivity", Options().sensitivity))
         self.now, _ = MaskEditor.reached(value, MaskEditor.photo(value))
+        self.of = MaskEditor.told_apart(value)
         self.marks = ""  # a mask for the stage
 
     def work(self) -> None:
-        from genrestore.pipelines.damage import GROW, find_damage
+        from genrestore.pipelines.damage import GROW, likelihood, marked
         from genrestore.pipelines.inpaint import widened
 
-        found = find_damage(self.now, progress=self.report, cancel=self.cancel)
-        self.marks = mask_editor.url(widened(found, GROW))
+        likely = likelihoods.get(self.of, lambda: likelihood(self.now, progress=self.report, cancel=self.cancel))
+        self.marks = mask_editor.url(widened(marked(likely, **self.options), GROW))
 
     def outcome(self, request: gr.Request) -> dict[str, Any]:
         return {"marks": self.marks}

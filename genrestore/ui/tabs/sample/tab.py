@@ -235,7 +235,7 @@ def picture(data: Any) -> dict[str, Any]:
     # As one text, since FastAPI looks at each number of a list by itself, which took as long as the picture.
     latent = {"z": ",".join(f"{value:.4g}" for value in z)}
     if image.width * image.height > BARE:
-        return {"picture": _url(image, "WEBP", lossless=True, method=0)} | latent
+        return {"picture": _url(image, "WEBP", lossless=True, method=0, quality=0)} | latent
     pixels = base64.b64encode(image.convert("RGB").tobytes()).decode()
     return {"pixels": pixels, "width": image.width, "height": image.height} | latent
 
