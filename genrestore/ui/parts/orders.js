@@ -72,7 +72,7 @@ function ordering() {
       if (answer.state === "busy") {
         if (answer.fraction > 0 && answer.fraction < 1) bar.value = answer.fraction;
         else bar.removeAttribute("value");
-        if (answer.fraction > 0 && text.textContent !== answer.text) text.textContent = answer.text;
+        if (answer.text && text.textContent !== answer.text) text.textContent = answer.text;
         return;
       }
       calm = null;

@@ -2,7 +2,8 @@
 
 A part with the script `orders.js` sends {"do": word, "run": name of the order, …} as its value when it sets off `order`, and gets
 {"answer": {"run", "state", …}} as its value back, as often as there is something to tell: "busy" with `fraction` and `text`, and
-at the end "done" with what came of it, or "failed" with the `problem`, which a toast tells, too. The server function `halt` ends an order by its name.
+at the end "done" with what came of it, or "failed" with the `problem`, which a toast tells, too. The server function `halt` ends
+an order by its name.
 """
 
 import threading
@@ -46,7 +47,7 @@ class Order(jobs.Job):
         self.text = text
 
     def stage(self, request: gr.Request | None) -> str:
-        return translated(self.text, request) if self.text else jobs.W.text("starting", request)
+        return translated(self.text, request) if self.text else ""  # the page has said what it does
 
 
 def answers(value: object, begin: Callable[[], Does], request: gr.Request) -> Iterator[dict[str, Any]]:
