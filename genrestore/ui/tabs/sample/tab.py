@@ -27,7 +27,7 @@ from genrestore.card import Card
 from genrestore.errors import GenrestoreError, SettingError
 from genrestore.recipe import RunRecipe
 from genrestore.setting import Option, checked
-from genrestore.ui.parts import picker
+from genrestore.ui.parts import more, picker
 from genrestore.ui.parts.component import component
 from genrestore.ui.words import Words
 from genrestore.ui.words.sentences import translated
@@ -324,5 +324,6 @@ def build() -> gr.HTML:
         reach=REACH,
         directions=DIRECTIONS,
     )
+    more.more("sample", live)
     gr.api(sample, api_name="sample")  # pyright: ignore[reportUnknownMemberType, reportPrivateImportUsage] (Gradio's gap)
     return live
