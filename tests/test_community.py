@@ -579,6 +579,20 @@ def test_a_missing_file_and_a_taken_name(taken: Any, tmp_path: Path) -> None:
         genrestore.add_model(tmp_path / "span-x4.pth", name="../up")
 
 
+def test_it_tells_how_far_it_is(tmp_path: Path, home: Path) -> None:
+    save_file(NETS["Compact"][0]().state_dict(), tmp_path / "told.safetensors")
+    told: list[tuple[float, str]] = []
+    genrestore.add_model(tmp_path / "told.safetensors", progress=lambda share, what: told.append((share, what)))
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares) and shares[0] == 0 and 0.9 < shares[-1] <= 1 and len({*shares}) > 5
+    assert list(dict.fromkeys(what for _, what in told)) == [
+        "it is read",
+        "it is tried out",
+        "it is measured",
+        "it is kept",
+    ]
+
+
 def test_a_cancelled_one_leaves_nothing(tmp_path: Path, home: Path) -> None:
     cancel = threading.Event()
     cancel.set()
@@ -680,11 +694,16 @@ def test_a_net_that_enlarges_without_measure_is_refused(tmp_path: Path) -> None:
 # --- what people are told --------------------------------------------------------------------------------------------------
 
 
-def test_the_about_page_tells_where_it_is_from(taken: Any) -> None:
-    from genrestore.ui.tabs.about import tab as about
+def test_its_page_tells_where_it_is_from(taken: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the page and at the command line alike."""
+    from genrestore.__main__ import main
+    from genrestore.ui.tabs.models.card import article
 
     card = taken("Compact")[0]
-    text = about.article(card)
+    text = article(card)
+    with pytest.raises(SystemExit):
+        main(["models", "show", card.name])
+    shown = capsys.readouterr().out
     for told in (
         "RealESRGAN Compact",
         "×2",
@@ -694,10 +713,10 @@ def test_the_about_page_tells_where_it_is_from(taken: Any) -> None:
         "spandrel",
         "example.org/nets",
     ):
-        assert told in text, told
+        assert told in text and told in shown, told
     assert "<pre>" not in text, "there is no recipe"
     hostile = dataclasses.replace(card, origin={"source": "https://a/'><script>", "file": ["<b>"], "sha256": "<i>"})
-    assert "<script>" not in about.article(hostile) and "<b>" not in about.article(hostile)
+    assert "<script>" not in article(hostile) and "<b>" not in article(hostile)
 
 
 @pytest.mark.parametrize("architecture", NETS)

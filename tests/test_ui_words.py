@@ -156,5 +156,5 @@ def test_a_chinese_page_shows_chinese_cards(visit: Callable[..., Any]) -> None:
     page.get_by_role("option", name="放大 4 倍，忠于原图").wait_for()
     page.goto(page.url.replace("upscale", "sample"))
     page.locator("#live option", has_text="VAE · 服装 64×64").wait_for(state="attached")
-    page.goto(page.url.replace("sample", "about"))
+    page.goto(page.url.replace("sample", "models"))
     page.get_by_text("照片上的划痕、灰尘、文字和小物体。").wait_for()

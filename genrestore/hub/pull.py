@@ -22,7 +22,7 @@ from typing import Any
 from genrestore import weights
 from genrestore.card import MOST_BYTES, Card, SizeRule, name_of
 from genrestore.errors import Cancelled, GenrestoreError, ModelError
-from genrestore.hub import client, kinds
+from genrestore.hub import client, kinds, listed
 from genrestore.hub.client import Unreachable
 from genrestore.hub.kinds import CARD, CONFIG, SAMPLE
 from genrestore.locks import Lock
@@ -122,11 +122,7 @@ def pull(
         return known
     if known is not None and known.revision == offer.commit:
         return known
-    # nobody need be asked about what cannot be used
-    if offer.weight not in offer.holds:
-        raise kinds.missing(wanted) if offer.carded else kinds.unusable(wanted, offer.holds)
-    if not (offer.carded or kinds.is_checkpoint(offer.weight)):
-        raise kinds.unusable(wanted, offer.holds)
+    usable(offer)  # nobody need be asked about what is not
     if confirm is not None and not confirm(offer):
         raise Cancelled(f"Nothing of {wanted} was fetched.")
     with _alone(wanted, progress, cancel) as aside:
@@ -165,6 +161,17 @@ def look(wanted: Reference) -> Offer:
         wished = [wanted.beside + CONFIG, weight]
     files = [file for name in wished for file in listed if file.name == name]
     return Offer(wanted, commit, weight, licence, tuple(file for file in files if _wished(file)), names)
+
+
+def usable(offer: Offer) -> None:
+    """Raises:
+    ModelError: what would come is no weight of ours nor a checkpoint, or is another file than the one that was listed.
+    """
+    if offer.weight not in offer.holds:
+        raise kinds.missing(offer.wanted) if offer.carded else kinds.unusable(offer.wanted, offer.holds)
+    if not (offer.carded or kinds.is_checkpoint(offer.weight)):
+        raise kinds.unusable(offer.wanted, offer.holds)
+    listed.check(offer.wanted, next((file.sha256 for file in offer.files if file.name == offer.weight), ""))
 
 
 def _wished(file: File) -> bool:
@@ -242,7 +249,9 @@ def _room(offer: Offer) -> None:
 
 
 def megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
+    if size >= 1e9:
+        return f"{size / 1e9:,.1f} GB"
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
 
 
 # --- fetching and checking -------------------------------------------------------------------------------------------
@@ -312,7 +321,7 @@ class _Fetched:
         share = self.done / whole
         seconds = (time.monotonic() - self.begun) * (1 / share - 1)
         left = f"about {round(seconds)} s left" if seconds < 90 else f"about {round(seconds / 60)} min left"
-        told = f", {left}" if share > TOLD else ""
+        told = f", {left}" if share > TOLD else " have come"
         self.progress(share, f"{megabytes(self.done)} of {megabytes(whole)}{told}")
 
 
@@ -423,9 +432,8 @@ def _installed(
             card = card or _made(wanted, weight, licence)
             weights.check(card)
         else:
-            if progress is not None:
-                progress(1.0, "it is read and measured")
-            card = _converted(Reference(wanted.repository, commit, files.weight), source, aside, licence, cancel)
+            came = Reference(wanted.repository, commit, files.weight)
+            card = _converted(came, source, aside, licence, progress, cancel)
         dataclasses.replace(card, revision=commit).write(aside)
         if files.has(wanted.beside + SAMPLE):
             _portrait(files[wanted.beside + SAMPLE], aside / SAMPLE)
@@ -480,7 +488,14 @@ def _headed(path: Path) -> bool:
     return True
 
 
-def _converted(came: Reference, source: Path, aside: Path, licence: str, cancel: threading.Event | None) -> Card:
+def _converted(
+    came: Reference,
+    source: Path,
+    aside: Path,
+    licence: str,
+    progress: Progress | None,
+    cancel: threading.Event | None,
+) -> Card:
     """A checkpoint of others as a weight of ours, aside.
 
     Args:
@@ -492,7 +507,14 @@ def _converted(came: Reference, source: Path, aside: Path, licence: str, cancel:
     own = came.repository.partition("/")[2]
     names = [own] if kinds.GENERIC.fullmatch(stem) else [stem, own]
     name = next(filter(name_of, names), "unnamed")
-    return convert.converted(source, aside, name=name, licence=licence, source=str(came), cancel=cancel)
+
+    def measuring(share: float, what: str) -> None:
+        if progress is not None:
+            progress(1.0, f"{what}, {share:.0%} done")
+
+    return convert.converted(
+        source, aside, name=name, licence=licence, source=str(came), progress=measuring, cancel=cancel
+    )
 
 
 def _made(wanted: Reference, weight: Path, licence: str) -> Card:

@@ -37,7 +37,7 @@ from genrestore.ui.server import serve, uploads, visitors
 from genrestore.ui.server.access import Access
 from genrestore.ui.server.agents import Agents
 from genrestore.ui.server.guard import UPLOAD, Guard, Setting
-from genrestore.ui.tabs import about, image_to_image, train
+from genrestore.ui.tabs import about, image_to_image, models, train
 from genrestore.ui.words import Words, sentences
 
 HOUR = 3600  # seconds
@@ -107,6 +107,8 @@ def build(access: Access = Access()) -> gr.Blocks:  # noqa: B008 (nobody may tra
                         tab.select(refreshed, part, part, show_progress="hidden", api_visibility="private")
             with gr.Tab(W("train"), id="train", elem_id="tab-train"):
                 train.build(access, tabs, pickers)
+            with gr.Tab(W("models"), id="models", elem_id="tab-models"):
+                models.build(access, tabs, pickers)
             with gr.Tab(W("about"), id="about", elem_id="tab-about"):
                 about.build()
         verbs.build()

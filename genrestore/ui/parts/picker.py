@@ -1,6 +1,6 @@
 """The list from which a tab takes its model. It is read anew when its tab is opened: one may have been trained since."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -76,3 +76,9 @@ def refreshed(task: str, chosen: str) -> gr.Dropdown:
 def chosen(shown: Any, task: str, name: str) -> Any:
     """What makes the tab of `task` take the model `name`: its list, or the part `shown` that takes the names of models."""
     return refreshed(task, name) if isinstance(shown, gr.Dropdown) else {"model": name}
+
+
+def opened(pickers: Mapping[str, Any], tab: str, name: str) -> tuple[Any, ...]:
+    """What opens a tab and makes it take the model `name`: all tabs, and for each of `pickers` what it shows."""
+    others = (chosen(shown, tab, name) if kind == tab else gr.skip() for kind, shown in pickers.items())
+    return gr.Tabs(selected=tab), *others

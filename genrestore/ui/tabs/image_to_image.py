@@ -18,7 +18,7 @@ from genrestore.errors import GenrestoreError, ModelError, SettingError
 from genrestore.pictures import image
 from genrestore.setting import Option, options
 from genrestore.tasks.task import Task
-from genrestore.ui.parts import chooser, compare, jobs, picker, slots
+from genrestore.ui.parts import chooser, compare, jobs, more, picker, slots
 from genrestore.ui.parts.compare import Compare
 from genrestore.ui.parts.mask_editor import MaskEditor
 from genrestore.ui.parts.toasts import with_toasts
@@ -208,6 +208,7 @@ class Tab:
                 kind = gr.Dropdown(formats, value="input", label=W("format"), elem_id=f"{name}-format")
                 with gr.Accordion(W("settings"), open=False):
                     model = picker.picker(name)
+                    more.more(name, model)
                     told = slots.laid(f"{name}-condition")
                     parts += self.lay_settings()
                 quote = self.lay_quote()

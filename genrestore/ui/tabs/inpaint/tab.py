@@ -16,7 +16,7 @@ from genrestore.errors import GenrestoreError, SettingError
 from genrestore.pictures import image
 from genrestore.tasks.damage import Options
 from genrestore.tasks.inpaint import STRATEGIES
-from genrestore.ui.parts import compare, examples, jobs, mask_editor, picker
+from genrestore.ui.parts import compare, examples, jobs, mask_editor, more, picker
 from genrestore.ui.parts.mask_editor import MaskEditor
 from genrestore.ui.parts.mask_editor.recent import Recent
 from genrestore.ui.parts.toasts import with_toasts
@@ -381,13 +381,15 @@ def build() -> gr.Dropdown:
         functions=[stop, outlook],
         old=bool(genrestore.list_models("damage")),
     )
-    with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings"), gr.Row():
+    with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings") as more_settings, gr.Row():
         model = picker.picker("inpaint")
         strategy = gr.Radio(
             [(W(name), name) for name in STRATEGIES], value="crop", label=W("strategy"), elem_id="inpaint-strategy"
         )
         widths = [(W("auto"), AUTO), (W("hard"), "0"), *((f"{width} px", str(width)) for width in FEATHERS)]
         feather = gr.Dropdown(widths, value=AUTO, label=W("feather"), min_width=160, elem_id="inpaint-feather")
+    with more_settings:  # below that row
+        more.more("inpaint", model)
     settings = [editor, model, strategy, feather]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     repaired, saved = MaskEditor.ear(EDITOR), MaskEditor.ear(EDITOR)

@@ -27,7 +27,7 @@ from genrestore.card import Card
 from genrestore.errors import GenrestoreError, SettingError
 from genrestore.recipe import RunRecipe
 from genrestore.setting import Option, checked
-from genrestore.ui.parts import picker
+from genrestore.ui.parts import more, picker
 from genrestore.ui.parts.component import component
 from genrestore.ui.words import Words
 from genrestore.ui.words.sentences import translated
@@ -311,7 +311,7 @@ def png(state: dict[str, Any]) -> tuple[str, bytes]:
 
 def build() -> gr.HTML:
     """Lay out the tab inside the gr.Tab that is open; returns what takes {"model": name} as its value and shows that model."""
-    return component(
+    live = component(
         "tabs/sample/live",
         server_functions=[catalogue, picture, strip, download, enlarged],
         elem_id="live",
@@ -322,3 +322,5 @@ def build() -> gr.HTML:
         reach=REACH,
         directions=DIRECTIONS,
     )
+    more.more("sample", live)
+    return live
