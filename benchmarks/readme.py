@@ -47,8 +47,8 @@ def speed() -> str:
     lines = ["| what | measured |", "|---|---|"]
     rates = found.get("matrix", {})
     lines += [f"| matrix product 2048², {name} | {rate:g} GFLOP/s |" for name, rate in rates.items()]
-    units = {"upscale": "MP/s of the result", "repair": "s"}
-    for part in ("upscale", "repair", "memory", "start", "train"):
+    units = {"upscale": "MP/s of the result", "repair": "s", "fills": "s"}
+    for part in ("upscale", "repair", "fills", "memory", "start", "train"):
         for name, value in found.get(part, {}).items():
             unit = "" if "difference" in name or part not in units else f" {units[part]}"
             label = (

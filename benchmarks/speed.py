@@ -30,6 +30,7 @@ import genrestore
 from genrestore import backends, runtime, weights
 from genrestore.pictures import image
 from genrestore.pictures.image import Picture
+from genrestore.pipelines import candidates, inpaint
 from genrestore.training.runs import Run
 
 ROOT = Path(__file__).parent.parent
@@ -37,6 +38,7 @@ RESULTS = Path(__file__).parent / "results" / "speed.json"
 LOW = (320, 480)  # height and width of the small picture in the enlarging rows
 HOLES = (50, 100, 200, 400, 1000)  # pixels a side
 CARDS = 200  # models that lie here
+WIDE = (100, 200, 400)  # of which other fills are offered
 MEGAPIXELS_12 = (3000, 4000)
 
 
@@ -113,6 +115,24 @@ def repair() -> dict[str, float]:
                 image.save(genrestore.inpaint(image.load(source), mask), target)
 
             rows[f"hole {side}×{side}"] = round(median(whole, 3), 2)
+    return rows
+
+
+def fills() -> dict[str, float]:
+    """Seconds from a wide hole in 12 megapixels that is repaired to all its other fills, which the page shows under its stage."""
+    rows = {}
+    source = photo(*MEGAPIXELS_12)
+    others = [kind for kind in candidates.KINDS if kind != "pieces"]  # which is the one that is shown
+    for side in WIDE:
+        mask = np.zeros(MEGAPIXELS_12, bool)
+        mask[1000 : 1000 + side, 1500 : 1500 + side] = True
+        (part,) = inpaint.planned(source, mask, "auto", None)
+
+        def all_others(mask: np.ndarray = mask, part: inpaint.Part = part) -> None:
+            for _ in candidates.candidates(source, mask, part, kinds=others):
+                pass
+
+        rows[f"the other fills of a hole {side}×{side}"] = round(median(all_others, 3), 2)
     return rows
 
 
@@ -341,7 +361,9 @@ def streaming() -> dict[str, float]:
     return rows
 
 
-PARTS = {"upscale": upscale, "repair": repair, "memory": memory, "start": start, "shelf": shelf, "train": train}
+PARTS = {
+    "upscale": upscale, "repair": repair, "fills": fills, "memory": memory, "start": start, "shelf": shelf, "train": train,
+}  # fmt: skip
 
 
 def main() -> None:
@@ -357,7 +379,7 @@ def main() -> None:
         "torch": torch.__version__,
         "matrix": rates,
     }
-    units = {"upscale": "MP/s of the result", "repair": "s"}
+    units = {"upscale": "MP/s of the result", "repair": "s", "fills": "s"}
     for name in given.part or PARTS:
         rows = PARTS[name]()
         result[name] = rows

@@ -61,6 +61,11 @@ class Metric:
         default_factory=dict[str, Any], compare=False
     )  # what a later version wrote beside these
 
+    @property
+    def told(self) -> str:
+        """The value with its unit."""
+        return f"{self.value:.2f} dB" if self.name == "PSNR" else f"{self.value:g}"
+
 
 @dataclass(frozen=True)
 class Card:

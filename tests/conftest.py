@@ -41,6 +41,21 @@ PHONE: dict[str, Any] = {
     "is_mobile": True,
     "device_scale_factor": 2,
 }
+# Resolves once nothing on the page has moved for a dozen frames: Gradio adds part after part to a tab that is opened.
+STANDING = """new Promise((stands) => {
+    let before = "", frames = 0;
+    const look = () => {
+        const now = [...document.querySelectorAll("body *")].map((node) => Math.round(node.getBoundingClientRect().top)).join();
+        frames = now === before ? frames + 1 : 0;
+        before = now;
+        if (frames < 12) requestAnimationFrame(look);
+        else stands();
+    };
+    look();
+})"""
+COLD = (
+    "from genrestore import ui; ui._warm = lambda: None; from app import main; import sys; main(['app', *sys.argv[1:]])"
+)
 START_SECONDS = 90  # generous: other tests may hold both cores
 
 
@@ -63,16 +78,25 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def start_app() -> Iterator[Callable[..., str]]:
-    """start_app(**environment) → address of a page of its own, served by `python app.py` to the end of the tests."""
+    """start_app(**environment) → address of a page of its own, served by `python app.py` to the end of the tests.
+
+    With `cold` it loads no net before somebody asks for it.
+    """
     running: list[subprocess.Popen[bytes]] = []
     scratch = Path(tempfile.mkdtemp(prefix="genrestore-test-"))
 
-    def start(**environment: str) -> str:
+    def start(*, cold: bool = False, **environment: str) -> str:
         port = free_port()
         log = scratch / f"server-{port}.log"
         with log.open("wb") as sink:
             server = subprocess.Popen(
-                [sys.executable, str(ROOT / "app.py"), "--port", str(port), "--no-browser"],
+                [
+                    sys.executable,
+                    *(("-c", COLD) if cold else (str(ROOT / "app.py"),)),
+                    "--port",
+                    str(port),
+                    "--no-browser",
+                ],
                 cwd=ROOT,
                 env={**os.environ, "GRADIO_TEMP_DIR": str(scratch / f"files-{port}"), **environment},
                 stdout=sink,
@@ -107,10 +131,49 @@ def app_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("app")
 
 
+# What Python runs as it starts: it writes each name that is looked up, and each address outside that is called, into $HEARD.
+LISTENER = """
+import os, socket
+def note(what, host):
+    if isinstance(host, bytes): host = host.decode()
+    if host not in (None, "", "localhost", "::1", "0.0.0.0", "::") and not str(host).startswith("127."):
+        with open(os.environ["HEARD"], "a") as file: file.write(f"{what} {host}\\n")
+def wrap(owner, name, place):
+    original = getattr(owner, name)
+    def heard(*args, **kwargs):
+        target = args[place] if len(args) > place else None
+        note(name, target[0] if isinstance(target, tuple) else target)
+        return original(*args, **kwargs)
+    setattr(owner, name, heard)
+for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"): wrap(socket, name, 0)
+class Socket(socket.socket): pass
+for name in ("connect", "connect_ex", "sendto"):
+    def method(self, *args, _original=getattr(socket.socket, name), _name=name):
+        if isinstance(args[-1], tuple): note(_name, args[-1][0])
+        return _original(self, *args)
+    setattr(Socket, name, method)
+socket.socket = Socket
+open(os.environ["HEARD"], "a").close()
+"""
+
+
 @pytest.fixture(scope="session")
-def app_url(start_app: Callable[..., str], app_folder: Path) -> str:
-    """Address of the page that all browser tests share."""
-    return start_app(GENRESTORE_HOME=str(app_folder / "home"), GRADIO_TEMP_DIR=str(app_folder / "files"))
+def listener(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that, in $PYTHONPATH, makes a program note in the file $HEARD whom it asks outside."""
+    folder = tmp_path_factory.mktemp("listener")
+    (folder / "sitecustomize.py").write_text(LISTENER)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def app_url(start_app: Callable[..., str], app_folder: Path, listener: Path) -> str:
+    """Address of the page that all browser tests share; whom its server asks outside is in app_folder / "heard"."""
+    return start_app(
+        GENRESTORE_HOME=str(app_folder / "home"),
+        GRADIO_TEMP_DIR=str(app_folder / "files"),
+        HEARD=str(app_folder / "heard"),
+        PYTHONPATH=os.pathsep.join(filter(None, (str(listener), os.environ.get("PYTHONPATH")))),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -150,10 +213,9 @@ def contexts(browser: Any) -> Callable[..., Any]:
     return context
 
 
-@pytest.fixture
-def visit(contexts: Callable[..., Any], app_url: str) -> Iterator[Callable[..., Any]]:
-    """visit(path="/", **options) → a loaded page of a newcomer's; `page.problems` lists its console errors."""
-    pages: list[Any] = []
+@pytest.fixture(scope="session")
+def open_page(contexts: Callable[..., Any], app_url: str) -> Callable[..., Any]:
+    """open_page(path="/", **options) → a loaded page of a newcomer's; `page.problems` lists its console errors."""
 
     def ended(problem: str) -> bool:
         """Gradio says so of its own streams as a page is left, just before the next is asked for or after."""
@@ -170,7 +232,6 @@ def visit(contexts: Callable[..., Any], app_url: str) -> Iterator[Callable[..., 
         context = contexts(**options)
         context.clear_cookies()
         page = context.new_page()
-        pages.append(page)
         forget = context.new_cdp_session(page)
         forget.send("Storage.clearDataForOrigin", {"origin": address, "storageTypes": "local_storage,indexeddb"})
         forget.detach()
@@ -192,11 +253,51 @@ def visit(contexts: Callable[..., Any], app_url: str) -> Iterator[Callable[..., 
         page.get_by_role("tab").first.wait_for()
         return page
 
+    return go
+
+
+def close(page: Any) -> None:
+    if not page.is_closed():
+        page.unroute_all(behavior="wait")
+        page.close()
+
+
+@pytest.fixture
+def visit(open_page: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """What `open_page` is, for as long as a test lasts."""
+    pages: list[Any] = []
+
+    def go(*given: Any, **options: Any) -> Any:
+        pages.append(open_page(*given, **options))
+        return pages[-1]
+
     yield go
     for page in pages:
-        if not page.is_closed():
-            page.unroute_all(behavior="wait")
-            page.close()
+        close(page)
+
+
+@pytest.fixture(scope="module")
+def kept_pages() -> Iterator[list[Any]]:
+    pages: list[Any] = []
+    yield pages
+    for page in pages:
+        close(page)
+
+
+@pytest.fixture
+def same_page(request: pytest.FixtureRequest, open_page: Callable[..., Any], kept_pages: list[Any]) -> Iterator[Any]:
+    """The page at 1280 × 900 as the test before in this file left it; a new one where there is none, or where that failed.
+
+    For tests that begin by choosing a picture or a state, after which nothing is left of what was there, and that change the
+    page by what it offers alone: neither its scripts and styles, nor its viewport, nor what is kept through a reload.
+    """
+    if not kept_pages:
+        kept_pages.append(open_page())
+    page, failed = kept_pages[0], request.session.testsfailed
+    page.problems.clear()
+    yield page
+    if request.session.testsfailed > failed:
+        close(kept_pages.pop())
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ reader: "test_fuzz_pictures:read", a function of a path that returns bytes, the 
 files → outcomes(reader, files) → "right <hash>", "said <sentence>", or "broke <traceback>" for each file
 """
 
+import contextlib
+import ctypes
 import hashlib
 import importlib
 import json
@@ -22,7 +24,8 @@ from genrestore.errors import GenrestoreError
 ROOT = Path(__file__).parents[1]
 SECONDS = 20.0  # a file may take
 MEMORY = 1 << 30  # bytes a file may take
-POISONS = ("85", "170")  # glibc fills memory with these bytes as it is asked for and given back
+POISONS = (85, 170)  # glibc fills memory with these bytes as it is asked for and given back
+M_PERTURB = -6  # what that is called in its `mallopt`
 
 
 def mutated(content: bytes, seed: int) -> bytes:
@@ -52,31 +55,55 @@ def mutated(content: bytes, seed: int) -> bytes:
 
 def outcomes(reader: str, files: list[Path]) -> list[str]:
     """What the reader makes of each file; "broke …" also where two readings differ, or one takes too much time or memory."""
-    first, second = (_read(reader, files, poison) for poison in POISONS)
+    done = subprocess.run(
+        [sys.executable, __file__, reader, *map(str, files)],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONHASHSEED": "0",
+        },  # this checkout's code, whichever is installed
+        capture_output=True,
+        text=True,
+        timeout=2 * (60 + SECONDS * len(files)),
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    first, second = json.loads(done.stdout.splitlines()[-1])
     return [
         one if one == other or one.startswith("broke") else f"broke: read twice, {one!r} and {other!r}"
         for one, other in zip(first, second, strict=True)
     ]
 
 
-def _read(reader: str, files: list[Path], poison: str) -> list[str]:
+def _read(read: Callable[[Path], bytes], files: list[Path], poison: int) -> list[str]:
+    """In a process that is forked from this one, which has imported what a reader needs."""
     found: list[str] = []
     while len(found) < len(files):  # a reader that kills its process is asked for the files behind
-        rest = files[len(found) :]
-        done = subprocess.run(
-            [sys.executable, __file__, reader, *map(str, rest)],
-            # this checkout's code, whichever is installed
-            env={**os.environ, "PYTHONPATH": str(ROOT), "MALLOC_PERTURB_": poison, "PYTHONHASHSEED": "0"},
-            capture_output=True,
-            text=True,
-            timeout=60 + SECONDS * len(rest),
-            check=False,
-        )
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
-        found += lines
-        if len(lines) < len(rest):
-            found.append(f"broke: the process ended with {done.returncode}: {done.stderr[-2000:]}")
+        ours, theirs = os.pipe()
+        child = os.fork()
+        if not child:
+            with os.fdopen(theirs, "w") as out:
+                try:
+                    _poison_and_bound(poison)
+                    for path in files[len(found) :]:
+                        print(json.dumps(_judge(read, path)), file=out, flush=True)
+                finally:
+                    os._exit(0)
+        os.close(theirs)
+        with os.fdopen(ours) as told:
+            found += [json.loads(line) for line in told]
+        ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if len(found) < len(files):
+            found.append(f"broke: the process ended with {ended}")
     return found
+
+
+def _poison_and_bound(poison: int) -> None:
+    with contextlib.suppress(AttributeError):  # not glibc
+        ctypes.CDLL(None).mallopt(M_PERTURB, poison)
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        here = int(statm.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (here + MEMORY, here + MEMORY))
 
 
 def _judge(read: Callable[[Path], bytes], path: Path) -> str:
@@ -93,15 +120,11 @@ def _judge(read: Callable[[Path], bytes], path: Path) -> str:
 
 
 def main() -> None:
-    reader, *paths = sys.argv[1:]
+    reader, *files = sys.argv[1:]
     module, _, name = reader.partition(":")
     sys.path.insert(0, str(Path(__file__).parent))
     read = getattr(importlib.import_module(module), name)
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        here = int(statm.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (here + MEMORY, here + MEMORY))
-    for path in paths:
-        print(json.dumps(_judge(read, Path(path))), flush=True)
+    print(json.dumps([_read(read, [Path(file) for file in files], poison) for poison in POISONS]))
 
 
 if __name__ == "__main__":

@@ -15,24 +15,24 @@ from genrestore.pipelines.candidates import KINDS, Candidate, candidates, guesse
 
 
 def disc(y: float, x: float, radius: float) -> np.ndarray:
-    rows, columns = np.ogrid[:150, :190]
+    rows, columns = np.ogrid[:110, :150]
     return (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
 
 
 def marbled(channels: int = 3, depth: type[np.unsignedinteger] = np.uint8) -> Picture:
     """Grain on waves, with stripes of transparency where there is an alpha channel."""
-    y, x = np.mgrid[:150, :190]
+    y, x = np.mgrid[:110, :150]
     waves = 0.5 + 0.3 * np.sin((x + 2 * y) / 9)
-    grain = np.random.default_rng(1).normal(0, 0.08, (150, 190, channels))
+    grain = np.random.default_rng(1).normal(0, 0.08, (110, 150, channels))
     pixels = np.clip(waves[..., None] + grain, 0, 1)
     if channels % 2 == 0:
         pixels[..., -1] = x // 12 % 2
     return Picture((pixels * np.iinfo(depth).max).astype(depth))
 
 
-HOLE = disc(70, 50, 11)
-HOLE[69:72, 50:100] = True  # a thin line that runs into it
-SECOND = disc(75, 150, 11)
+HOLE = disc(50, 40, 11)
+HOLE[49:52, 40:80] = True  # a thin line that runs into it
+SECOND = disc(55, 115, 11)
 
 
 @pytest.mark.parametrize(
@@ -78,14 +78,14 @@ def test_no_fill_depends_on_what_the_hole_held_or_on_another_part() -> None:
 def test_a_fill_is_put_only_where_it_belongs() -> None:
     """It may come from a page, which may ask for anything."""
     picture, fill, inside = marbled(), np.full((5, 6, 3), 7, np.uint8), np.ones((5, 6), bool)
-    touched = np.zeros((150, 190), bool)
+    touched = np.zeros((110, 150), bool)
     touched[20:25, 30:36] = True
     result = taken(picture, touched, fill, inside, (20, 30)).pixels
     assert (result[touched] == 7).all() and np.array_equal(result[~touched], picture.pixels[~touched])
     all_ = np.ones_like(touched)
     for where, what, which, at in (
         (touched, fill, inside, (20, 31)), (all_, fill, inside, (-1, 30)), (all_, fill, inside, (-5, 30)),
-        (all_, fill, inside, (147, 30)), (all_, fill, inside, (10**9, 0)), (all_, fill[..., :1], inside, (20, 30)),
+        (all_, fill, inside, (107, 30)), (all_, fill, inside, (10**9, 0)), (all_, fill[..., :1], inside, (20, 30)),
         (all_, fill.astype(np.uint16), inside, (20, 30)), (all_, fill, inside[:4], (20, 30)),
     ):  # fmt: skip
         with pytest.raises(MaskError, match="does not fit"):

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 import genrestore
 from genrestore import backends, machine, runtime, weights
 from genrestore.card import Card, SizeRule
+from genrestore.cli import main as cli
 from genrestore.community import measured, reader
 from genrestore.errors import Cancelled, ModelError
 from genrestore.models.community import Community, Config, found
@@ -55,11 +56,11 @@ def small_lama() -> Any:
 
 NETS: dict[str, tuple[Callable[[], Any], str, int, str]] = {  # how it is made, its task, its scale, its file
     "Compact": (lambda: built("Compact", num_feat=16, num_conv=4, upscale=2), "upscale", 2, ".pth"),
-    "ESRGAN": (lambda: built("ESRGAN", num_filters=16, num_blocks=2, scale=4), "upscale", 4, ".safetensors"),
-    "SPAN": (lambda: built("SPAN", num_in_ch=3, num_out_ch=3, feature_channels=16, upscale=2), "upscale", 2, ".pth"),
+    "ESRGAN": (lambda: built("ESRGAN", num_filters=8, num_blocks=1, scale=4), "upscale", 4, ".safetensors"),
+    "SPAN": (lambda: built("SPAN", num_in_ch=3, num_out_ch=3, feature_channels=8, upscale=2), "upscale", 2, ".pth"),
     "SwinIR": (
         lambda: built(
-            "SwinIR", img_size=64, window_size=8, embed_dim=24, depths=[2, 2], num_heads=[2, 2], upscale=2,
+            "SwinIR", img_size=64, window_size=8, embed_dim=8, depths=[2], num_heads=[2], upscale=2,
             upsampler="pixelshuffledirect",
         ),
         "upscale", 2, ".safetensors",
@@ -69,8 +70,8 @@ NETS: dict[str, tuple[Callable[[], Any], str, int, str]] = {  # how it is made, 
         lambda: built("NAFNet", width=8, middle_blk_num=1, enc_blk_nums=[1, 1], dec_blk_nums=[1, 1]),
         "restore", 1, ".ckpt",
     ),
-    "SCUNet": (lambda: built("SCUNet", config=[1, 1, 1, 1, 1, 1, 1], dim=64), "restore", 1, ".pth"),
-    "FBCNN": (lambda: built("FBCNN", nc=[8, 12, 16, 512], nb=2), "restore", 1, ".pt"),
+    "SCUNet": (lambda: built("SCUNet", config=[0, 0, 0, 1, 0, 0, 0], dim=64), "restore", 1, ".pth"),
+    "FBCNN": (lambda: built("FBCNN", nc=[8, 8, 8, 512], nb=2), "restore", 1, ".pt"),
     "LaMa": (small_lama, "inpaint", 1, ".pth"),
 }  # fmt: skip
 
@@ -158,7 +159,7 @@ def test_a_picture_comes_out_as_from_spandrel(architecture: str, height: int, wi
 def test_tiles_equal_the_whole(architecture: str, taken: Any) -> None:
     """A net that looks at all of a picture is not given tiles of this size, so that nothing is to be seen there either."""
     card, descriptor = taken(architecture)
-    image = shown(131, 190)
+    image = shown(97, 150)
     net = runtime.load(card.name)
     tile = 64 if not card.size_rule.tile else net.tile
     ours = torch.cat(list(runtime.rows(net, image, tile=tile)), -2)
@@ -578,6 +579,20 @@ def test_a_missing_file_and_a_taken_name(taken: Any, tmp_path: Path) -> None:
         genrestore.add_model(tmp_path / "span-x4.pth", name="../up")
 
 
+def test_it_tells_how_far_it_is(tmp_path: Path, home: Path) -> None:
+    save_file(NETS["Compact"][0]().state_dict(), tmp_path / "told.safetensors")
+    told: list[tuple[float, str]] = []
+    genrestore.add_model(tmp_path / "told.safetensors", progress=lambda share, what: told.append((share, what)))
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares) and shares[0] == 0 and 0.9 < shares[-1] <= 1 and len({*shares}) > 5
+    assert list(dict.fromkeys(what for _, what in told)) == [
+        "it is read",
+        "it is tried out",
+        "it is measured",
+        "it is kept",
+    ]
+
+
 def test_a_cancelled_one_leaves_nothing(tmp_path: Path, home: Path) -> None:
     cancel = threading.Event()
     cancel.set()
@@ -679,11 +694,16 @@ def test_a_net_that_enlarges_without_measure_is_refused(tmp_path: Path) -> None:
 # --- what people are told --------------------------------------------------------------------------------------------------
 
 
-def test_the_about_page_tells_where_it_is_from(taken: Any) -> None:
-    from genrestore.ui.tabs.about import tab as about
+def test_its_page_tells_where_it_is_from(taken: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the page and at the command line alike."""
+    from genrestore.__main__ import main
+    from genrestore.ui.tabs.models.card import article
 
     card = taken("Compact")[0]
-    text = about.article(card)
+    text = article(card)
+    with pytest.raises(SystemExit):
+        main(["models", "show", card.name])
+    shown = capsys.readouterr().out
     for told in (
         "RealESRGAN Compact",
         "×2",
@@ -693,10 +713,10 @@ def test_the_about_page_tells_where_it_is_from(taken: Any) -> None:
         "spandrel",
         "example.org/nets",
     ):
-        assert told in text, told
+        assert told in text and told in shown, told
     assert "<pre>" not in text, "there is no recipe"
     hostile = dataclasses.replace(card, origin={"source": "https://a/'><script>", "file": ["<b>"], "sha256": "<i>"})
-    assert "<script>" not in about.article(hostile) and "<b>" not in about.article(hostile)
+    assert "<script>" not in article(hostile) and "<b>" not in article(hostile)
 
 
 @pytest.mark.parametrize("architecture", NETS)
@@ -716,27 +736,28 @@ def test_a_checkpoint_as_a_reference_says_what_to_do(tmp_path: Path) -> None:
 # --- the command, and what is not loaded -------------------------------------------------------------------------------
 
 
-def test_the_command_says_what_came_in(tmp_path: Path) -> None:
+def test_the_command_says_what_came_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     torch.save(state_of(), tmp_path / "my net.pth")
-    environment = {**os.environ, "GENRESTORE_HOME": str(tmp_path / "home")}
-    command = [sys.executable, "-m", "genrestore", "models", "add", str(tmp_path / "my net.pth"), "--licence", "MIT"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
-    assert "my net (RealESRGAN Compact ×2)" in done.stdout and "can upscale pictures now" in done.stdout
-    again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert again.returncode == 2 and "already a model" in again.stderr and "Traceback" not in again.stderr
+    monkeypatch.setenv("GENRESTORE_HOME", str(tmp_path / "home"))
+    command = ["models", "add", str(tmp_path / "my net.pth"), "--licence", "MIT"]
+    with pytest.raises(SystemExit) as end:
+        cli.main(command)
+    said = capsys.readouterr().out
+    assert end.value.code == 0 and "my net (RealESRGAN Compact ×2)" in said and "can upscale pictures now" in said
+    with pytest.raises(SystemExit) as end:
+        cli.main(command)
+    assert end.value.code == 2 and "already a model" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "import genrestore; genrestore.list_models()",
-        "import genrestore.cli.main",
-        "import genrestore.models",
-        "import genrestore.ui",
-    ],
-)
-def test_spandrel_comes_when_it_is_needed(statement: str) -> None:
-    code = f"{statement}\nimport sys\nassert 'spandrel' not in sys.modules and 'einops' not in sys.modules"
+def test_spandrel_comes_when_it_is_needed() -> None:
+    """Nor do the page and its tabs load it; see `test_page_is_built_without_torch`."""
+    code = (
+        "import sys, genrestore, genrestore.cli.main, genrestore.models\n"
+        "genrestore.list_models()\n"
+        "assert 'spandrel' not in sys.modules and 'einops' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 

@@ -18,7 +18,7 @@ from genrestore.training.runs import Run
 pytest.importorskip("accelerate")
 
 FIELDS = ("size=32", "optimizer=sgd", "lr=0.1", "schedule=constant", "warmup=0")
-SETTINGS = ["--licence", "own", "--batch", "64", *(part for field in FIELDS for part in ("--set", field))]
+SETTINGS = ["--licence", "own", "--batch", "16", *(part for field in FIELDS for part in ("--set", field))]
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def alone(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_processes_equal_one(
     pictures: Path, alone: Path, tmp_path: Path, first: list[str], second: list[str]
 ) -> None:
-    """Two processes with 32 pictures each do what one with 64 does, up to rounding, and either goes on where the other
+    """Two processes with 8 pictures each do what one with 16 does, up to rounding, and either goes on where the other
     stopped; a step more or less is far away."""
     run = trained(first, pictures, tmp_path / "run", "--steps", "3")
     assert apart(alone, run) > 1e-3

@@ -108,8 +108,6 @@ def test_a_process_of_its_own_tells_it(pictures: Path) -> None:
     recipe = dataclasses.replace(TINY, batch=4, steps=50)
     found = runs.estimate(recipe, str(pictures))
     assert 0 < found.step < found.seconds and found.steps == 50
-    with pytest.raises(TrainingError, match="is neither a folder of pictures nor"):
-        runs.estimate(recipe, "nowhere")
     cancel = threading.Event()
     cancel.set()
     with pytest.raises(Cancelled):
@@ -119,6 +117,14 @@ def test_a_process_of_its_own_tells_it(pictures: Path) -> None:
 def test_a_process_that_says_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false" if Path("/bin/false").exists() else "/usr/bin/false")
     with pytest.raises(TrainingError, match="ended with 1; try again"):
+        runs.estimate(TINY, "nowhere")
+
+
+def test_the_last_thing_that_a_process_says_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "python").write_text("#!/bin/sh\necho at first >&2\necho nowhere is neither >&2\nexit 2\n")
+    (tmp_path / "python").chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(TrainingError, match=r"^nowhere is neither$"):
         runs.estimate(TINY, "nowhere")
 
 

@@ -23,12 +23,12 @@ def noise(height: int, width: int, seed: int = 0) -> Tensor:
     return torch.rand(3, height, width, generator=torch.Generator().manual_seed(seed))
 
 
-def tiled(side: int = 120, tile: int = 24) -> Tensor:
+def tiled(side: int = 72, tile: int = 24) -> Tensor:
     """A picture that repeats itself every `tile` pixels."""
     return noise(tile, tile).repeat(1, side // tile, side // tile)
 
 
-def square(side: int = 120, at: int = 45, size: int = 30) -> Tensor:
+def square(side: int = 72, at: int = 24, size: int = 20) -> Tensor:
     hole = torch.zeros(side, side, dtype=torch.bool)
     hole[at : at + size, at : at + size] = True
     return hole
@@ -51,8 +51,8 @@ def test_a_hole_of_several_levels_is_continued_too() -> None:
 
 
 def test_a_mirrored_half_is_found_where_mirrors_are_allowed() -> None:
-    half = noise(120, 60)
-    image, hole = torch.cat([half, half.flip(2)], 2), square(120, 15, 24)
+    half = noise(80, 40)
+    image, hole = torch.cat([half, half.flip(2)], 2), square(80, 10, 16)
     assert (filled(image, hole, turns=2) - image).abs().max() < 1e-3
     assert (filled(image, hole, turns=1) - image).abs().max() > 0.3
 
@@ -60,13 +60,13 @@ def test_a_mirrored_half_is_found_where_mirrors_are_allowed() -> None:
 @pytest.mark.parametrize("turn", range(8))
 def test_every_turn_is_found_in_a_turned_half(turn: int) -> None:
     """The right half shows the left one, moved as `offsets.TURNS` says: source = A·pixel + b."""
-    left = noise(60, 60, 1)
-    y, x = torch.meshgrid(torch.arange(60), torch.arange(60), indexing="ij")
+    left = noise(48, 48, 1)
+    y, x = torch.meshgrid(torch.arange(48), torch.arange(48), indexing="ij")
     a = offsets.TURNS[turn]
     sy, sx = a[0, 0] * y + a[0, 1] * x, a[1, 0] * y + a[1, 1] * x
-    image = torch.cat([left[:, sy % 60, sx % 60], noise(60, 4, 2), left], 2)
-    hole = torch.zeros(60, 124, dtype=torch.bool)
-    hole[20:34, 20:34] = True
+    image = torch.cat([left[:, sy % 48, sx % 48], noise(48, 4, 2), left], 2)
+    hole = torch.zeros(48, 100, dtype=torch.bool)
+    hole[18:29, 18:29] = True
     assert (filled(image, hole, turns=8) - image).abs().max() < 1e-3
 
 
@@ -87,8 +87,8 @@ def test_labels_of_the_next_level_move_alike(turn: int) -> None:
 
 
 def test_the_hole_is_never_read_and_the_rest_never_changed() -> None:
-    image, hole = noise(90, 110), torch.zeros(90, 110, dtype=torch.bool)
-    hole[20:50, 30:70] = True
+    image, hole = noise(60, 70), torch.zeros(60, 70, dtype=torch.bool)
+    hole[15:33, 20:44] = True
     strange = torch.where(hole, torch.nan, image)
     first, second = fill(image, hole), fill(torch.where(hole, 7.0, image), hole)
     assert (first.labels.source == second.labels.source).all()
@@ -100,7 +100,7 @@ def test_the_hole_is_never_read_and_the_rest_never_changed() -> None:
 def test_what_is_forbidden_is_not_copied() -> None:
     image, hole = tiled(), square()
     forbidden = torch.zeros_like(hole)
-    forbidden[:, :40] = True
+    forbidden[:, :20] = True
     found = fill(image, hole, forbidden=forbidden)
     assert not forbidden.flatten()[found.labels.source[hole.flatten()]].any()
     assert forbidden.flatten()[fill(image, hole).labels.source[hole.flatten()]].any()
@@ -115,7 +115,7 @@ def test_nothing_to_copy_from_is_said() -> None:
 
 
 def test_equal_seeds_give_equal_pixels_and_others_do_not() -> None:
-    image, hole = noise(90, 90), square(90, 30, 24)
+    image, hole = noise(60, 60), square(60, 20, 16)
     first = filled(image, hole, seed=3)
     assert torch.equal(first, filled(image, hole, seed=3))
     assert ((first != filled(image, hole, seed=4)).any(0) & hole).sum() > 0.5 * hole.sum()
@@ -205,11 +205,11 @@ def pole(slope: float, side: int = 120, ends: int = 0) -> tuple[Tensor, Tensor]:
     return 0.55 + 0.15 * noise(side, side, 1) - 0.35 * covers, covers
 
 
-@pytest.mark.parametrize("slope", [0.0, 0.2, 0.5, -0.6, 1.4])
+@pytest.mark.parametrize("slope", [0.0, 0.5, -0.6, 1.4])
 def test_a_pole_goes_on_behind_the_hole(slope: float) -> None:
     """Whichever way it leans; a smooth guide fades it, which makes an error of 0.05 to 0.08."""
-    image, _ = pole(slope)
-    hole = square(120, 40, 40)
+    image, _ = pole(slope, 96)
+    hole = square(96, 32, 32)
     apart = torch.nn.functional.avg_pool2d(filled(image, hole) - image, 5, 1, 2)[:, hole]  # grain need not agree
     assert apart.abs().mean() < 0.02
 
@@ -261,7 +261,7 @@ def test_a_mask_grows_by_squares(radius: int) -> None:
 
 
 def test_other_holes_are_not_read_and_not_filled() -> None:
-    image, hole, other = tiled(), square(120, 45, 30), square(120, 5, 20)
+    image, hole, other = tiled(), square(), square(72, 4, 12)
     first = fill(image, hole, other=other)
     second = fill(torch.where(other, 9.0, image), hole, other=other)
     assert torch.equal(first.labels.source, second.labels.source) and first.energy == second.energy
@@ -272,10 +272,10 @@ def test_other_holes_are_not_read_and_not_filled() -> None:
 
 def test_polishing_lets_what_fits_be_and_mends_what_does_not() -> None:
     """From labels that are wrong everywhere, it finds back to the pattern."""
-    image, hole = tiled(), square(120, 50, 16)
+    image, hole = tiled(), square(72, 28, 14)
     level = Level(image * ~hole, ~hole, ~hole)
     generator = torch.Generator().manual_seed(0)
-    wrong = torch.arange(120 * 120)
+    wrong = torch.arange(72 * 72)
     wrong[level.hole] = level.sources[torch.randint(len(level.sources), (len(level.hole),), generator=generator)]
     found = polished(level, Labels(wrong, torch.zeros_like(wrong)), 8, generator)
     assert level.source[found.source[level.hole]].all()

@@ -4,11 +4,13 @@ What a file is decides its name. The readers below run in processes of their own
 """
 
 import dataclasses
+import functools
 import hashlib
 import io
 import json
 import os
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -75,12 +77,15 @@ def a_zip(packing: int = zipfile.ZIP_DEFLATED) -> bytes:
     return file.getvalue()
 
 
-def a_checkpoint(folder: Path) -> bytes:
+@functools.cache
+def a_checkpoint() -> bytes:
     """Of a run of one step."""
-    np.save(folder / "made.npy", noise(20, 32, 32, 3))
-    recipe = TrainRecipe(model="dcgan-cifar10", steps=1, batch=2, size=32, licence="own")
-    train(recipe, folder / "made.npy", folder / "run", config=Config(latent=4, width=4))
-    return (folder / "run" / checkpoint.FILE).read_bytes()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        np.save(folder / "made.npy", noise(20, 32, 32, 3))
+        recipe = TrainRecipe(model="dcgan-cifar10", steps=1, batch=2, size=32, licence="own")
+        train(recipe, folder / "made.npy", folder / "run", config=Config(latent=4, width=4))
+        return (folder / "run" / checkpoint.FILE).read_bytes()
 
 
 def a_status() -> bytes:
@@ -141,21 +146,21 @@ def read(path: Path) -> bytes:
 
 # --- the tests ---------------------------------------------------------------------------------------------------------
 
-KINDS: dict[str, tuple[Callable[[Path], bytes], str]] = {
-    "npy": (lambda folder: an_npy(), "set.npy"),
-    "npz": (lambda folder: an_npz(), "set.npz"),
-    "npz stored": (lambda folder: an_npz(np.savez), "set.npz"),
-    "npz packed": (lambda folder: a_packed_npz(), "set.npz"),
-    "zip": (lambda folder: a_zip(), "set.zip"),
-    "zip lzma": (lambda folder: a_zip(zipfile.ZIP_LZMA), "set.zip"),
-    "zip bzip2": (lambda folder: a_zip(zipfile.ZIP_BZIP2), "set.zip"),
+KINDS: dict[str, tuple[Callable[[], bytes], str]] = {
+    "npy": (an_npy, "set.npy"),
+    "npz": (an_npz, "set.npz"),
+    "npz stored": (lambda: an_npz(np.savez), "set.npz"),
+    "npz packed": (a_packed_npz, "set.npz"),
+    "zip": (a_zip, "set.zip"),
+    "zip lzma": (lambda: a_zip(zipfile.ZIP_LZMA), "set.zip"),
+    "zip bzip2": (lambda: a_zip(zipfile.ZIP_BZIP2), "set.zip"),
     "checkpoint": (a_checkpoint, checkpoint.FILE),
     "checkpoint of an earlier version": (
-        lambda folder: a_checkpoint(folder)[: -checkpoint.SEAL - 2] + b"\0\0", checkpoint.FILE,
+        lambda: a_checkpoint()[: -checkpoint.SEAL - 2] + b"\0\0", checkpoint.FILE,
     ),
-    "status": (lambda folder: a_status(), "status.json"),
-    "recipe": (lambda folder: a_recipe(), "recipe.json"),
-    "log": (lambda folder: a_log(), "log.jsonl"),
+    "status": (a_status, "status.json"),
+    "recipe": (a_recipe, "recipe.json"),
+    "log": (a_log, "log.jsonl"),
 }  # fmt: skip
 
 
@@ -169,7 +174,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         patch.setenv("OMP_NUM_THREADS", "1")
         for kind, (make, name) in KINDS.items():
             (folder / kind).mkdir()
-            whole = make(folder / kind)
+            whole = make()
             for seed in range(COUNT):
                 path = folder / kind / f"{seed}" / name
                 path.parent.mkdir()

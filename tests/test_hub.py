@@ -22,8 +22,10 @@ from hub_standin import TOKEN, Files, Hub, blob, sha256
 
 from genrestore import weights
 from genrestore.card import Card, DataSource, Metric
+from genrestore.hub import listed
 from genrestore.hub.scrub import scrubbed
 from genrestore.models import dcgan, span
+from genrestore.references import Reference
 
 HERE = Path(__file__).parent
 QUIET = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "OMP_NUM_THREADS": "1"}
@@ -361,6 +363,15 @@ def test_a_name_is_no_path(name: str, hub: Hub, home: Path, made: Path, do: Call
     assert sorted(path.name for path in home.parent.iterdir()) == ["home"]
 
 
+@pytest.mark.parametrize("one", [one for one in listed.models() if one.sha256 and "@" not in one.reference])
+def test_what_stands_on_the_list_must_be_that_file(one: listed.Listed, hub: Hub, do: Callable[..., Answer]) -> None:
+    """Whoever may write to that repository now could put anything in its place."""
+    wanted = Reference.parse(one.reference)
+    hub.new(wanted.repository, {wanted.file: b"another"})
+    told = do("models", "pull", one.reference, "--yes")
+    assert told.code == 2 and "is not the file that was listed" in told.err and not hub.fetched(wanted.repository)
+
+
 def test_what_was_wrong_once_can_be_pulled_later(hub: Hub, made: Path, do: Callable[..., Answer]) -> None:
     """The client believes its cache for ever, so that what was refused must be taken out of it."""
     repository = hub.new("ann/mended", files(made), faults={"model.safetensors": "wrong"})
@@ -694,7 +705,7 @@ def test_one_that_is_cancelled_while_it_is_measured_leaves_nothing(
     hub.new("bob/stopped", {"a.pth": stranger[".pth"]})
     told = do(
         python="import genrestore, threading\nfrom genrestore.errors import Cancelled\nstop = threading.Event()\n"
-        "def look(share, text):\n    if text == 'it is read and measured': stop.set()\n"
+        "def look(share, text):\n    if text.startswith('it is measured'): stop.set()\n"
         "try: genrestore.pull('hf:bob/stopped', progress=look, cancel=stop)\n"
         "except Cancelled: result = stop.is_set()"
     )

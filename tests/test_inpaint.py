@@ -22,7 +22,12 @@ EXAMPLES = Path(genrestore.__file__).parent / "ui" / "examples"
 @pytest.fixture(scope="module")
 def sand() -> Picture:
     whole = image.load(EXAMPLES / "sand.jpg")
-    return whole.with_pixels(np.ascontiguousarray(whole.pixels[:256, :256]))
+    return corner(whole, 256)
+
+
+def corner(picture: Picture, side: int) -> Picture:
+    """Its upper left corner."""
+    return picture.with_pixels(np.ascontiguousarray(picture.pixels[:side, :side]))
 
 
 def disc(height: int, width: int, y: float, x: float, radius: float) -> np.ndarray:
@@ -50,7 +55,7 @@ def test_outside_the_mask_nothing_changes(
 
 def test_the_hole_is_filled_from_its_surroundings(sand: Picture) -> None:
     """The colour in the hole is replaced by what is near: no trace of the green dot stays."""
-    mask = disc(256, 256, 120, 130, 14)
+    sand, mask = corner(sand, 128), disc(128, 128, 60, 65, 14)
     spoilt = sand.pixels.copy()
     spoilt[mask] = (0, 255, 0)
     result = genrestore.inpaint(sand.with_pixels(spoilt), mask)
@@ -200,8 +205,8 @@ def test_more_than_half_is_worth_a_question() -> None:
 
 def test_what_is_grey_is_filled_grey(sand: Picture) -> None:
     """Stored as RGB or not, in 8 or 16 bit, and whatever lies under the mask."""
-    grey = sand.colour[:160, :160].mean(2).astype(np.uint8)
-    mask = disc(160, 160, 80, 80, 20)
+    grey = sand.colour[:112, :112].mean(2).astype(np.uint8)
+    mask = disc(112, 112, 56, 56, 12)
     for depth in (np.uint8, np.uint16):
         pixels = np.repeat(grey[..., None], 3, 2).astype(depth) * (np.iinfo(depth).max // 255)
         spoilt = pixels.copy()
@@ -324,8 +329,8 @@ def test_nothing_that_was_made_up_or_forbidden_is_copied(monkeypatch: pytest.Mon
 
 
 def test_seeds_give_other_fills_and_equal_ones_the_same(sand: Picture) -> None:
-    hole = disc(256, 256, 120, 120, 30)
-    first, again, other = (genrestore.inpaint(sand, hole, seed=seed).pixels for seed in (1, 1, 2))
+    hole = disc(128, 128, 60, 60, 16)
+    first, again, other = (genrestore.inpaint(corner(sand, 128), hole, seed=seed).pixels for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert (first != other).any(2)[hole].mean() > 0.3
 
@@ -336,7 +341,7 @@ def test_pieces_may_be_asked_for_and_refused(sand: Picture) -> None:
     assert [part.reason for part in task.repair(sand, hole, model=task.EXEMPLAR).parts] == ["asked"]
     frame = np.ones((64, 64), bool)
     frame[:4] = False
-    small = sand.with_pixels(np.ascontiguousarray(sand.pixels[:64, :64]))
+    small = corner(sand, 64)
     with pytest.raises(MaskError, match="too little round a hole"):
         genrestore.inpaint(small, frame, model=task.EXEMPLAR)
     assert [part.reason for part in task.repair(small, frame).parts] == ["alone"]
@@ -393,12 +398,13 @@ def test_a_grown_mask_keeps_what_is_sound_and_no_halo(sand: Picture) -> None:
 @pytest.mark.parametrize("kind", ["colour", "grey", "deep", "clear"])
 def test_a_fill_fades_into_the_picture(sand: Picture, kind: str) -> None:
     """Evenly over so many pixels inside the mask, grown or not, and at none outside it; 0 ends it hard, grown or not."""
+    sand = corner(sand, 128)
     pixels = {
         "colour": sand.pixels, "grey": sand.pixels[..., :1].copy(), "deep": sand.pixels.astype(np.uint16) * 257,
-        "clear": np.dstack([sand.pixels, np.full((256, 256), 200, np.uint8)]),
+        "clear": np.dstack([sand.pixels, np.full((128, 128), 200, np.uint8)]),
     }[kind]  # fmt: skip
     source, net = Picture(pixels), dict[str, Any](model="residual-fill")
-    rows, columns = np.abs(np.indices((256, 256)) - 120)
+    rows, columns = np.abs(np.indices((128, 128)) - 60)
     square = np.maximum(rows, columns) <= 20
     hard = genrestore.inpaint(source, square, feather=0, **net).pixels.astype(float)
     soft = genrestore.inpaint(source, square, feather=4, **net).pixels.astype(float)
@@ -431,10 +437,10 @@ def test_a_narrow_part_fades_less_and_the_picture_s_edge_not_at_all(sand: Pictur
 
 def test_what_was_erased_becomes_opaque_however_it_fades(sand: Picture) -> None:
     """Into what shines through yet; of a sprite, opacity fades like the colours."""
-    hole = disc(256, 256, 120, 120, 20)
-    alpha = np.full((256, 256), 255, np.uint8)
+    sand, hole = corner(sand, 128), disc(128, 128, 60, 60, 16)
+    alpha = np.full((128, 128), 255, np.uint8)
     alpha[hole] = 0
-    alpha[disc(256, 256, 120, 120, 22) & ~hole] = 128
+    alpha[disc(128, 128, 60, 60, 18) & ~hole] = 128
     photo = Picture(np.dstack([sand.pixels, alpha]))
     hard, soft = (genrestore.inpaint(photo, feather=feather).pixels for feather in (0, 6))
     assert (soft[..., 3] == 255).all() and np.array_equal(soft[hole], hard[hole])

@@ -58,7 +58,7 @@ print(peak() - before, memory.ROOM * kept * rows)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's account of a process")
 def test_the_estimate_is_near_what_a_step_takes() -> None:
     """Within a factor of two of the real growth of a process, so that neither a good batch is refused nor a bad one begun."""
-    done = subprocess.run([sys.executable, "-c", PEAK, "96"], check=True, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", PEAK, "48"], check=True, capture_output=True, text=True, timeout=120)
     real, estimate = map(float, done.stdout.split())
     assert real / 2 < estimate < real * 2, (real, estimate)
 

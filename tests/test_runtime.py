@@ -29,7 +29,7 @@ from genrestore.card import Card, SizeRule
 from genrestore.errors import Cancelled, ModelError, SettingError
 from genrestore.models import find
 from genrestore.runtime import BLEND, Model, tiles
-from genrestore.ui.tabs.about import tab as about
+from genrestore.ui.tabs.models.card import article
 
 
 def model_of(net: Any) -> Model:
@@ -477,9 +477,9 @@ def test_notes_do_not_grow_without_end(own: Path, monkeypatch: pytest.MonkeyPatc
 def test_what_was_measured_is_told(own: Path) -> None:
     """On the page, with the difference it makes; nothing where nothing was measured."""
     card = Card.read(own / "weights" / "one")
-    assert "bf16" not in about.article(card)
+    assert "bf16" not in article(card)
     machine.remember(card.sha256, machine.Choice("openvino bf16", {"torch fp32": 10.0, "openvino bf16": 25.0}, 2.951))
-    told = about.article(card)
+    told = article(card)
     assert "openvino bf16: " in told and "2.5 times as fast" in told and "further than 3.0 of 255" in told
 
 

@@ -12,6 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from genrestore.hub import listed
+
 jwt = pytest.importorskip("joserfc.jwt", reason="authlib is not installed")
 pytest.importorskip("itsdangerous", reason="itsdangerous is not installed")
 jwk = pytest.importorskip("joserfc.jwk", reason="authlib is not installed")
@@ -84,9 +86,9 @@ def page(provider: Provider, start_app: Callable[..., str], tmp_path_factory: py
     """Address of a Space of ann's."""
     home: Path = tmp_path_factory.mktemp("home")
     return start_app(
-        GENRESTORE_HOME=str(home), SYSTEM="spaces", SPACE_ID="ann/pictures", SPACE_HOST="ann-pictures.hf.space",
+        cold=True, GENRESTORE_HOME=str(home), SYSTEM="spaces", SPACE_ID="ann/pictures", SPACE_HOST="ann-pictures.hf.space",
         OAUTH_CLIENT_ID="client", OAUTH_CLIENT_SECRET="secret", OAUTH_SCOPES="openid profile",
-        OPENID_PROVIDER_URL=provider.url,
+        OPENID_PROVIDER_URL=provider.url, HF_HOME=str(home / "hf"), HF_ENDPOINT="http://127.0.0.1:9", HF_TOKEN="",
     )  # fmt: skip
 
 
@@ -107,26 +109,35 @@ def signed_in(page: str, provider: Provider, name: str) -> str:
     return back.headers["set-cookie"].partition(";")[0]
 
 
-def shown(page: str, cookie: str) -> bool:
-    """Whether the page opens the training to whoever has this cookie."""
+def fired(page: str, cookie: str, elem_id: str, event: str, *data: Any) -> tuple[list[Any], str]:
+    """What an event of a part answers to whoever has this cookie, and what a toast says."""
     headers = {**HUB, "cookie": cookie, "origin": "https://ann-pictures.hf.space", "sec-fetch-site": "same-origin"}
     config = httpx.get(f"{page}/config", headers=headers, timeout=60).json()
-    (setup,) = (part["id"] for part in config["components"] if part["props"].get("elem_id") == "train-new")
-    (opening,) = (
-        event for event in config["dependencies"]
-        if any(target[1] == "load" for target in event["targets"]) and setup in event["outputs"]
+    (part,) = (part["id"] for part in config["components"] if part["props"].get("elem_id") == elem_id)
+    (fn,) = (
+        one["id"] for one in config["dependencies"]
+        if part in one["outputs"]
+        and any(target[1] == event and (event == "load" or target[0] == part) for target in one["targets"])
     )  # fmt: skip
     session = f"s{abs(hash(cookie))}"
-    asked = {"data": [], "fn_index": opening["id"], "session_hash": session}
+    asked = {"data": [*data], "fn_index": fn, "session_hash": session}
     httpx.post(f"{page}/gradio_api/queue/join", json=asked, headers=headers, timeout=60).raise_for_status()
+    said = ""
     told = f"{page}/gradio_api/queue/data?session_hash={session}"
     with httpx.stream("GET", told, headers=headers, timeout=60) as stream:
-        for line in stream.iter_lines():
-            if "process_completed" in line:
-                answer = json.loads(line.removeprefix("data: "))
+        for line in filter(None, stream.iter_lines()):
+            answer = json.loads(line.removeprefix("data: "))
+            if answer["msg"] == "log":
+                said = answer["log"]
+            elif answer["msg"] == "process_completed":
                 assert answer["success"], answer
-                return answer["output"]["data"][0]["visible"]
+                return answer["output"]["data"], said
     raise AssertionError("the event did not end")
+
+
+def shown(page: str, cookie: str) -> bool:
+    """Whether the page opens the training to whoever has this cookie."""
+    return fired(page, cookie, "train-new", "load")[0][0]["visible"]
 
 
 def test_the_training_opens_to_the_signed_in_owner_alone(page: str, provider: Provider) -> None:
@@ -134,3 +145,15 @@ def test_the_training_opens_to_the_signed_in_owner_alone(page: str, provider: Pr
     assert not shown(page, signed_in(page, provider, "bob"))
     assert not shown(page, "")
     assert not shown(page, "session=forged"), "a cookie counts only with the server's signature"
+
+
+def test_a_space_fetches_what_is_listed_and_its_owner_alone_deletes(page: str, provider: Provider) -> None:
+    listed_one, other = listed.models()[0].reference, {"do": "fetch", "reference": "hf:bob/other"}
+    for cookie in (signed_in(page, provider, "ann"), ""):
+        assert "only the models of its list" in fired(page, cookie, "models", "order", other)[1]
+        assert "only the models of its list" in fired(page, cookie, "upscale-more", "order", other)[1]
+        for part in ("models", "inpaint-more"):
+            said = fired(page, cookie, part, "order", {"do": "look", "reference": listed_one})[1]
+            assert said.startswith("The Hub at http://127.0.0.1:9 does not answer")
+        said = fired(page, cookie, "models", "order", {"do": "delete", "name": "span-x4"})[1]
+        assert ("only your own models can be deleted" if cookie else "whoever runs it") in said

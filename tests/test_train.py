@@ -2,7 +2,6 @@
 
 import dataclasses
 import errno
-import functools
 import io
 import itertools
 import json
@@ -38,6 +37,7 @@ from genrestore.training.runs import Run
 from genrestore.training.train import train
 
 TINY = dataclasses.replace(find("dcgan-cifar10").recipe, steps=12, batch=8, licence="CC0-1.0")
+SHORT = dataclasses.replace(TINY, steps=6)
 CONFIG = Config(latent=8, width=8)
 
 
@@ -194,7 +194,7 @@ def test_loggers_hear_the_end_of_a_run_that_fails(pictures: Path, tmp_path: Path
 
 def test_resumed_run_equals_an_uninterrupted_one(pictures: Path, tmp_path: Path) -> None:
     """Bit for bit: the weights after 7 + 5 steps are those after 12. Players, averages and noise all count."""
-    whole = train(TINY, pictures, tmp_path / "whole", config=CONFIG)
+    whole = _trained(pictures, "whole", TINY)
     part = train(dataclasses.replace(TINY, steps=7), pictures, tmp_path / "part", config=CONFIG)
     train(TINY, pictures, part, resume=True, config=CONFIG)
     assert same(whole, part)
@@ -216,19 +216,19 @@ def victim(data: str, out: str, seen: str, steps: int) -> None:
         train(recipe, data, run, resume=(run / "checkpoint.pt").exists(), loggers=[Steps(note)], config=CONFIG)
 
 
-def test_killed_eight_times_it_goes_on_with_the_same_losses(pictures: Path, tmp_path: Path) -> None:
-    """kill -9 at eight random moments of a real process; every loss ever seen equals the uninterrupted run's."""
-    steps, straight = 40, dict[int, dict[str, float]]()
+def test_killed_five_times_it_goes_on_with_the_same_losses(pictures: Path, tmp_path: Path) -> None:
+    """kill -9 at five random moments of a real process; every loss ever seen equals the uninterrupted run's."""
+    steps, straight = 24, dict[int, dict[str, float]]()
     recipe = dataclasses.replace(TINY, steps=steps)
     whole = train(recipe, pictures, tmp_path / "whole", loggers=collector(straight), config=CONFIG)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "torch._dynamo"])  # what each process would import again
     seen, killed, moments = tmp_path / "seen", tmp_path / "killed", random.Random(1)
     codes: list[int | None] = []
-    for kill in range(9):
+    for kill in range(6):
         process = context.Process(target=victim, args=(str(pictures), str(killed), str(seen), steps))
         process.start()
-        if kill < 8:
+        if kill < 5:
             before = seen.stat().st_size if seen.exists() else 0
             while process.is_alive() and (not seen.exists() or seen.stat().st_size == before):
                 time.sleep(0.002)
@@ -236,7 +236,7 @@ def test_killed_eight_times_it_goes_on_with_the_same_losses(pictures: Path, tmp_
             process.kill()
         process.join(120)
         codes.append(process.exitcode)
-    assert codes[-1] == 0 and codes.count(-9) >= 6, codes
+    assert codes[-1] == 0 and codes.count(-9) >= 4, codes
     told: list[tuple[int, dict[str, float]]] = []
     for line in seen.read_text("utf-8").splitlines():
         try:
@@ -250,7 +250,7 @@ def test_killed_eight_times_it_goes_on_with_the_same_losses(pictures: Path, tmp_
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = train(TINY, pictures, tmp_path / "whole", config=CONFIG)
+    whole = _trained(pictures, "whole short", SHORT)
     monkeypatch.setattr(session, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(session, "CHECKPOINT_SHARE", 1e9)
     real, writes = os.fsync, [0]
@@ -264,10 +264,10 @@ def test_a_full_disk_keeps_the_last_checkpoint(pictures: Path, tmp_path: Path, m
     monkeypatch.setattr(os, "fsync", full)
     run = tmp_path / "run"
     with pytest.raises(TrainingError, match="full; free some space and resume: the last checkpoint is kept"):
-        train(TINY, pictures, run, config=CONFIG)
+        train(SHORT, pictures, run, config=CONFIG)
     assert Run(run).status().state == "failed" and "full" in Run(run).status().message
     assert state(run)["progress"]["step"] == 4 and not list(run.glob("*.part"))
-    train(TINY, pictures, run, resume=True, config=CONFIG)
+    train(SHORT, pictures, run, resume=True, config=CONFIG)
     assert same(whole, run)
 
 
@@ -277,7 +277,7 @@ def test_no_turned_bit_of_a_checkpoint_goes_unseen(pictures: Path, tmp_path: Pat
     whole = (run / "checkpoint.pt").read_bytes()
     assert state(run)["progress"]["step"] == checkpoint.read(run)["progress"]["step"] == 2
     places = random.Random(0)
-    for _ in range(200):
+    for _ in range(100):
         damaged = bytearray(whole)
         damaged[places.randrange(len(whole) - checkpoint.SEAL)] ^= 1 << places.randrange(8)
         (run / "checkpoint.pt").write_bytes(damaged)
@@ -289,7 +289,7 @@ def test_no_turned_bit_of_a_checkpoint_goes_unseen(pictures: Path, tmp_path: Pat
         train(TINY, pictures, run, resume=True, config=CONFIG)
     torch.save(torch.load(io.BytesIO(whole), weights_only=True), run / "checkpoint.pt")
     train(TINY, pictures, run, resume=True, config=CONFIG)
-    assert same(run, train(TINY, pictures, tmp_path / "straight", config=CONFIG))
+    assert same(run, _trained(pictures, "whole", TINY))
 
 
 def without(saved: Any, *keys: str) -> Any:
@@ -320,25 +320,25 @@ def test_checkpoints_that_lack_something_are_told(
     pictures: Path, tmp_path: Path, change: Callable[[Any], Any], words: str
 ) -> None:
     run = tmp_path / "run"
-    shutil.copytree(_begun(pictures), run)
+    shutil.copytree(_trained(pictures, "begun", dataclasses.replace(TINY, steps=2)), run)
     torch.save(change(state(run)), run / "checkpoint.pt")
     with pytest.raises(TrainingError, match=words) as told:
         train(TINY, pictures, run, resume=True, config=CONFIG)
     assert "\n" not in str(told.value)
 
 
-@functools.cache
-def _begun(pictures: Path) -> Path:
-    """A run of two steps."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GENRESTORE_HOME", str(pictures.parent / "home"))
-        return train(dataclasses.replace(TINY, steps=2), pictures, pictures.parent / "begun", config=CONFIG)
+def _trained(pictures: Path, name: str, recipe: TrainRecipe) -> Path:
+    """The run of that name, trained where nobody has asked for it yet, which several tests compare with or copy."""
+    run = pictures.parent / name
+    if not run.exists():
+        train(recipe, pictures, run, config=CONFIG)
+    return run
 
 
 def test_vanished_pictures_keep_what_was_learnt(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = train(TINY, pictures, tmp_path / "whole", config=CONFIG)
+    whole = _trained(pictures, "whole", TINY)
     batch = loop.datasets.batch
 
     def gone(pictures: Any, recipe: TrainRecipe, step: int, rows: range | None = None) -> Any:
@@ -408,8 +408,9 @@ def waiting(run: Run, wanted: str) -> None:
         time.sleep(0.01)
 
 
-def test_pause_go_stop_and_resume(pictures: Path, tmp_path: Path) -> None:
+def test_pause_go_stop_and_resume(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A paused run stands still; one that was stopped and resumed ends like an uninterrupted one."""
+    monkeypatch.setattr(session, "BEAT_SECONDS", 0.1)
     recipe = dataclasses.replace(TINY, steps=400)
     run, seen = Run(tmp_path / "run"), dict[int, dict[str, float]]()
     thread = threading.Thread(
@@ -452,7 +453,7 @@ def test_ends_when_told_by_the_caller(pictures: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"minutes": 0.02}, "minutes are over"),
+        ({"minutes": 0.005}, "minutes are over"),
         ({"until": 100.0}, "The loss fell to"),
         ({"holdout": 0.5, "check": 2, "patience": 1, "lr": 1e-12, "ema": 0.0}, "No better score on the hold-out in 1 "),
     ],
@@ -507,11 +508,11 @@ def test_scores_that_are_no_numbers_are_not_written(
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16", "auto"])
 def test_other_precisions_stay_near(pictures: Path, tmp_path: Path, precision: str) -> None:
-    exact = losses(train(TINY, pictures, tmp_path / "exact", config=CONFIG))
-    run = train(dataclasses.replace(TINY, precision=precision), pictures, tmp_path / precision, config=CONFIG)
+    exact = losses(_trained(pictures, "whole short", SHORT))
+    run = train(dataclasses.replace(SHORT, precision=precision), pictures, tmp_path / precision, config=CONFIG)
     assert losses(run)[0]["critic"] == pytest.approx(exact[0]["critic"], rel=0.02)
     assert Run(run).status().state == "done"
-    more = dataclasses.replace(TINY, precision=precision, steps=14)
+    more = dataclasses.replace(SHORT, precision=precision, steps=8)
     train(more, pictures, run, resume=True, config=CONFIG)  # the scaler's state comes back too
     assert same(run, train(more, pictures, tmp_path / "whole", config=CONFIG))
 
@@ -565,13 +566,13 @@ def distance(a: Path, b: Path) -> float:
     ids=str,
 )  # fmt: skip
 def test_every_setting_has_an_effect_and_resumes(pictures: Path, tmp_path: Path, change: dict[str, Any]) -> None:
-    base = dataclasses.replace(TINY, optimizer="gd") if "clip" in change else TINY
-    plain = train(base, pictures, tmp_path / "plain", config=CONFIG)
-    recipe = dataclasses.replace(TINY, **change)
+    base = dataclasses.replace(SHORT, optimizer="gd") if "clip" in change else SHORT
+    plain = _trained(pictures, f"whole short {base.optimizer}" if "clip" in change else "whole short", base)
+    recipe = dataclasses.replace(SHORT, **change)
     run = train(recipe, pictures, tmp_path / "run", config=CONFIG)
     assert distance(plain, run) > 1e-6
     if "schedule" not in change:
-        part = train(dataclasses.replace(recipe, steps=7), pictures, tmp_path / "part", config=CONFIG)
+        part = train(dataclasses.replace(recipe, steps=3), pictures, tmp_path / "part", config=CONFIG)
         train(recipe, pictures, part, resume=True, config=CONFIG)
         assert same(run, part)
 
@@ -747,12 +748,12 @@ def test_table_of_folds() -> None:
 
 def test_cross_validation_keeps_each_part_aside_once(pictures: Path, tmp_path: Path, capsys: Any) -> None:
     settings = {"licence": "own", "steps": 2, "batch": 4}
-    out = command.run("dcgan-cifar10", data=str(pictures), out=tmp_path / "cv", folds=4, settings=settings)
+    out = command.run("dcgan-cifar10", data=str(pictures), out=tmp_path / "cv", folds=2, settings=settings)
     rows = json.loads((out / "folds.json").read_text("utf-8"))
-    assert len(rows) == 4 and all(set(row) == {"swd"} for row in rows)
+    assert len(rows) == 2 and all(set(row) == {"swd"} for row in rows)
     assert "mean ± sd" in capsys.readouterr().out
-    cards = [Card.read(out / f"fold-{k}") for k in range(1, 5)]
-    assert [card.recipe["fold"] for card in cards] == [0, 1, 2, 3] and all(card.metrics[0].n == 10 for card in cards)
+    cards = [Card.read(out / f"fold-{k}") for k in (1, 2)]
+    assert [card.recipe["fold"] for card in cards] == [0, 1] and all(card.metrics[0].n == 20 for card in cards)
 
 
 def test_a_stopped_cross_validation_begins_no_further_part(
@@ -774,13 +775,8 @@ def test_a_stopped_cross_validation_begins_no_further_part(
 
 
 def test_reproduce_runs_the_same_recipe_again(pictures: Path, tmp_path: Path) -> None:
-    settings = {
-        "steps": 20,
-        "stop": 18,
-        "schedule": "trapezoid",
-        "batch": 8,
-        "seed": 5,
-    }  # ended while the rate was falling
+    # ended while the rate was falling
+    settings = {"steps": 10, "stop": 9, "schedule": "trapezoid", "batch": 4, "seed": 5}
     first = command.run("dcgan-cifar10", data=str(pictures), licence="own", out=tmp_path / "first", settings=settings)
     again = command.run(reproduce=first, data=str(pictures), out=tmp_path / "again")
     assert same(first, again)

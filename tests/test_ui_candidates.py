@@ -25,8 +25,8 @@ FILLS = ".candidates .fills button"
 
 
 @pytest.fixture
-def stage(page: Any, tmp_path: Path) -> Stage:
-    stage = Stage(page)
+def stage(same_page: Any, tmp_path: Path) -> Stage:
+    stage = Stage(same_page)
     stage.open(photo(tmp_path / "photo.png"))
     stage.size(30)
     return stage
@@ -68,6 +68,19 @@ def test_another_fill_is_taken_and_given_back(stage: Stage) -> None:
     assert coloured[mark].any() and not coloured[~mark].any(), "only what was made up is coloured"
     stage.root.locator(".candidates .guess").click()
     assert np.array_equal(stage.shown(), other)
+
+    stage.page.wait_for_timeout(1000)  # until it is kept
+    stage.page.reload()
+    assert offered(stage) == names and pressed(stage)[-1], "they are there after a reload, and which one was taken"
+    assert np.array_equal(stage.shown(), other)
+    stage.root.locator(FILLS).nth(0).click()
+    stage.root.locator(f"{FILLS}:nth-child(1)[aria-pressed=true]").wait_for()
+    assert np.array_equal(stage.shown(), first)
+    stage.page.keyboard.press("Control+z")
+    stage.root.locator(f"{FILLS}:nth-child({len(names)})[aria-pressed=true]").wait_for()
+    stage.page.keyboard.press("Control+z")
+    stage.root.locator(f"{FILLS}:nth-child(1)[aria-pressed=true]").wait_for()
+    assert np.array_equal(stage.shown(), first) and offered(stage) == names
     assert stage.page.problems == []
 
 

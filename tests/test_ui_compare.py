@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
-from conftest import PHONE
+from conftest import PHONE, STANDING
 from PIL import Image, ImageCms
 
 from genrestore.errors import ImageError
@@ -178,7 +178,7 @@ def slider(visit: Callable[..., Any], slider_url: str) -> Callable[..., Any]:
     def show(pair: str, state: str = "pair", **context: Any) -> Any:
         page = visit(f"/?pair={pair}", address=slider_url, **context)
         page.locator(f"#slider [data-state={state}]").wait_for()
-        page.wait_for_timeout(300)  # the stage takes its shape
+        page.evaluate(STANDING)  # the stage takes its shape
         return page
 
     return show
@@ -415,7 +415,7 @@ def touch() -> Callable[..., None]:
             kind = "touchStart" if step == 0 else "touchMove"
             points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
             client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-            page.wait_for_timeout(30)
+            page.wait_for_timeout(16)  # a frame
         client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
         page.wait_for_timeout(100)
 

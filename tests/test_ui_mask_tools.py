@@ -54,11 +54,16 @@ class Tools(Editor):
         self.page.evaluate("document.querySelector('#inpaint-editor .said').textContent = ''")
 
 
-@pytest.fixture
-def editor(page: Any, tmp_path: Path) -> Tools:
+def opened(page: Any, folder: Path) -> Tools:
+    """The editor with a PNG of 300 × 200 open."""
     tools = Tools(page)
-    tools.open(photo(tmp_path / "photo.png", 300, 200))
+    tools.open(photo(folder / "photo.png", 300, 200))
     return tools
+
+
+@pytest.fixture
+def editor(same_page: Any, tmp_path: Path) -> Tools:
+    return opened(same_page, tmp_path)
 
 
 # ---- growth ----
@@ -189,8 +194,9 @@ def test_what_is_forbidden_reaches_the_task(value: dict[str, Any], monkeypatch: 
     assert seen[1].sum() == 1600
 
 
-def test_a_reload_keeps_margin_and_forbidden_parts_and_the_way_back(editor: Tools) -> None:
+def test_a_reload_keeps_margin_and_forbidden_parts_and_the_way_back(page: Any, tmp_path: Path) -> None:
     """Of three steps, each can be undone as if nothing had been; what was painted is not taken for its margin."""
+    editor = opened(page, tmp_path)
     states = []
     for tool, height in (("brush", 0.3), ("forbid", 0.5), ("brush", 0.7)):
         editor.tool(tool)
@@ -303,8 +309,9 @@ def test_an_object_is_selected_by_a_click_or_a_line_round_it(editor: Tools, tmp_
 # ---- pens, screens, help ----
 
 
-def test_a_pen_paints_as_wide_as_it_is_pressed(editor: Tools) -> None:
+def test_a_pen_paints_as_wide_as_it_is_pressed(page: Any, tmp_path: Path) -> None:
     """One that cannot feel says 0 or 0.5 always, and paints the full width."""
+    editor = opened(page, tmp_path)
     editor.switch.uncheck()
     editor.size(40)
     size = int(editor.root.locator(".size output").inner_text().split()[0])
@@ -324,12 +331,12 @@ def test_a_pen_paints_as_wide_as_it_is_pressed(editor: Tools) -> None:
     assert np.abs(np.array(widths) - np.array([1, 1, 1, 0.475, 0.307]) * size).max() <= 1
 
 
-def test_the_pixel_under_the_pointer_is_painted_on_any_screen(editor: Tools, tmp_path: Path) -> None:
+def test_the_pixel_under_the_pointer_is_painted_on_any_screen(page: Any, tmp_path: Path) -> None:
     """And drawn there, to one pixel of the screen, with all in view and closely seen."""
-    page = editor.page
+    editor = Tools(page)
     width, height = 1000, 730
-    editor.switch.uncheck()
     editor.open(photo(tmp_path / "photo.png", width, height))
+    editor.switch.uncheck()
     editor.size(1)
     editor.stage.scroll_into_view_if_needed()
     screen = page.context.new_cdp_session(page)
@@ -433,3 +440,4 @@ def test_the_help_tells_every_key(editor: Tools) -> None:
     assert all(re.search(rf"\b{key}\b", told) for key in keys), keys
     assert all(word in told for word in ("Wand", "Object", "pressed harder", "Ctrl+Enter"))
     assert editor.page.problems == []
+    editor.page.keyboard.press("Escape")  # the next test's page is this one

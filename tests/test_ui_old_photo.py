@@ -71,6 +71,50 @@ def test_a_clean_photo_has_nothing_to_mend(page: Any, tmp_path: Path) -> None:
     assert stage.button("undo").is_disabled() and page.problems == []
 
 
+def test_sensitivity_marks_more_or_less_in_place_of_what_was_marked(page: Any, scratched: Path) -> None:
+    """As one step, as long as nothing else was done; the keyboard keeps its place."""
+    stage = Stage(page)
+    stage.open(scratched)
+    slider = stage.root.locator(".sensitivity input")
+
+    def marked() -> int:
+        stage.button("damage").and_(page.locator(":enabled")).wait_for()
+        return int(stage.mask().sum())
+
+    def slide(to: float) -> int:
+        slider.fill(str(to))
+        return marked()
+
+    assert not slider.is_visible(), "nothing was looked for yet"
+    stage.do("damage")
+    slider.wait_for()
+    usual = marked()
+    more, less = slide(1), slide(0.3)
+    assert less < usual < more and slider.evaluate("node => node === document.activeElement")
+    assert slide(0) == 0 and slide(0.3) == less, "what found nothing is tried again"
+    page.keyboard.press("Control+z")
+    assert not stage.mask().any() and stage.button("undo").is_disabled() and not slider.is_visible()
+    assert page.evaluate("document.activeElement.closest('.actions') !== null")
+    stage.do("redo")
+    slider.wait_for()
+    stage.drag((0.25, 0.9), (0.4, 0.9))
+    painted = int(stage.mask().sum())
+    assert painted > less and not slider.is_visible()
+    stage.do("undo")
+    assert slide(1) == more and page.problems == []
+
+
+@pytest.mark.parametrize("wrong", [2, -0.1, "x", True, float("nan")])
+def test_a_sensitivity_that_is_none_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: Any
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    asked = {"file": {"path": str(photo(tmp_path / "photo.png"))}, "run": "r", "of": 3, "sensitivity": wrong}
+    request: Any = None
+    answers = [step["answer"] for step in inpaint.damage(asked, request) if isinstance(step, dict)]
+    assert "sensitivity" in answers[-1]["problem"]
+
+
 def test_looking_for_damage_says_how_far_it_is_and_can_be_cancelled(page: Any, tmp_path: Path) -> None:
     """Alone, and as the first step of mending, which ends with it."""
     stage = Stage(page)
@@ -91,8 +135,9 @@ def test_looking_for_damage_says_how_far_it_is_and_can_be_cancelled(page: Any, t
         assert 0 < share < 1 and disabled and not old and focused
         page.keyboard.press("Enter")
         stage.button("old").wait_for()
-        page.wait_for_timeout(1500)
-        assert not stage.button("stop").is_visible(), "the next step was begun"
+        if button == "old":
+            page.wait_for_timeout(1000)
+            assert not stage.button("stop").is_visible(), "the next step was begun"
         assert not stage.mask().any() and stage.button("undo").is_disabled()
     assert page.problems == []
 
@@ -102,14 +147,14 @@ def test_cancel_reaches_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     asked = {"file": {"path": str(photo(tmp_path / "photo.png"))}, "run": "its name", "of": 3}
     stopped = threading.Event()
 
-    def slow(picture: Any, *, progress: Any, cancel: threading.Event) -> Any:
+    def slow(picture: Any, *, progress: Any, cancel: threading.Event) -> np.ndarray:
         progress(0.25, "")
         progress(0.5, "")
         if cancel.wait(20):
             stopped.set()
         raise Cancelled("stopped")
 
-    monkeypatch.setattr(task, "find_damage", slow)
+    monkeypatch.setattr(task, "likelihood", slow)
     request: Any = None
     steps = (step["answer"] for step in inpaint.damage(asked, request) if isinstance(step, dict))
     assert next(step for step in steps if step["fraction"])["text"].startswith("50 %")

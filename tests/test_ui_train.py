@@ -199,7 +199,7 @@ def test_every_question_and_handler_refuses_who_may_not_train(home: Path) -> Non
     """One that forgot to check would answer a stranger, or fail in another way, for it gets nothing to work with."""
     access = Access(owner="ann")
     for question in (watch.look, watch.picture, watch.order, watch.weight, train.presets(["inpaint"])):
-        assert "off" in watch.guarded(access, question)({}, profile("bob"), asked())["problem"]
+        assert "off" in access.guarded(question)({}, profile("bob"), asked())["problem"]
     page = train.Page(access, {})
     given = {"taken": 3, "named": 3, "prefilled": 2, "suggested": 3, "examined": 1, "judged": 2, "previewed": 2}
     given |= {"timed": 3, "measured": 2, "retimed": 3}
@@ -244,7 +244,7 @@ def test_only_uploads_are_taken(value: Any) -> None:
 def test_a_run_is_addressed_by_its_name_and_by_nothing_else(home: Path, name: Any) -> None:
     run = made_up(home, "mine", "done", weight="vae-clothing")
     for question in (watch.picture, watch.order, watch.weight):
-        guarded = watch.guarded(HERE, question)
+        guarded = HERE.guarded(question)
         answer = guarded({"run": name, "step": "nearest", "word": "delete"}, None, asked())
         assert "no training named" in answer["problem"]
     assert run.folder.exists()

@@ -24,7 +24,7 @@ PACKAGE = Path(genrestore.__file__).parent
 ELSEWHERE = {
     "cli", "__main__", "console", "hub/readme", "hub/space",
     "training/command", "training/distributed", "training/judge", "training/loggers", "training/options",
-    "ui/server/guard", "ui/server/serve", "ui/server/uploads",
+    "ui/server/agents", "ui/server/guard", "ui/server/serve", "ui/server/uploads", "ui/verbs",
 }  # fmt: skip
 CHINESE: Any = SimpleNamespace(headers={"accept-language": "zh-CN,zh;q=0.9"})
 
@@ -156,5 +156,5 @@ def test_a_chinese_page_shows_chinese_cards(visit: Callable[..., Any]) -> None:
     page.get_by_role("option", name="放大 4 倍，忠于原图").wait_for()
     page.goto(page.url.replace("upscale", "sample"))
     page.locator("#live option", has_text="VAE · 服装 64×64").wait_for(state="attached")
-    page.goto(page.url.replace("sample", "about"))
+    page.goto(page.url.replace("sample", "models"))
     page.get_by_text("照片上的划痕、灰尘、文字和小物体。").wait_for()

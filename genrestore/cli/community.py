@@ -1,12 +1,12 @@
 """Checkpoints of others, taken in."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import genrestore
+from genrestore.cli.bar import bar
 from genrestore.cli.models import shelf
 
 
@@ -23,8 +23,7 @@ def add(
 
     Example: genrestore models add 4x-UltraSharp.pth --licence CC-BY-NC-SA-4.0
     """
-    if sys.stderr.isatty():
-        print("It is read and measured, which takes a large net some minutes.", file=sys.stderr)
-    card = genrestore.add_model(file, name=name, licence=licence, source=source)
+    with bar() as progress:
+        card = genrestore.add_model(file, name=name, licence=licence, source=source, progress=progress)
     what = card.title.removeprefix(f"{card.name} ")
     print(f"{card.name} {what}, {card.parameters:,} parameters, can {card.task} pictures now: --model {card.name!r}")

@@ -83,11 +83,7 @@ def leaving(parcel: "Parcel") -> str:
         again = " (replaces the one that is there)" if name in (parcel.replaced or ()) else ""
         lines.append(f"  {name}  {megabytes(parcel.size(name))}{again}")
     lines.append("Fields of card.json, from which README.md and config.json are made:")
-    lines += [
-        f"  {name}: {json.dumps(value, ensure_ascii=False)}"
-        for name, value in parcel.card.to_json().items()
-        if value not in ("", [], {})
-    ]
+    lines += [f"  {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in parcel.fields.items()]
     if parcel.left_out:
         lines.append(f"Left out or made shorter, for paths and names in it: {', '.join(parcel.left_out)}")
     return "\n".join(lines)

@@ -23,14 +23,15 @@ Named = Annotated[
     str, typer.Argument(metavar="MODEL", help="Name from `genrestore models`, hf:OWNER/REPO or file:PATH.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Task = Annotated[
+    str | None, typer.Option(help=f"Only those for one task: {', '.join(tasks.names())}.", show_default=False)
+]
 
 
 @shelf.callback(invoke_without_command=True)
 def models(
     context: typer.Context,
-    task: Annotated[
-        str | None, typer.Option(help=f"Only those for one task: {', '.join(tasks.names())}.", show_default=False)
-    ] = None,
+    task: Task = None,
     as_json: Annotated[bool, typer.Option("--json", help="The whole cards, for programs.")] = False,
 ) -> None:
     """List the nets that are here, what they score and where they lie; fetch others from the Hub, or send yours there.
@@ -47,6 +48,33 @@ def models(
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@shelf.command()
+def more(
+    task: Task = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole list, for programs.")] = False,
+) -> None:
+    """List public models of the Hub that are worth having, and when to take which; nothing is asked of the Hub.
+
+    Example: genrestore models more --task inpaint
+    """
+    from genrestore.hub import listed
+    from genrestore.hub.pull import megabytes
+
+    if task is not None:
+        tasks.find(task)
+    found = listed.models(task)
+    if as_json:
+        print(json.dumps([dataclasses.asdict(one) for one in found], indent=2, ensure_ascii=False))
+        return
+    print(f"As of {listed.dated()}; untested ones were never fetched from the Hub itself by us.")
+    for one in found:
+        tested = f"tested {one.tested}" if one.tested else "untested"
+        here = "here" if one.here else f"genrestore models pull {one.reference}"
+        print(f"\n{one.name}  {one.task}, {megabytes(one.bytes)}, {one.licence}, {tested}\n  {one.about}\n  {here}")
+    if not found:
+        print("None is listed for this task; `genrestore models pull hf:OWNER/REPO` fetches any other.")
 
 
 @shelf.command()
@@ -179,9 +207,10 @@ def cache(
 
 
 def _row(card: "Card") -> tuple[str, ...]:
-    best = card.metrics[0] if card.metrics else None
-    score = f"{best.set} {best.name} {best.value:g}" if best else "not measured"
-    return card.name, card.task, f"{card.parameters:,}", score, card.title
+    from genrestore.hub.shelf import score
+
+    best = score(card.metrics[0]) if card.metrics else "not measured"
+    return card.name, card.task, f"{card.parameters:,}", best, card.title
 
 
 def _plain(card: "Card") -> dict[str, Any]:
@@ -192,15 +221,7 @@ def _plain(card: "Card") -> dict[str, Any]:
 
 def _told(card: "Card") -> str:
     """What people want to know of a weight, a line each."""
-    from genrestore.hub.pull import megabytes
-    from genrestore.weights import reference_of
+    from genrestore.hub.shelf import facts
 
-    facts = [
-        ("reference", reference_of(card)), ("commit", card.revision), ("task", card.task), ("net", card.architecture),
-        ("parameters", f"{card.parameters:,}"), ("size", megabytes(card.weights.stat().st_size)),
-        ("licence", card.license or "not stated"), ("for", card.intended), ("limits", card.limits), ("paper", card.paper),
-        *(("trained on", f"{source.name} ({source.count:,}, {source.licence})") for source in card.data),
-        *(("score", f"{one.set} {one.name} {one.value:g}") for one in card.metrics),
-        ("sha256", card.sha256), ("folder", str(card.folder)),
-    ]  # fmt: skip
-    return "\n".join([card.title or card.name, *(f"  {name}: {text}" for name, text in facts if text)])
+    told = [("task", card.task), *facts(card), ("folder", str(card.folder))]
+    return "\n".join([card.title or card.name, *(f"  {name}: {text}" for name, text in told)])

@@ -4,7 +4,7 @@ import dataclasses
 import secrets
 import shutil
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +23,9 @@ from genrestore.licences import LICENCES
 from genrestore.models.community import Community, Config, found
 from genrestore.paths import home
 
+Progress = Callable[[float, str], None]
+
+READ, MEASURED = 0.05, 0.95  # shares of the work after which it is read, and measured
 SAME = 0.1 / 255  # what the kept file may compute differently
 LINE = 300  # letters of a licence or a source
 INTENDED = {
@@ -41,6 +44,7 @@ def add_model(
     name: str | None = None,
     licence: str = "unknown",
     source: str = "",
+    progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> Card:
     """Take in a checkpoint that others trained: from then on it is a model like any other, in its task's picker and by its name.
@@ -53,6 +57,8 @@ def add_model(
         name: of the model; by default that of the file.
         licence: of the weights, as their makers say.
         source: where the file is from, for the card.
+        progress: called with a share from 0 to 1, and what is done.
+        cancel: set it to stop.
 
     Raises:
         ModelError: it is no checkpoint, wants to run something, is damaged, of no known architecture, or the name is taken.
@@ -69,7 +75,7 @@ def add_model(
     partial = home() / "adding" / secrets.token_hex(8)  # until all is written and was read again, no list shows it
     target = home() / "weights" / named
     try:
-        converted(path, partial, name=named, licence=licence, source=source, cancel=cancel)
+        converted(path, partial, name=named, licence=licence, source=source, progress=progress, cancel=cancel)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             raise taken
@@ -80,7 +86,14 @@ def add_model(
 
 
 def converted(
-    path: Path, folder: Path, *, name: str, licence: str, source: str, cancel: threading.Event | None = None
+    path: Path,
+    folder: Path,
+    *,
+    name: str,
+    licence: str,
+    source: str,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
 ) -> Card:
     """Write what a checkpoint holds into `folder`, as model.safetensors and card.json, and read that again; returns the card.
 
@@ -89,13 +102,17 @@ def converted(
         Cancelled: `cancel` was set.
         OSError: the disk is full.
     """
+    report = progress or (lambda share, what: None)
+    report(0.0, "it is read")
     state = reader.read(path)
     with weights.bounded(path, "net", len(state), sum(value.numel() for value in state.values())):
         descriptor = found(state, path.name)
     config = Config(descriptor.architecture.id, descriptor.scale, descriptor.input_channels)
     plain = Community(config, descriptor).eval()
+    report(READ, "it is tried out")
     expected = _tried(plain, path.name)
-    net = _measured(plain, path.name, cancel)
+    net = _measured(plain, path.name, lambda share: report(READ + (MEASURED - READ) * share, "it is measured"), cancel)
+    report(MEASURED, "it is kept")
     config = net.config
     limits = [LIMITS] + [GREY] * (config.channels == 1) + [WHOLE] * (config.tile > 0 and net.task != "inpaint")
     architecture = descriptor.architecture.name
@@ -130,7 +147,9 @@ def converted(
     return card
 
 
-def measured_anew(card: Card, name: str, cancel: threading.Event | None = None) -> Card:
+def measured_anew(
+    card: Card, name: str, progress: Progress | None = None, cancel: threading.Event | None = None
+) -> Card:
     """The card of a kept net that somebody else measured, once that was done here: what its file says of it is not believed.
 
     Where it was found to be otherwise, the file is written again, with that in its header.
@@ -148,7 +167,8 @@ def measured_anew(card: Card, name: str, cancel: threading.Event | None = None) 
     told = kept.config
     bare = Community(Config(told.net, told.scale, told.channels), kept.descriptor).eval()
     _tried(bare, name)
-    net = _measured(bare, name, cancel)
+    report = progress or (lambda share, what: None)
+    net = _measured(bare, name, lambda share: report(share, "it is measured"), cancel)
     if net.config == told:
         return card
     return weights.save(net, dataclasses.replace(card, config=dataclasses.asdict(net.config)), card.folder, half=False)
@@ -187,7 +207,9 @@ def _tried(net: Community, name: str) -> Tensor:
     return out
 
 
-def _measured(net: Community, name: str, cancel: threading.Event | None) -> Community:
+def _measured(
+    net: Community, name: str, progress: Callable[[float], None], cancel: threading.Event | None
+) -> Community:
     """The net with what was measured of it in its config.
 
     Raises:
@@ -195,7 +217,7 @@ def _measured(net: Community, name: str, cancel: threading.Event | None) -> Comm
         Cancelled: `cancel` was set.
     """
     with _at_work(name):
-        return measured(net, cancel)
+        return measured(net, progress, cancel)
 
 
 @contextmanager

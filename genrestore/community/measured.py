@@ -29,19 +29,28 @@ WORK = 1.5  # times the tensors that are alive at once: what convolutions take f
 SIZES = ((97, 139), (71, 93))  # at which OpenVINO must compute the same as PyTorch; it is made for 64 × 64
 SAME = 0.25 / 255
 
+STRIPS = 6  # strips that the net is given for each grid and length, at most
+FIELD = 0.8  # share of the work after which it is known how far a pixel sees
+
 Check = Callable[[], None]
 
 
-def measured(net: Community, cancel: threading.Event | None = None) -> Community:
-    """The net with what was measured of it in its config.
+def measured(
+    net: Community, progress: Callable[[float], None] = lambda share: None, cancel: threading.Event | None = None
+) -> Community:
+    """The net with what was measured of it in its config; `progress` is called with a share from 0 to 1.
 
     Raises:
         Cancelled: `cancel` was set.
     """
+    strips, most = 0, STRIPS * len(LENGTHS) * (len(GRIDS) + 2)
 
     def check() -> None:
+        nonlocal strips
         if cancel is not None and cancel.is_set():
             raise Cancelled("Cancelled; nothing was written.")
+        strips += 1
+        progress(FIELD * min(1.0, strips / most))
 
     descriptor = net.descriptor
     with torch.inference_mode():
@@ -51,6 +60,7 @@ def measured(net: Community, cancel: threading.Event | None = None) -> Community
         sees = {"tile": WHOLE} if net.task == "inpaint" else field(net, descriptor.model, check)
         config = replace(config, **sees)
         check()
+    progress(FIELD)
     compiled = Community(replace(config, compiled=True), descriptor).eval()
     return compiled if computes(compiled) else Community(config, descriptor).eval()
 

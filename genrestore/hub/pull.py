@@ -22,7 +22,7 @@ from typing import Any
 from genrestore import locks, weights
 from genrestore.card import MOST_BYTES, Card, SizeRule, name_of
 from genrestore.errors import Cancelled, GenrestoreError, ModelError
-from genrestore.hub import client, kinds
+from genrestore.hub import client, kinds, listed
 from genrestore.hub.client import Unreachable
 from genrestore.hub.kinds import CARD, CONFIG, SAMPLE
 from genrestore.locks import Lock
@@ -39,7 +39,6 @@ MOST_SAMPLE = 2 << 20  # bytes of a sample picture; a larger one stays there
 SPARE = 32 << 20  # bytes that must be left on a disk
 CONVERTED = 3  # times the bytes of a checkpoint of others: itself, and in float32 what may have come in half of that
 TOLD = 0.02  # share of a pull from which the time that the rest takes can be told
-MEASURED = "it is read and measured"  # what a net of others is at the end
 LOOK = 0.2  # seconds between two looks at a lock
 
 
@@ -125,11 +124,7 @@ def pull(
         return known
     if known is not None and known.revision == offer.commit:
         return known
-    # nobody need be asked about what cannot be used
-    if offer.weight not in offer.holds:
-        raise kinds.missing(wanted) if offer.carded else kinds.unusable(wanted, offer.holds)
-    if not (offer.carded or kinds.is_checkpoint(offer.weight)):
-        raise kinds.unusable(wanted, offer.holds)
+    usable(offer)  # nobody need be asked about what is not
     if confirm is not None and not confirm(offer):
         raise Cancelled(f"Nothing of {wanted} was fetched.")
     with _alone(wanted, progress, cancel) as aside:
@@ -168,6 +163,17 @@ def look(wanted: Reference) -> Offer:
         wished = [wanted.beside + CONFIG, weight]
     files = [file for name in wished for file in listed if file.name == name]
     return Offer(wanted, commit, weight, licence, tuple(file for file in files if _wished(file)), names)
+
+
+def usable(offer: Offer) -> None:
+    """Raises:
+    ModelError: what would come is no weight of ours nor a checkpoint, or is another file than the one that was listed.
+    """
+    if offer.weight not in offer.holds:
+        raise kinds.missing(offer.wanted) if offer.carded else kinds.unusable(offer.wanted, offer.holds)
+    if not (offer.carded or kinds.is_checkpoint(offer.weight)):
+        raise kinds.unusable(offer.wanted, offer.holds)
+    listed.check(offer.wanted, next((file.sha256 for file in offer.files if file.name == offer.weight), ""))
 
 
 def _wished(file: File) -> bool:
@@ -259,7 +265,9 @@ def _room(offer: Offer) -> None:
 
 
 def megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
+    if size >= 1e9:
+        return f"{size / 1e9:,.1f} GB"
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
 
 
 # --- fetching and checking -------------------------------------------------------------------------------------------
@@ -333,7 +341,7 @@ class _Fetched:
         share = self.done / whole
         seconds = (time.monotonic() - self.begun) * (1 / share - 1)
         left = f"about {round(seconds)} s left" if seconds < 90 else f"about {round(seconds / 60)} min left"
-        told = f", {left}" if share > TOLD else ""
+        told = f", {left}" if share > TOLD else " have come"
         self.progress(share, f"{megabytes(self.done)} of {megabytes(whole)}{told}")
 
 
@@ -471,15 +479,12 @@ def _installed(
             card = card or _made(wanted, weight, licence)
             net = weights.check(card)
             if card.architecture in adopted:
-                if progress is not None:
-                    progress(1.0, MEASURED)
-                card = _measured(card, files.weight, cancel)
+                card = _measured(card, files.weight, progress, cancel)
             else:  # the net knows both, whatever its card says
                 card = dataclasses.replace(card, size_rule=SizeRule.of(net, {}), inputs=conditions(net))
         else:
-            if progress is not None:
-                progress(1.0, MEASURED)
-            card = _converted(Reference(wanted.repository, commit, files.weight), source, aside, licence, cancel)
+            came = Reference(wanted.repository, commit, files.weight)
+            card = _converted(came, source, aside, licence, progress, cancel)
         dataclasses.replace(card, revision=commit).write(aside)
         if files.has(wanted.beside + SAMPLE):
             _portrait(files[wanted.beside + SAMPLE], aside / SAMPLE)
@@ -534,7 +539,14 @@ def _headed(path: Path) -> bool:
     return True
 
 
-def _converted(came: Reference, source: Path, aside: Path, licence: str, cancel: threading.Event | None) -> Card:
+def _converted(
+    came: Reference,
+    source: Path,
+    aside: Path,
+    licence: str,
+    progress: Progress | None,
+    cancel: threading.Event | None,
+) -> Card:
     """A checkpoint of others as a weight of ours, aside.
 
     Args:
@@ -546,14 +558,26 @@ def _converted(came: Reference, source: Path, aside: Path, licence: str, cancel:
     own = came.repository.partition("/")[2]
     names = [own] if kinds.GENERIC.fullmatch(stem) else [stem, own]
     name = next(filter(name_of, names), "unnamed")
-    return convert.converted(source, aside, name=name, licence=licence, source=str(came), cancel=cancel)
+    return convert.converted(
+        source, aside, name=name, licence=licence, source=str(came), progress=_measuring(progress), cancel=cancel
+    )
 
 
-def _measured(card: Card, name: str, cancel: threading.Event | None) -> Card:
+def _measuring(progress: Progress | None) -> Progress:
+    """How far a net of others is tried out, told once all has come."""
+
+    def report(share: float, what: str) -> None:
+        if progress is not None:
+            progress(1.0, f"{what}, {share:.0%} done")
+
+    return report
+
+
+def _measured(card: Card, name: str, progress: Progress | None, cancel: threading.Event | None) -> Card:
     """See `convert.measured_anew`."""
     from genrestore.community import convert
 
-    return convert.measured_anew(card, name, cancel)
+    return convert.measured_anew(card, name, _measuring(progress), cancel)
 
 
 def _made(wanted: Reference, weight: Path, licence: str) -> Card:

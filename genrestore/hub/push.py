@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import logging
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from genrestore.hub.shelf import verify_model
 from genrestore.paths import PACKAGE, shelves
 from genrestore.references import SCHEME, WEIGHT, Reference, repository_of
 from genrestore.registry import channels
+
+log = logging.getLogger(__name__)
 
 PHOTO = PACKAGE / "ui" / "examples" / "dog.jpg"  # CC0, of which a net's sample picture is made
 SIDE = 128  # pixels of a piece of it
@@ -48,6 +51,28 @@ class Parcel:
     def size(self, name: str) -> int:
         content = self.files[name]
         return len(content) if isinstance(content, bytes) else content.stat().st_size
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Every field of the card that says something."""
+        return {name: value for name, value in self.card.to_json().items() if value not in ("", [], {})}
+
+    @property
+    def digest(self) -> str:
+        """What names all that would leave, so that nothing else is sent than was shown."""
+        files = {name: self.card.sha256 if name == WEIGHT else _digest(self._content(name)) for name in self.files}
+        told = [
+            self.repository,
+            self.private,
+            sorted(self.replaced or ()),
+            self.replaced is None,
+            sorted(files.items()),
+        ]
+        return _digest(json.dumps(told).encode())
+
+    def _content(self, name: str) -> bytes:
+        content = self.files[name]
+        return content if isinstance(content, bytes) else content.read_bytes()
 
 
 def push(name: str, repository: str, *, private: bool = False, confirm: Callable[[Parcel], bool] | None = None) -> str:
@@ -199,6 +224,22 @@ def portrait(card: Card) -> bytes | None:
     file = io.BytesIO()
     sheet(images, columns).save(file, "WEBP", quality=88)
     return file.getvalue()
+
+
+def portray(card: Card) -> None:
+    """Draw the sample picture of a weight that came without one, beside it; one that cannot be drawn is no loss."""
+    assert card.folder is not None, "a card that was pulled was read from a folder"
+    path = card.folder / SAMPLE
+    if path.is_file():
+        return
+    try:
+        drawn = portrait(card)
+        if drawn is not None:
+            part = path.with_name(f".{SAMPLE}.part")
+            part.write_bytes(drawn)
+            part.replace(path)
+    except Exception as problem:  # whatever a net can end in, or the disk
+        log.warning("%s was not pictured: %s", card.name, problem)
 
 
 def _spoilt(card: Card, net: Any, task: Any) -> dict[str, Any]:

@@ -1,14 +1,99 @@
-"""What lies on this computer: looked through, and taken away again."""
+"""What lies on this computer: told, looked through, and taken away again."""
 
+import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, Literal
 
-from genrestore import weights
-from genrestore.card import Card
+from genrestore import machine, weights
+from genrestore.card import Card, Metric
 from genrestore.errors import ModelError
 from genrestore.hub import pull
+from genrestore.licences import licence_told
 from genrestore.paths import home, pulled
 from genrestore.references import Reference
+
+Whose = Literal["shipped", "own", "trained", "pulled"]
+
+
+def facts(card: Card) -> list[tuple[str, str]]:
+    """What people want to know of a weight: (name of the fact, text), the most important first; nothing that is not known."""
+    found = [
+        ("good for", card.intended), ("limits", card.limits), ("reference", weights.reference_of(card)),
+        *(("trained on", _source(source.name, source.count, source.licence)) for source in card.data),
+        ("net", card.architecture), ("architecture", _origin(card, "architecture")),
+        ("scale", f"×{card.scale}" if card.scale > 1 else ""), ("parameters", f"{card.parameters:,}"),
+        ("size", pull.megabytes(size(card))), ("licence", licence_told(card.license) or "not stated"),
+        ("origin", _origin(card, "source")), ("file", _origin(card, "file")),
+        ("sha256 of the file", _origin(card, "sha256")), ("taken in by", _origin(card, "converter")),
+        ("time", _spent(card)), ("on this computer", _here(card)), ("paper", card.paper),
+        *(("score", score(metric)) for metric in card.metrics),
+        ("commit", card.revision), ("sha256", card.sha256),
+    ]  # fmt: skip
+    return [(name, text) for name, text in found if text]
+
+
+def score(metric: Metric) -> str:
+    """A measured number with what it was measured on, such as "Set5 PSNR 31.65 dB"."""
+    return f"{metric.set} {metric.name} {metric.told}"
+
+
+def size(card: Card) -> int:
+    """Bytes of the weight; 0 where it is gone."""
+    try:
+        return card.weights.stat().st_size
+    except OSError:
+        return 0
+
+
+def whose(card: Card) -> Whose:
+    """Where a weight came from: with genrestore, from this user, out of a training here, or from the Hub."""
+    assert card.folder is not None, "a card of a shelf was read from a folder"
+    places: dict[Path, Whose] = {home() / "weights": "own", home() / "runs": "trained", pulled(): "pulled"}
+    return places.get(card.folder.parent, "shipped")
+
+
+def taken() -> int:
+    """Bytes of all that lies here beside what came with genrestore."""
+    found: dict[tuple[int, int], int] = {}  # by the number of the file, for one may have two names
+    for shelf in (home() / "weights", home() / "runs", pulled()):
+        for folder, _, names in os.walk(shelf):
+            for name in names:
+                with suppress(OSError):
+                    state = os.stat(os.path.join(folder, name))
+                    found[state.st_dev, state.st_ino] = state.st_size
+    return sum(found.values())
+
+
+def _source(name: str, count: int, licence: str) -> str:
+    return f"{name}: {count:,} pictures under {licence_told(licence) or 'no stated licence'}"
+
+
+def _origin(card: Card, key: str) -> str:
+    """Of a net that others made."""
+    value: Any = card.origin.get(key, "")
+    text = str(value)[:300]
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _spent(card: Card) -> str:
+    if card.hours <= 0:
+        return card.hardware
+    time = f"{card.hours:.1f} hours" if card.hours >= 1 else f"{max(1, round(60 * card.hours))} minutes"
+    return f"{time} of training on {card.hardware}" if card.hardware else f"{time} of training"
+
+
+def _here(card: Card) -> str:
+    """What runs a net here and what that changes, where it has been measured; by itself it is when the net gets work."""
+    choice = machine.recall(card.sha256)
+    exact, own = (choice.speeds.get(way) for way in ("torch fp32", choice.backend)) if choice else (None, None)
+    if choice is None or not exact or not own:
+        return ""
+    return (
+        f"{choice.backend}: {own / exact:.1f} times as fast as exact arithmetic; no sample further than "
+        f"{choice.difference:.1f} of 255 levels from it, as measured here"
+    )
 
 
 def verify_model(name: str) -> Card:

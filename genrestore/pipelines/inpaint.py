@@ -20,14 +20,13 @@ from genrestore.fill.shared import Once, anew
 from genrestore.pictures import image as pictures
 from genrestore.pictures.image import Picture, Source
 from genrestore.pipelines import colours, pace, rim, wide
-from genrestore.pipelines.arguments import LARGEST_SEED, whole
-from genrestore.pipelines.growth import LARGEST_FEATHER, LARGEST_GROWTH
+from genrestore.pipelines.arguments import whole
 from genrestore.pipelines.made import signed
 from genrestore.pipelines.rim import widened
 from genrestore.pipelines.wide import Box
-from genrestore.tasks.inpaint import EXEMPLAR
+from genrestore.tasks.inpaint import EXEMPLAR, LARGEST_FEATHER, LARGEST_GROWTH, STRATEGIES
+from genrestore.tasks.task import LARGEST_SEED
 
-STRATEGIES = ("crop", "whole")
 FORBID = "forbid mask"  # what errors call the mask of what must not be copied
 REASONS = ("asked", "wide", "even", "alone")  # why a part was filled by pieces, by pieces, by a net, by a net
 FILLS: dict[str, Settings | None] = {  # how wide parts may be filled

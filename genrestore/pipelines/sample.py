@@ -15,9 +15,10 @@ from genrestore.errors import SettingError
 from genrestore.pictures import image as pictures
 from genrestore.pictures.image import Picture
 from genrestore.pipelines import made
-from genrestore.pipelines.arguments import LARGEST_SEED, settled, whole
+from genrestore.pipelines.arguments import settled, whole
+from genrestore.tasks.sample import MOST
+from genrestore.tasks.task import LARGEST_SEED
 
-MOST = 256  # pictures a call
 LARGEST_TIMES, LARGEST_SIDE = 4096, 4096  # of an enlarged picture: the factor, and pixels a side
 PROBES = 4  # places of the latent space at which `directions` looks
 PROBE_STEP = 0.5  # how far it moves there, in standard deviations of z

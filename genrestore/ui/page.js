@@ -187,7 +187,12 @@
   }
 
   let settling = 0;
-  const settle = () => document.documentElement.classList.remove("settling");
+  let rest = () => {};
+  const settled = new Promise((resolve) => (rest = () => resolve(null)));
+  function settle() {
+    document.documentElement.classList.remove("settling");
+    rest();
+  }
   function moved() {
     if (!document.documentElement.classList.contains("settling")) return;
     clearTimeout(settling);
@@ -196,7 +201,7 @@
 
   // ---- wiring ----
 
-  window.genrestore = { refusal, frameField, hand, taker, hasFiles, dropzone };
+  window.genrestore = { refusal, frameField, hand, taker, hasFiles, dropzone, settled };
   document.documentElement.classList.add("settling");
   if (frame) frame.props.selected = asked();
   let begun = false;

@@ -96,6 +96,7 @@ interface Genrestore {
   taker(tab: string, take: (file: ServerFile) => void): void;
   hasFiles(data: DataTransfer | null): boolean;
   dropzone(tab: HTMLElement, root: HTMLElement, take: (data: DataTransfer) => void): void;
+  settled: Promise<unknown>; // when the page is first shown
 }
 
 declare const genrestore: Genrestore;
@@ -107,3 +108,39 @@ interface Window {
 
 declare function languageOf(words: object): string;
 declare function fullScreen(root: HTMLElement, button: HTMLElement, draw: () => void): () => boolean;
+
+// ---- orders.js: what is asked of models ----
+
+interface Answer {
+  run?: string;
+  state: "busy" | "done" | "failed";
+  fraction: number;
+  text: string;
+  [more: string]: any;
+}
+
+// A model that can be had.
+interface Entry {
+  name: string;
+  reference: string;
+  task: string;
+  size: string;
+  licence: string;
+  about: string;
+  untested: boolean;
+  here: boolean;
+}
+
+interface Ordering {
+  words: Record<string, string>;
+  say(key: string, values?: object): string;
+  make: Make;
+  button(text: string, act: () => unknown, className?: string): HTMLButtonElement;
+  day(date: string): string;
+  halt(): void;
+  work(place: HTMLElement, wish: object, first: string, done: (answer: Answer) => void, left: (problem?: string) => void): void;
+  obtain(place: HTMLElement, reference: string, came: (answer: Answer) => void, left: () => void): void;
+  offerRow(entry: Entry, came: (answer: Answer) => void): HTMLElement;
+}
+
+declare function ordering(): Ordering;

@@ -15,13 +15,13 @@ def component(name: str, value: Any = None, *, scripts: Sequence[str] = (), **pr
 
     Args:
         name: of the files, with their folder below `ui`, such as "parts/compare".
-        scripts: other such names, whose scripts run before its own in the same scope.
+        scripts: other such names, whose scripts run before its own in the same scope, and whose styles are its own, too.
         props: of gr.HTML; those that it does not know are for the script, such as `words` by language.
     """
     scripts = ("parts/language", *scripts) if "words" in props else scripts
     files = {
         "html_template": text_of(f"{name}.html"),
-        "css_template": text_of(f"{name}.css"),
+        "css_template": "\n".join(filter(None, (text_of(f"{one}.css") for one in (*scripts, name)))),
         "js_on_load": "\n".join(filter(None, (text_of(f"{one}.js") for one in (*scripts, name)))),
     }
     return gr.HTML(value, apply_default_css=False, **{key: text for key, text in files.items() if text}, **props)

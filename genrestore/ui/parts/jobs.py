@@ -115,7 +115,11 @@ def written(picture: image.Picture, name: str, **told: bool) -> Path:
     Raises:
         OSError: the disk is full; nothing of it stays there.
     """
-    data = image.encode(picture, **told)  # pyright: ignore[reportArgumentType] (recipe and strip)
+    return kept(image.encode(picture, **told), name)  # pyright: ignore[reportArgumentType] (recipe and strip)
+
+
+def kept(data: bytes, name: str) -> Path:
+    """The same of a file's bytes."""
     folder = Path(utils.get_upload_folder()) / secrets.token_hex(16)
     folder.mkdir(parents=True)
     path = folder / name

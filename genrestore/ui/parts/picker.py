@@ -1,6 +1,6 @@
 """The list from which a tab takes its model. It is read anew when its tab is opened: one may have been trained since."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -8,6 +8,7 @@ import gradio as gr
 import genrestore
 from genrestore import tasks
 from genrestore.card import Card
+from genrestore.errors import SettingError
 from genrestore.paths import home
 from genrestore.training.runs import Run
 from genrestore.ui.words import Words
@@ -48,6 +49,19 @@ def choices(task: str) -> list[tuple[Any, str]]:
     return [(W("auto"), AUTO), *own, *zip(titles(cards, label), (card.name for card in cards), strict=True)]
 
 
+def named(task: str, name: object) -> str:
+    """`name`, if it is one of a model to `task` that lies here, or of another way. A path or a Hub reference is not: a visitor
+    must not choose what is read.
+
+    Raises:
+        SettingError: it is not.
+    """
+    known = [AUTO, *tasks.find(task).ways, *(card.name for card in genrestore.list_models(task))]
+    if name not in known:
+        raise SettingError(f"Choose one of the models {', '.join(known)}, not {str(name)[:40]!r}.")
+    return str(name)
+
+
 def picker(task: str) -> gr.Dropdown:
     """The list, inside the layout that is open."""
     return gr.Dropdown(choices(task), value=AUTO, label=W("model"), elem_id=f"{task}-model")
@@ -62,3 +76,9 @@ def refreshed(task: str, chosen: str) -> gr.Dropdown:
 def chosen(shown: Any, task: str, name: str) -> Any:
     """What makes the tab of `task` take the model `name`: its list, or the part `shown` that takes the names of models."""
     return refreshed(task, name) if isinstance(shown, gr.Dropdown) else {"model": name}
+
+
+def opened(pickers: Mapping[str, Any], tab: str, name: str) -> tuple[Any, ...]:
+    """What opens a tab and makes it take the model `name`: all tabs, and for each of `pickers` what it shows."""
+    others = (chosen(shown, tab, name) if kind == tab else gr.skip() for kind, shown in pickers.items())
+    return gr.Tabs(selected=tab), *others

@@ -18,7 +18,7 @@ from genrestore.errors import GenrestoreError, ModelError, SettingError
 from genrestore.pictures import image
 from genrestore.setting import Option, options
 from genrestore.tasks.task import Task
-from genrestore.ui.parts import chooser, compare, jobs, picker, recipes, slots
+from genrestore.ui.parts import chooser, compare, jobs, more, picker, recipes, slots
 from genrestore.ui.parts.compare import Compare
 from genrestore.ui.parts.mask_editor import MaskEditor
 from genrestore.ui.parts.toasts import with_toasts
@@ -117,7 +117,7 @@ class Tab:
 
     def name(self, source: Path, before: image.Picture, after: image.Picture) -> str:
         """The file's name."""
-        return f"{source.stem}.{self.task.done}{image.suffix(after)}"
+        return image.beside(source, self.task.done, image.suffix(after)).name
 
     def again(self, settings: dict[str, Any]) -> list[Any]:
         """What the components of `lay` and `lay_settings` are to show of a recipe's settings."""
@@ -230,6 +230,7 @@ class Tab:
                 kind = gr.Dropdown(formats, value="input", label=W("format"), elem_id=f"{name}-format")
                 with gr.Accordion(W("settings"), open=False):
                     model = picker.picker(name)
+                    more.more(name, model)
                     told = slots.laid(f"{name}-condition")
                     parts += self.lay_settings()
                     told_in_file = recipes.field(name)

@@ -8,6 +8,6 @@ there. All of it is checked here, because anybody can send anything.
 
 from genrestore.ui.parts.mask_editor.checks import url
 from genrestore.ui.parts.mask_editor.component import SCRIPTS, MaskEditor, W
-from genrestore.ui.parts.mask_editor.questions import drawable, frame, inspect, mask, preview, select
+from genrestore.ui.parts.mask_editor.questions import detail, drawable, frame, inspect, mask, preview, select
 
-__all__ = ["SCRIPTS", "MaskEditor", "W", "drawable", "frame", "inspect", "mask", "preview", "select", "url"]
+__all__ = ["SCRIPTS", "MaskEditor", "W", "detail", "drawable", "frame", "inspect", "mask", "preview", "select", "url"]

@@ -1,23 +1,31 @@
 // ---- other fills of what was repaired ----
 //
-// A scene that a repair made of pieces holds `fills`: for each wide part, by its number, the offers the server told and where
-// they disagree. Taking an offer makes another scene with the same `fills`; `chosen` says which kind each part shows.
+// A scene that a repair made of pieces knows what it was `made` of: the scenes before and after that repair, and the marks. It
+// holds `fills`: for each wide part, by its number, the offers the server told and where they disagree. Taking an offer makes
+// another scene that knows the same; its `chosen` says which kind each part shows.
 
 const strip = find(".candidates");
-/** @type {{ scene: Refillable, before: Scene, used: Uint8Array, marks: Marks, run: string } | null} */
-let sought = null; // {scene, before, used, marks, run}: the repair whose other fills are wanted
+/** @type {{ scene: Refillable, run: string } | null} */
+let sought = null; // the scene for which other fills are wanted, and the name of that work
 /** @type {{ offer: Offer, scene: Scene } | null} */
 let taking = null; // the offer that is being put into the picture
 let guessing = false; // where the fills disagree is shown
 
-// Has other fills of the newest scene made. `before` is the scene it was made of, `used` what was marked for it, `marks` how.
-/** @type {(before: Scene, used: Uint8Array, marks: Marks) => void} */
-function seek(before, used, marks) {
-  if (!picture.scene.parts) return;
-  const scene = Object.assign(picture.scene, { fills: { parts: [], told: 0, complete: false }, chosen: {} });
-  sought = { scene, before, used, marks, run: named() };
+// Has other fills made of the repair that made what is shown.
+function seek() {
+  const { made, chosen = {} } = picture.scene;
+  if (!made) return;
+  sought = { scene: Object.assign(picture.scene, { made, chosen, fills: { parts: [], told: 0, complete: false } }), run: named() };
   trigger("others");
   showFills();
+}
+
+// The same of a scene whose other fills a reload lost.
+async function seekAgain() {
+  const { scene } = picture;
+  if (!scene.made || scene.fills) return;
+  await Promise.all([scene.made.before, scene.made.after].map(renew));
+  if (scene === picture.scene && !pending) seek();
 }
 
 // No more of them are wanted: something else is done now.
@@ -31,11 +39,10 @@ function leave() {
 
 // What the server is asked with.
 async function othersAsked() {
-  const asked = sought;
-  if (!asked) return null;
-  const { width, height } = picture;
-  const mask = await dataUrl(await png({ width, height, bits: asked.used }, 1));
-  return { ...(await value()), ...asked.marks, mask, state: asked.before.state, after: asked.scene.state, of: asked.scene.id, run: asked.run };
+  if (!sought) return null;
+  const { scene, run } = sought;
+  const { before, after, marks } = scene.made;
+  return { ...(await value()), ...marks, state: before.state, after: after.state, of: scene.id, run };
 }
 
 // What the server tells: all offers so far, and where the fills of a part disagree, for an answer may be lost when two come at
@@ -82,8 +89,8 @@ async function took({ of, taken, untaken }) {
   taking = null;
   if (scene?.id === of && scene === picture?.scene) {
     if (untaken) complain(untaken);
-    const { how, parts, fills, chosen } = scene;
-    if (taken && offer) await replace({ ...taken, how, parts, fills, chosen: { ...chosen, [offer.part]: offer.kind } });
+    const { how, made, fills, chosen } = scene;
+    if (taken && offer) await replace({ ...taken, how, made, fills, chosen: { ...chosen, [offer.part]: offer.kind } });
   }
   showFills();
 }

@@ -1,7 +1,7 @@
 """The component: its layout, what handlers get from it and what they tell it."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,13 +11,15 @@ import numpy as np
 
 from genrestore.errors import ImageError, MaskError, SettingError
 from genrestore.pictures import image
-from genrestore.pipelines.growth import EDGE, HAND, LARGEST_GROWTH
+from genrestore.pipelines.growth import EDGE, HAND
 from genrestore.recipe import RunRecipe
+from genrestore.tasks.damage import Options
+from genrestore.tasks.inpaint import LARGEST_GROWTH
 from genrestore.ui.parts import jobs, toasts
 from genrestore.ui.parts.component import component
 from genrestore.ui.parts.mask_editor import recent
 from genrestore.ui.parts.mask_editor.checks import entries, mask_of, uploaded, url
-from genrestore.ui.parts.mask_editor.questions import frame, inspect, mask, preview, select
+from genrestore.ui.parts.mask_editor.questions import detail, frame, inspect, mask, preview, select
 from genrestore.ui.words import Words
 
 W = Words("mask_editor")
@@ -48,7 +50,8 @@ class MaskEditor:
     """`MaskEditor(...)` lays out a gr.HTML; handlers get its value and give it to `MaskEditor.read`.
 
     The value is {"file": a Gradio file, "mask": data URL, "forbid": data URL or None, "painted": data URL or None, "grow":
-    pixels, "w": width, "h": height, "state": what repairs have made of it, "kind": one of the formats, "run" and "of": the
+    pixels, "w": width, "h": height, "state": what repairs have made of it, "sensitivity": 0 to 1, how
+    much is taken for damage, "kind": one of the formats, "run" and "of": the
     names of this question and of what is shown, "sure": whether more than half is meant}, or None while there is no picture.
     What is painted is grown by a margin unless the visitor wants none; the mask is what it grew to. `repair` is set off
     when the picture is to be repaired, `damage` and `clean` when an `old` photo is to be looked at or its grain taken out,
@@ -74,7 +77,8 @@ class MaskEditor:
     ) -> gr.HTML:
         """The empty editor, inside the layout that is open; `label` names it to screen readers, `names` the formats and, by
         the stems of their files, the examples. Of `functions`, the page asks `stop` to end the work of a name, and
-        `outlook` where a repair may fail. `old`: it offers to find damage and to mend old photos."""
+        `outlook` where a repair may fail. `old`: it offers to find damage, as sensitive as the value says, and to mend old
+        photos."""
         gr.set_static_paths([*examples, *filter(Path.is_file, map(_marked, examples))])
         return component(
             "parts/mask_editor/editor",
@@ -82,12 +86,13 @@ class MaskEditor:
                 "examples": list(map(_example, examples)),
                 "formats": list(formats),
                 "old": old,
+                "sensitivity": Options().sensitivity,
                 "growth": {"edge": EDGE, "hand": HAND, "most": LARGEST_GROWTH},
             },
             label=label,
             elem_id=elem_id,
             scripts=("parts/full_screen", *(f"parts/mask_editor/{name}" for name in SCRIPTS)),
-            server_functions=[inspect, frame, preview, mask, select, *functions],
+            server_functions=[inspect, frame, preview, detail, mask, select, *functions],
             words=W.by_language(jobs.W, toasts.W, *names),
         )
 
@@ -179,6 +184,17 @@ class MaskEditor:
             raise ImageError(UNFIT)
         pixels[touched] = base.reshape(-1, picture.channels)[:count]
         return replace(picture, pixels=pixels, recipe=_recipe(entries(state).get("recipe"))), touched
+
+    @staticmethod
+    def told_apart(value: object) -> tuple[Hashable, ...]:
+        """A key for what `reached` gives of this value.
+
+        Raises:
+            ImageError: as `file`.
+        """
+        state = entries(value).get("state")
+        base = None if state is None else uploaded(entries(state).get("base"))
+        return recent.stamp(MaskEditor.file(value)), base, str(entries(state).get("touched")) if base else ""
 
     @staticmethod
     def state(repaired: image.Picture, touched: np.ndarray) -> dict[str, Any]:

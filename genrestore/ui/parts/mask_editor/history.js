@@ -30,7 +30,7 @@ function setScene(scene) {
 function release(scene) {
   scene.large?.close();
   if (scene.small !== scene.large) scene.small?.close();
-  Object.assign(scene, { large: null, small: null, blob: null });
+  Object.assign(scene, { large: null, small: null, blob: null, sharpened: false });
 }
 
 // Fetches the bitmaps of a scene that has none.
@@ -71,6 +71,7 @@ async function travel(way) {
   changed(way === "undo" ? words.undone : words.redone);
   settle();
   draw();
+  await seekAgain();
 }
 
 // Whether the scene could be had, and is still wanted.

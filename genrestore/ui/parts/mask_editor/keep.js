@@ -137,9 +137,10 @@ async function written(now, marks, room, blobs) {
     if (!blobs.has(scene)) blobs.set(scene, await filesOf(scene).catch(() => null));
     const kept = blobs.get(scene);
     if (!kept) return false;
-    const { id, state, kind, line, counts, how, notes, file, shown } = scene;
+    const { id, state, kind, line, counts, how, notes, file, shown, chosen } = scene;
+    const made = scene.made && { before: nameOf(scene.made.before), after: nameOf(scene.made.after), marks: scene.made.marks };
     scene.bytes = kept.base.size + kept.shown.size + kept.file.size;
-    return take(name, scene.bytes, { id, state, kind, line, counts, how, notes, file, shown, kept });
+    return take(name, scene.bytes, { id, state, kind, line, counts, how, notes, file, shown, chosen, made, kept });
   };
   /** @type {(from: Step[]) => Promise<string[]>} */
   const takeSteps = async (from) => {
@@ -223,6 +224,7 @@ async function restore() {
     restoring = false;
     root.classList.remove("restoring");
     if (picture) publish();
+    genrestore.settled.then(() => document.activeElement === document.body && stage.focus({ preventScroll: true }));
   }
 }
 
@@ -233,20 +235,24 @@ const marksIn = async (blob) => blob && readBits(await dataUrl(blob));
 async function restoreStage({ stage: kept, ...found }) {
   const mine = picture;
   /** @type {Map<number | null, Scene>} */
-  const made = new Map([[null, mine.original]]);
-  for (const [name, content] of Object.entries(found)) if (name.startsWith("scene ")) made.set(content.id, { ...content, large: null, small: null });
-  const shown = /** @type {Scene} */ (made.get(kept.scene));
+  const byId = new Map([[null, mine.original]]);
+  for (const [name, content] of Object.entries(found)) if (name.startsWith("scene ")) byId.set(content.id, { ...content, large: null, small: null });
+  for (const scene of byId.values()) {
+    const { before, after, marks } = /** @type {any} */ (scene.made ?? {});
+    scene.made = byId.has(before) && byId.has(after) ? { before: /** @type {Scene} */ (byId.get(before)), after: /** @type {Scene} */ (byId.get(after)), marks } : null;
+  }
+  const shown = /** @type {Scene} */ (byId.get(kept.scene));
   await load(shown);
   const [marked, painted, forbidden] = await Promise.all(kept.marks.map(marksIn));
   if (mine !== picture || mask.done.length) return; // something else is done by now
   /** @type {(name: string) => Step} */
   const step = (name) => {
     const { repair, ...rest } = found[name];
-    return { ...rest, repair: repair && { before: made.get(repair.before), after: made.get(repair.after) } };
+    return { ...rest, repair: repair && { before: byId.get(repair.before), after: byId.get(repair.after) } };
   };
   const flags = { [MARKED]: marked, [PAINTED]: painted ?? marked, [FORBIDDEN]: forbidden };
   mask.restore(flags, kept.growth, kept.done.map(step), kept.undone.map(step));
-  scenes = Math.max(scenes, ...[...made.keys()].map(Number));
+  scenes = Math.max(scenes, ...[...byId.keys()].map(Number));
   steps = Math.max(steps, ...[...mask.done, ...mask.undone].map(({ number = 0 }) => number));
   for (const [name, content] of Object.entries(found)) {
     if (content.kept) stored.set(name, content.kept.base.size + content.kept.shown.size + content.kept.file.size);
@@ -257,6 +263,7 @@ async function restoreStage({ stage: kept, ...found }) {
   showGrowth();
   told();
   draw();
+  await seekAgain();
 }
 
 // Has the files of a scene that was kept on the server, as it may have lost them.

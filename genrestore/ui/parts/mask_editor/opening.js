@@ -142,8 +142,29 @@ function start(blob, name) {
 async function decodeOnServer(file, { width, height }) {
   const answer = await server.preview(file);
   if (answer.problem) throw new Error(answer.problem);
-  const large = await createImageBitmap(await (await fetch(answer.url)).blob());
+  const large = await bitmapOf(answer.url);
   return { width, height, large, small: large };
+}
+
+/** @type {(url: string) => Promise<ImageBitmap>} */
+const bitmapOf = async (url) => createImageBitmap(await (await fetch(url)).blob());
+
+// Fetches all detail of a scene that the server drew smaller than it is, once a closer look asks for it.
+/** @type {(scene: Scene) => Promise<void>} */
+async function sharpen(scene) {
+  const first = /** @type {ImageBitmap} */ (scene.large);
+  const file = scene.file ?? picture.file;
+  if (scene.sharpened || !file || first.width * first.height > 0.95 * Math.min(picture.width * picture.height, DETAIL)) return;
+  scene.sharpened = true;
+  try {
+    const large = await bitmapOf((await server.detail(file)).url);
+    if (scene.large !== first) return large.close(); // it was let go
+    scene.large = large;
+    if (scene.small !== first) first.close();
+    draw();
+  } catch {
+    // what there is stays
+  }
 }
 
 // A picture that already lies on the server, such as an example.

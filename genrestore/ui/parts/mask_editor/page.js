@@ -161,6 +161,7 @@ for (const [name, take] of Object.entries(inputs)) {
   });
 }
 wireGrowth();
+wireDamage();
 wireWand();
 slider.addEventListener("input", () => setBrush(largest() ** (slider.valueAsNumber / 100)));
 root.addEventListener("keydown", onKey);

@@ -21,9 +21,9 @@ const repair = () => mask?.count && ask("repair");
 
 // Has the picture repaired, or another event make something of it. The event takes its value from `asked()`, and its answers
 // come to `answered`. `used` are the marks that go with it, all that there are unless said; later strokes stay when the result
-// comes. `step` names the work where it is one of several. `then` is called when it has come.
-/** @type {(event: string, how?: { used?: Uint8Array | null, step?: string | null, then?: (() => void) | null }) => Promise<unknown>} */
-async function ask(event, { used = null, step = null, then = null } = {}) {
+// comes. `step` names the work where it is one of several. `then` is called when it has come. `facts` go with the question.
+/** @type {(event: string, how?: { used?: Uint8Array | null, step?: string | null, then?: (() => void) | null, facts?: object }) => Promise<unknown>} */
+async function ask(event, { used = null, step = null, then = null, facts = {} } = {}) {
   if (pending) return;
   complain("");
   warn([]);
@@ -36,8 +36,8 @@ async function ask(event, { used = null, step = null, then = null } = {}) {
   mine.used ??= whole && (await readBits(whole.mask));
   if (mine !== pending) return; // cancelled
   if (!whole) return failed();
-  const { painted, grow, forbid } = whole;
-  Object.assign(mine, { question: { ...whole, run: mine.run, sure }, marks: { painted, grow, forbid } });
+  const { mask, painted, grow, forbid } = whole;
+  Object.assign(mine, { question: { ...whole, run: mine.run, sure, ...facts }, marks: { mask, painted, grow, forbid } });
   trigger(event);
 }
 
@@ -82,7 +82,10 @@ async function answered({ run, of, text, fraction, scene, marks, problem, ask, r
   sure = Boolean(ask);
   refresh();
   if ((scene || marks) && mine.then) return mine.then();
-  if (scene && mine.used && mine.marks) seek(before, mine.used, mine.marks);
+  if (scene?.parts && before && mine.marks) {
+    picture.scene.made = { before, after: picture.scene, marks: mine.marks };
+    seek();
+  }
   if (scene) settle();
 }
 
@@ -159,6 +162,7 @@ function refresh() {
   offer("old", old && picture && !pending && !done && !mask.count);
   offer("damage", old && picture);
   button("damage").disabled = Boolean(pending);
+  find(".sensitivity").hidden = !searched();
   offer("suggest", picture?.suggested && !pending && !done && !mask.count);
   button("suggest").textContent = picture?.suggested?.says ?? "";
   offer("download", !pending && done);
@@ -178,7 +182,7 @@ function refresh() {
   showFills();
   if (!done) setWipe(null);
   tell(done && !mask.count ? scene : null);
-  const gone = last?.hidden ? find(".actions").contains(last) : last === button("damage") && last.disabled;
+  const gone = find(".actions").contains(last) ? last?.closest("[hidden]") : last === button("damage") && last.disabled;
   if (gone) find(".actions :is(button, a):not([hidden], :disabled)")?.focus({ preventScroll: true });
 }
 

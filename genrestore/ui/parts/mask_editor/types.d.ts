@@ -38,6 +38,7 @@ interface Scene {
   id: number;
   large: ImageBitmap | null;
   small: ImageBitmap | null;
+  sharpened?: boolean; // all its detail was asked for
   state: { base: ServerFile; touched: string } | null;
   blob: Blob | null;
   file: ServerFile;
@@ -50,7 +51,8 @@ interface Scene {
   kept?: Kept | null;
   bytes?: number;
   awaits?: string | null;
-  parts?: unknown;
+  parts?: unknown; // how many other fills it can have
+  made?: { before: Scene; after: Scene; marks: Marks } | null;
   fills?: Fills;
   chosen?: Record<number, string>;
 }
@@ -73,6 +75,7 @@ interface Fills {
 
 // A scene of whose repair other fills are made.
 interface Refillable extends Scene {
+  made: NonNullable<Scene["made"]>;
   fills: Fills;
   chosen: Record<number, string>;
 }
@@ -87,12 +90,11 @@ interface Picture extends Readonly<Bitmaps> {
   suggested?: { url: string; says: string };
 }
 
-type Marks = { painted: string | null; grow: number; forbid: string | null };
+type Marks = { mask: string; painted: string | null; grow: number; forbid: string | null };
 
 // What the server is asked with, see MaskEditor.
 interface Question extends Marks {
   file: ServerFile;
-  mask: string;
   w: number;
   h: number;
   state: Scene["state"];

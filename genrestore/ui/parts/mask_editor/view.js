@@ -103,9 +103,11 @@ function drawPhoto() {
 }
 
 /** @type {(context: CanvasRenderingContext2D, scene: Scene) => void} */
-function drawScene(context, { large, small }) {
+function drawScene(context, scene) {
+  const { large, small } = scene;
   if (!large || !small) return;
   const scale = view.scale * devicePixelRatio;
+  if (scale * picture.width > 1.1 * large.width) sharpen(scene);
   const source = scale * picture.width > 1.1 * small.width ? large : small;
   context.imageSmoothingEnabled = scale < BLOCKS;
   context.imageSmoothingQuality = Math.max(source.width, source.height) > PREVIEW ? "low" : "medium"; // for speed

@@ -12,23 +12,27 @@ from gradio import processing_utils, utils
 from gradio.context import LocalContext
 
 import genrestore
-from genrestore import tasks
 from genrestore.errors import GenrestoreError, SettingError
 from genrestore.pictures import image
-from genrestore.ui.parts import compare, examples, jobs, mask_editor, picker, recipes
+from genrestore.tasks.damage import Options
+from genrestore.tasks.inpaint import STRATEGIES
+from genrestore.ui.parts import compare, examples, jobs, mask_editor, more, picker, recipes
 from genrestore.ui.parts.mask_editor import MaskEditor
+from genrestore.ui.parts.mask_editor.recent import Recent
 from genrestore.ui.parts.toasts import with_toasts
 from genrestore.ui.tabs.inpaint.candidates import Candidates
 from genrestore.ui.tabs.inpaint.candidates import W as FILLS
 from genrestore.ui.words import Words
 from genrestore.ui.words.sentences import translated
 
-STRATEGIES = ("crop", "whole")  # of pipelines.inpaint, which a page that is being built cannot ask: it loads torch
 AUTO, FEATHERS = "auto", (2, 4, 8, 16, 32)  # pixels over which a repair can be made to fade into the photo
 FORMATS = {"input": None, "png": "PNG", "webp": "WEBP", "tiff": "TIFF"}  # the last three lose nothing
 EDITOR = "inpaint-editor"
 LONG = 10  # seconds from which a repair says before it begins how long it takes
 stops = jobs.Stops()
+likelihoods: Recent[np.ndarray] = Recent(
+    64 * 2**20, lambda likely: likely.nbytes
+)  # of damage; 12 megapixels take 48 MB
 
 W = Words("inpaint")
 
@@ -127,8 +131,8 @@ class Cleaning(Job):
     """Some of the grain of all the picture taken out, the last step of an old photo."""
 
     def made(self) -> tuple[image.Picture, np.ndarray]:
-        from genrestore.pipelines.damage import MILD
         from genrestore.pipelines.restore import restore
+        from genrestore.tasks.damage import MILD
 
         self.reasons = {"cleaned"}
         clean = restore(self.now, strength=MILD, progress=self.report, cancel=self.cancel)
@@ -141,16 +145,21 @@ class Finding(jobs.Job):
     ending = "marking"
 
     def __init__(self, value: dict[str, Any]) -> None:
+        from genrestore.pipelines.arguments import settled
+
         super().__init__(stops.of(value.get("run")))
+        self.options = settled("damage", sensitivity=value.get("sensitivity", Options().sensitivity))
         self.now, _ = MaskEditor.reached(value, MaskEditor.photo(value))
+        self.of = MaskEditor.told_apart(value)
         self.marks = ""  # a mask for the stage
 
     def work(self) -> None:
-        from genrestore.pipelines.damage import GROW, find_damage
+        from genrestore.pipelines.damage import likelihood, marked
         from genrestore.pipelines.inpaint import widened
+        from genrestore.tasks.damage import GROW
 
-        found = find_damage(self.now, progress=self.report, cancel=self.cancel)
-        self.marks = mask_editor.url(widened(found, GROW))
+        likely = likelihoods.get(self.of, lambda: likelihood(self.now, progress=self.report, cancel=self.cancel))
+        self.marks = mask_editor.url(widened(marked(likely, **self.options), GROW))
 
     def outcome(self, request: gr.Request) -> dict[str, Any]:
         return {"marks": self.marks}
@@ -197,7 +206,11 @@ def _cleaning(value: dict[str, Any], tell: object) -> Job:
 
 def _settings(model: str, strategy: str, feather: str) -> dict[str, Any]:
     """What the fields beside the stage say, as `pipelines.inpaint.repair` takes it."""
-    return {"model": _model(model), "strategy": strategy, "feather": None if feather == AUTO else int(feather)}
+    return {
+        "model": picker.named("inpaint", model),
+        "strategy": strategy,
+        "feather": None if feather == AUTO else int(feather),
+    }
 
 
 def _repair(value: dict[str, Any], settings: dict[str, Any], tell: object, request: gr.Request) -> Job | dict[str, Any]:
@@ -360,14 +373,6 @@ def _kind(value: object) -> str:
     return kind
 
 
-def _model(name: str) -> str:
-    """`name`, if the picker offers it. A path or a Hub reference is not: a page must not choose what is read."""
-    known = [picker.AUTO, *tasks.find("inpaint").ways, *(card.name for card in genrestore.list_models("inpaint"))]
-    if name not in known:
-        raise SettingError(f"Choose one of the models {', '.join(known)}, not {str(name)[:40]!r}.")
-    return name
-
-
 # ---- what the page says ----
 
 
@@ -417,7 +422,7 @@ def build() -> gr.Dropdown:
         functions=[stop, outlook],
         old=bool(genrestore.list_models("damage")),
     )
-    with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings"), gr.Row():
+    with gr.Accordion(W("settings"), open=False, elem_id="inpaint-settings") as more_settings, gr.Row():
         model = picker.picker("inpaint")
         strategy = gr.Radio(
             [(W(name), name) for name in STRATEGIES], value="crop", label=W("strategy"), elem_id="inpaint-strategy"
@@ -425,6 +430,8 @@ def build() -> gr.Dropdown:
         widths = [(W("auto"), AUTO), (W("hard"), "0"), *((f"{width} px", str(width)) for width in FEATHERS)]
         feather = gr.Dropdown(widths, value=AUTO, label=W("feather"), min_width=160, elem_id="inpaint-feather")
         tell = recipes.field("inpaint")
+    with more_settings:  # below that row
+        more.more("inpaint", model)
     settings = [editor, model, strategy, feather, tell]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     repaired, saved = MaskEditor.ear(EDITOR), MaskEditor.ear(EDITOR)

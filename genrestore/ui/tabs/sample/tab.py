@@ -27,7 +27,7 @@ from genrestore import errors, weights
 from genrestore.card import Card, name_of
 from genrestore.errors import GenrestoreError, ModelError, SettingError
 from genrestore.setting import Option, checked
-from genrestore.ui.parts import picker, recipes
+from genrestore.ui.parts import more, picker, recipes
 from genrestore.ui.parts.component import component
 from genrestore.ui.parts.mask_editor.checks import uploaded
 from genrestore.ui.words import Words
@@ -241,7 +241,7 @@ def picture(data: Any) -> dict[str, Any]:
     # As one text, since FastAPI looks at each number of a list by itself, which took as long as the picture.
     latent = {"z": ",".join(f"{value:.4g}" for value in z)}
     if image.width * image.height > BARE:
-        return {"picture": _url(image, "WEBP", lossless=True, method=0)} | latent
+        return {"picture": _url(image, "WEBP", lossless=True, method=0, quality=0)} | latent
     pixels = base64.b64encode(image.convert("RGB").tobytes()).decode()
     return {"pixels": pixels, "width": image.width, "height": image.height} | latent
 
@@ -326,17 +326,15 @@ def recall(data: Any) -> dict[str, Any]:
     return {"state": {**dataclasses.asdict(state), "raw": dict(state.raw), "told": dict(state.told)}}
 
 
-def sample(
-    model: str,
-    seed: int = SEED,
-    truncation: float = 1.0,
-    a: list[float] | None = None,
-    raw: dict[str, float] | None = None,
-    told: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """The endpoint `/sample` for programs: the same PNG that the page's Download gives, as {"name", "url"}."""
-    state = {"model": model, "seed": seed, "truncation": truncation, "a": a or [], "raw": raw or {}, "told": told or {}}
-    return download(state)
+def png(state: dict[str, Any]) -> tuple[str, bytes]:
+    """Name and bytes of the file that `download` gives.
+
+    Raises:
+        SettingError: as `State.from_json`.
+        TimeoutError: no painter was free for too long.
+    """
+    file = _file(State.from_json(state), 1, smooth=False)
+    return file["name"], base64.b64decode(file["url"].partition(",")[2])
 
 
 def build() -> gr.HTML:
@@ -352,5 +350,5 @@ def build() -> gr.HTML:
         reach=REACH,
         directions=DIRECTIONS,
     )
-    gr.api(sample, api_name="sample")  # pyright: ignore[reportUnknownMemberType, reportPrivateImportUsage] (Gradio's gap)
+    more.more("sample", live)
     return live

@@ -292,9 +292,7 @@ class Page:
         tab = tasks.find(card.task).tab if card else ""
         if tab not in self.pickers:
             raise TrainingError(f"{name} has no weight yet; wait for its first checkpoint.")
-        return gr.Tabs(selected=tab), *(
-            picker.chosen(shown, tab, name) if kind == tab else gr.skip() for kind, shown in self.pickers.items()
-        )
+        return picker.opened(self.pickers, tab, name)
 
 
 def _change(**named: Any) -> list[Any]:
@@ -423,7 +421,7 @@ def _lay(page: Page, tabs: gr.Tabs) -> gr.Accordion:
                 preset = component(
                     "tabs/train/presets",
                     words=W.by_language(),
-                    server_functions=[watch.guarded(page.access, presets(page.pickers))],
+                    server_functions=[page.access.guarded(presets(page.pickers))],
                     elem_id="train-presets",
                 )
         gr.Markdown(f"## {W('step_name')}")

@@ -8,7 +8,6 @@ import dataclasses
 import math
 import shutil
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +18,7 @@ import gradio as gr
 import genrestore
 from genrestore import errors, tasks
 from genrestore.card import Card
-from genrestore.errors import GenrestoreError, ModelError, TrainingError
+from genrestore.errors import ModelError, TrainingError
 from genrestore.paths import home
 from genrestore.recipe import TrainRecipe
 from genrestore.training import judge, runs
@@ -40,24 +39,10 @@ def build(access: Access) -> gr.HTML:
     """The panel, inside the layout that is open. Its value is {"run": name}: the run to show, or the one to open elsewhere."""
     return component(
         "tabs/train/watch",
-        server_functions=[guarded(access, question) for question in (look, picture, order, weight)],
+        server_functions=[access.guarded(question) for question in (look, picture, order, weight)],
         elem_id="watch",
         words=W.by_language(),
     )
-
-
-def guarded(access: Access, question: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """A server function that answers those only who may train; an error becomes {"problem": sentence}."""
-
-    def answer(data: Any, profile: gr.OAuthProfile | None, request: gr.Request) -> dict[str, Any]:
-        try:
-            access.check(profile, request)
-            return question(cast("dict[str, Any]", data) if isinstance(data, dict) else {})
-        except GenrestoreError as problem:
-            return {"problem": translated(problem)}
-
-    answer.__name__ = question.__name__
-    return answer
 
 
 # ---- what the browser may ask ----
