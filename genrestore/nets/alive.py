@@ -16,6 +16,11 @@ class Alive(TorchDispatchMode):
         now, most: bytes at this moment, and at the largest one.
     """
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """PyTorch would import its compiler for nearly a second, so as to keep that out of here, where nothing is compiled."""
+        return False
+
     def __init__(self, *known: Tensor, limit: int | None = None, refusal: Exception | None = None) -> None:
         """Args:
         known: tensors that do not count.
