@@ -50,13 +50,13 @@ class Job(jobs.Job):
         source: Path,
         picture: image.Picture,
         kind: str | None,
-        told: dict[str, bool],
+        told: dict[str, bool] | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(threading.Event())
         self.tab, self.source, self.picture = tab, source, picture
         self.kind = kind  # format of the file; None is the picture's own
-        self.tell = told  # what the file says beside the picture
+        self.tell = told or {}  # what the file says beside the picture
         self.settings = settings
         self.view: dict[str, Any] | None = None  # for the slider
         self.size = (0, 0)  # of the result
