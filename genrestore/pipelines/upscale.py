@@ -118,7 +118,7 @@ def upscale(
         _fill(pixels[..., -1:], _resized(_bands(source.alpha), source.height, target))
     if sum(work) >= 250_000:  # less says more about the start than about the speed
         _measured[card.sha256] = sum(work) / (monotonic() - started)
-    asked = {"scale": scale if width is None and height is None else None, "width": width, "height": height}
+    asked = {"scale": float(scale) if width is None and height is None else None, "width": width, "height": height}
     result = signed(
         source.with_pixels(pixels), source, "upscale", model, {**asked, **conditions}, backend=chosen.backend
     )

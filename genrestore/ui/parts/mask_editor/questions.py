@@ -33,8 +33,9 @@ def inspect(file: object) -> dict[str, Any]:
         picture = recent.load(path)
     except GenrestoreError as problem:
         return {"problem": translated(problem)}
+    facts = {"width": picture.width, "height": picture.height, "alike": browsers.agree(path)}
     told = image.RECIPE in picture.text or xmp.told(picture.xmp).recipe is not None
-    return {"width": picture.width, "height": picture.height, "alike": browsers.agree(path), "told": told}
+    return facts | ({"told": True} if told else {})
 
 
 def frame(asked: object) -> dict[str, Any]:
