@@ -30,9 +30,10 @@ from genrestore.tasks.task import LARGEST_SEED
 FORBID = "forbid mask"  # what errors call the mask of what must not be copied
 REASONS = ("asked", "wide", "even", "alone")  # why a part was filled by pieces, by pieces, by a net, by a net
 FILLS: dict[str, Settings | None] = {  # how wide parts may be filled
-    "pieces": Settings(),  # of the picture, that look like a smooth fill from far
+    # Of the picture, that look like a smooth fill from far; where they meet badly, their patches look for their like once more.
+    "pieces": Settings(polish=8, quiet=100.0),
     "free": Settings(guide=0.0),  # that go on as the rim begins, wherever that leads
-    "polished": Settings(polish=8),  # whose patches look for their like once more
+    "polished": Settings(polish=8),  # whose patches do so anyway
     "smooth": None,  # by a net
 }
 CONTEXT = 96  # pixels round a hole that the net is shown
