@@ -9,6 +9,7 @@ resident size of a process of its own. The matrix rates printed first say what m
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import platform
@@ -273,7 +274,7 @@ def shelf() -> dict[str, float]:
                     taken[count].append(measure(home))
             rows |= {f"{what}, {count} models": round(statistics.median(times), 2) for count, times in taken.items()}
         net = dcgan.DCGAN(dcgan.Config(width=78))
-        card = Card("ten", "sample", "DCGAN", {}, 0, "", "", (), {})
+        card = Card("ten", "sample", "DCGAN", dataclasses.asdict(net.config), 0, "", "", (), {})
         size = weights.save(net, card, Path(homes[0]) / "weights" / "ten", half=False).weights.stat().st_size
         seconds = statistics.median(float(printed(["-c", FIRST], homes[0])[-1]) for _ in range(ROUNDS))
         rows[f"first picture of a net of {size / 1e6:.0f} MB, s after torch"] = round(seconds, 2)
