@@ -224,7 +224,15 @@ async function restore() {
     restoring = false;
     root.classList.remove("restoring");
     if (picture) publish();
-    genrestore.settled.then(() => document.activeElement === document.body && stage.focus({ preventScroll: true }));
+    genrestore.settled.then(takeKeys);
+  }
+}
+
+// Has keys act on the stage, if nothing else has the focus; it takes a moment until a page that is shown lets itself be focused.
+async function takeKeys() {
+  for (let frame = 0; frame < 60 && document.activeElement === document.body; frame++) {
+    stage.focus({ preventScroll: true });
+    await new Promise(requestAnimationFrame);
   }
 }
 
