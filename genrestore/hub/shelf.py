@@ -42,8 +42,8 @@ def score(metric: Metric) -> str:
 def size(card: Card) -> int:
     """Bytes of the weight; 0 where it is gone."""
     try:
-        return card.weights.stat().st_size
-    except OSError:
+        return sum(path.stat().st_size for path in weights.files(card))
+    except (OSError, ValueError):
         return 0
 
 

@@ -75,7 +75,8 @@ def inpaint(
             of pieces; the name of a net has that net fill all.
         strategy: "crop" works on a crop round each hole and costs what the holes cost; "whole" shows a net all of the
             picture, LARGEST pixels a side at once: a larger one in pieces of that size, which see no further.
-        seed: of the random choices where pieces are searched; another one gives another fill. The present nets draw nothing.
+        seed: of the random choices where pieces are searched, or of a net that draws; another one gives another fill. The
+            shipped nets draw nothing.
         grow: pixels by which the mask is widened, at most LARGEST_GROWTH: a rim of what should go spoils every fill. What is
             sound in the wider part shines through, the more the farther out; `pipelines.growth`
             tells how many pixels suit a mask that was drawn by hand.
@@ -243,16 +244,24 @@ def _repair(
         if not boxes:
             return pixels
         chosen = runtime.load(model, task="inpaint", pixels=sum(work[: len(boxes)])).under(**conditions)
+        if "seed" in [one.name for one in chosen.card.inputs]:
+            chosen = chosen.under(seed=seed)
         started = monotonic()
         for k, box in enumerate(boxes):
             report = teller(k, f"hole {k + 1} of {len(boxes)}")
             there = box_slice(box)
             crop = source.with_pixels(np.ascontiguousarray(source.pixels[there]))
-            fill = partial(_repaired, chosen, crop, torch.from_numpy(hole[there]), report, cancel)
+
+            def step(share: float, _picture: Tensor, report: Callable[[float], None] = report) -> None:
+                stop_if(cancel)
+                report(share)
+
+            fill = partial(_repaired, chosen.watched(step), crop, torch.from_numpy(hole[there]), report, cancel)
             repaired = wide.on_one_core(fill, cancel) if small else fill()
             pixels[there][rest[there]] = repaired.pixels[rest[there]]
             report(1.0)
-        pace.learn("net", sum(work[: len(boxes)]), monotonic() - started)
+        if not invents(chosen):
+            pace.learn("net", sum(work[: len(boxes)]), monotonic() - started)
         return pixels
 
     pixels = once(("net", bool(copied)), by_net)
@@ -551,9 +560,17 @@ def _repaired(
         alpha = _opacity(chosen, opacity, hole, report, cancel)
         known = known & (opacity[0, 0] >= colours.VISIBLE)
     rgb = colour.expand(1, 3, -1, -1)
-    filled = colours.within(_fill(chosen, rgb, hole, report, cancel), rgb, known)
+    filled = _fill(chosen, rgb, hole, report, cancel)
+    grey = bool((rgb == rgb[:, :1])[..., known].all())
+    if grey or not invents(chosen):
+        filled = colours.within(filled, rgb, known)
     out = filled if colour.shape[1] == 3 else filled.mean(1, keepdim=True)
     return pictures.from_tensor(out if alpha is None else torch.cat([out, alpha], 1), crop)
+
+
+def invents(chosen: runtime.Model) -> bool:
+    """Whether the net makes what it is told to, which may have any colour, and must be made all at once."""
+    return getattr(chosen.net, "invents", False)
 
 
 def _opacity(chosen: runtime.Model, alpha: Tensor, hole: Tensor, report: Any, cancel: threading.Event | None) -> Tensor:
@@ -572,7 +589,7 @@ def _fill(chosen: runtime.Model, image: Tensor, hole: Tensor, report: Any, cance
     """(1, 3, H, W) and (H, W) bool → (1, 3, H, W); a large picture is filled in overlapping pieces that fade into each other."""
     height, width = hole.shape
     mask = hole[None, None].float()
-    if max(height, width) <= LARGEST:
+    if max(height, width) <= LARGEST or invents(chosen):
         stop_if(cancel)
         return chosen(image, mask)
 
