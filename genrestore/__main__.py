@@ -42,6 +42,12 @@ def open_app(
             help="Path, such as /pictures, or address under which another server shows the page.", show_default=False
         ),
     ] = None,
+    mcp: Annotated[
+        bool,
+        typer.Option(
+            "--mcp", help="Offer the page's endpoints to agents as MCP tools (pip install 'genrestore[mcp]')."
+        ),
+    ] = False,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
 ) -> None:
     """Open the page with all tasks in the browser.
@@ -60,8 +66,10 @@ def open_app(
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda *_: ended.set())
     try:
-        server = ui.launch(host, port, training or None, root_path)
+        server = ui.launch(host, port, training or None, root_path, mcp)
         print(f"genrestore is open at {server.local_url} (end it with Ctrl-C)", flush=True)
+        if mcp:
+            print(f"Agents find its tools at {server.local_url}gradio_api/mcp", flush=True)
         if browser and _has_screen() and not ended.is_set():
             webbrowser.open(server.local_url)
         while server.running and not ended.wait(LOOK):

@@ -64,6 +64,15 @@ class Setting:
         """The ends of `within`, infinite where there is none."""
         return self._interval()[1:3] if self.within else (-math.inf, math.inf)
 
+    @property
+    def limits(self) -> dict[str, float]:
+        """The same, and whether the ends belong to it, as JSON Schema says it."""
+        if not self.within:
+            return {}
+        closed, low, high, closed_too = self._interval()
+        ends = {"minimum" if closed else "exclusiveMinimum": low, "maximum" if closed_too else "exclusiveMaximum": high}
+        return {name: int(end) if end.is_integer() else end for name, end in ends.items() if math.isfinite(end)}
+
     def _interval(self) -> tuple[bool, float, float, bool]:
         """Whether the lower end belongs to it, the ends, and whether the upper one does."""
         parts = INTERVAL.fullmatch(self.within)
@@ -89,6 +98,7 @@ def settings(kind: Any) -> dict[str, Setting]:
 # --- values with their names, for what is called by name -------------------------------------------------------------
 
 KINDS = {"int": int, "float": float, "str": str, "bool": bool}  # what an option's value can be
+NAMED = {"int": "integer", "float": "number", "str": "string", "bool": "boolean"}  # what JSON calls them
 WANTED = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 SEVERAL = {"float": "numbers between commas", "str": "words between commas"}  # of options whose default is a tuple
 COUNTED = 1 << 63  # to which nothing can count
@@ -133,6 +143,16 @@ class Option:
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "kind": self.kind, "usual": self.usual, **dataclasses.asdict(self.setting)}
+
+    def schema(self) -> dict[str, Any]:
+        """What it takes, as JSON Schema says it."""
+        one: dict[str, Any] = {"type": NAMED[self.kind], **self.setting.limits}
+        if self.setting.choices:
+            one["enum"] = list(self.setting.choices)
+        if isinstance(self.usual, tuple):
+            one = {"type": "array", "items": one}
+        told = {"anyOf": [one, {"type": "null"}]} if self.usual is None else one
+        return {**told, "description": self.setting.help}
 
     @classmethod
     def from_json(cls, data: Any) -> "Option":

@@ -284,6 +284,27 @@ def test_polishing_lets_what_fits_be_and_mends_what_does_not() -> None:
     assert (filled(image, hole, polish=3) - image).abs().max() < 1e-3
 
 
+def test_only_a_compact_fill_whose_pieces_meet_badly_is_polished(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def polish(level: Level, found: Labels, rounds: int, generator: torch.Generator) -> Labels:
+        asked.append(len(level.hole))
+        return found
+
+    monkeypatch.setattr(exemplar, "polished", polish)
+    line = torch.zeros(72, 72, dtype=torch.bool)
+    line[34:38, 6:66] = True
+    quiet = Settings(polish=3, quiet=100)
+    for image, hole in ((tiled(), square()), (noise(72, 72), line)):
+        fill(image, hole, settings=quiet)
+    assert not asked, "what fits, and what lies between two rims"
+    assert fill(noise(72, 72), line).energy > 0.4 * fill(noise(72, 72), square()).energy
+    fill(noise(72, 72), square(), settings=quiet)
+    assert asked == [400]
+    fill(noise(72, 72), line, settings=Settings(polish=3))
+    assert len(asked) == 2, "where it is asked for, in any case"
+
+
 def test_a_fill_tells_how_far_it_is() -> None:
     """In steps that only rise, the blend included."""
     told: list[float] = []

@@ -224,8 +224,8 @@ def test_every_import_is_among_the_requirements() -> None:
         for module in _imported(file):
             if module not in sys.stdlib_module_names and module != "genrestore":
                 missing |= {module} if not came & set(map(_plain, owners.get(module, [module]))) else set()
-    # The extras `diffusion`, `distributed` and `tensorboard`, and what ZeroGPU brings.
-    assert missing <= {"accelerate", "diffusers", "tensorboard", "spaces", "transformers"}, missing
+    # The extras `diffusion`, `distributed`, `mcp` and `tensorboard`, and what ZeroGPU brings.
+    assert missing <= {"accelerate", "diffusers", "mcp", "tensorboard", "spaces", "transformers"}, missing
 
 
 def _plain(name: str) -> str:
@@ -301,10 +301,10 @@ def test_a_space_starts_where_nothing_can_be_written(built: Path) -> None:
             assert opened.status_code == 200
             config = httpx.get(f"{page}/config", timeout=60).text
             assert "train-off" in config and "train-go" not in config, "nobody can sign in here"
-            drawn = {"data": ["vae-mnist", 3, 1.0, [], {}, {}]}
-            event = httpx.post(f"{page}/gradio_api/call/sample", json=drawn, timeout=60).json()["event_id"]
+            drawn = {"model": "vae-mnist", "seed": 3}
+            event = httpx.post(f"{page}/gradio_api/call/v2/sample", json=drawn, timeout=60).json()["event_id"]
             answer = httpx.get(f"{page}/gradio_api/call/sample/{event}", timeout=120).text
-            assert "event: complete" in answer and "data:image/png" in answer
+            assert "event: complete" in answer and "vae-mnist-3.png" in answer
             time.sleep(3)  # in which what is loaded ahead may fail
         finally:
             server.terminate()

@@ -12,6 +12,7 @@ import genrestore
 from genrestore import tasks
 from genrestore.licences import LICENCES
 from genrestore.recipe import FLAWS
+from genrestore.tasks.inpaint import STRATEGIES
 from genrestore.training import runs
 from genrestore.ui import words
 
@@ -26,6 +27,7 @@ MENTIONED = re.compile(r'(?:\bwords\.|"(?=\w+"))(\w+)')  # or may ask for
 # Keys that are names of the floors below.
 BELOW = {
     "findings": set(FLAWS),
+    "inpaint": set(STRATEGIES),
     "picker": {way for name in tasks.names() for way in tasks.find(name).ways},
     "train": set(LICENCES) & {"own", "public-domain", "unknown"},  # the rest are names in every language
     "watch": {*runs.LIVE, *runs.ENDED, "psnr", "ssim", "swd"},

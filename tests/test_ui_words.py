@@ -24,7 +24,7 @@ PACKAGE = Path(genrestore.__file__).parent
 ELSEWHERE = {
     "cli", "__main__", "console", "hub/readme", "hub/space",
     "training/command", "training/distributed", "training/judge", "training/loggers", "training/options",
-    "ui/server/guard", "ui/server/serve", "ui/server/uploads",
+    "ui/server/agents", "ui/server/guard", "ui/server/serve", "ui/server/uploads", "ui/verbs",
 }  # fmt: skip
 CHINESE: Any = SimpleNamespace(headers={"accept-language": "zh-CN,zh;q=0.9"})
 

@@ -20,6 +20,7 @@ from genrestore.cli.options import (
     app,
 )
 from genrestore.errors import SettingError
+from genrestore.tasks.damage import GROW, MILD
 
 
 @app.command()
@@ -55,8 +56,8 @@ def old_photo(
         Path | None, typer.Option(help="What to fill, instead of what is found.", show_default=False)
     ] = None,
     sensitivity: Sensitivity = 0.5,
-    grow: Grow = 2,
-    strength: Annotated[float, typer.Option(help="How much of noise and JPEG blocks is taken out, 0 to 1.")] = 0.5,
+    grow: Grow = GROW,
+    strength: Annotated[float, typer.Option(help="How much of noise and JPEG blocks is taken out, 0 to 1.")] = MILD,
     seed: OtherFill = 0,
     steps: Annotated[
         bool, typer.Option("--steps", help="Also write the mask and the picture after each step.")

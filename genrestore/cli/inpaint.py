@@ -19,6 +19,7 @@ from genrestore.cli.options import (
     Out,
     app,
     conditions_of,
+    declared,
 )
 from genrestore.errors import SettingError
 from genrestore.paths import expanded
@@ -56,17 +57,12 @@ def inpaint(
         bool, typer.Option("--transparent", help="Fill what is transparent in the picture, without a mask.")
     ] = False,
     model: Model = "auto",
-    strategy: Annotated[
-        str, typer.Option(help="crop: work round each hole; whole: all of it, at most 768 pixels at once.")
-    ] = "crop",
+    strategy: Annotated[str, declared("inpaint", "strategy")] = "crop",
     seed: OtherFill = 0,
     grow: Grow = 0,
     feather: Annotated[
         int | None,
-        typer.Option(
-            help="Pixels inside the mask's edge over which the fill fades into the picture; 0 ends it hard.",
-            show_default="by itself where the mask is widened, else hard",
-        ),
+        declared("inpaint", "feather", show_default="by itself where the mask is widened, else hard"),
     ] = None,
     forbid: Annotated[
         Path | None, typer.Option(help="Mask of what must not be copied into wide holes.", show_default=False)
@@ -86,10 +82,10 @@ def inpaint(
     """
     from genrestore.pictures import image
     from genrestore.pipelines.arguments import whole
-    from genrestore.pipelines.growth import LARGEST_FEATHER, LARGEST_GROWTH
     from genrestore.pipelines.inpaint import FORBID, changed_outside, marked, see_through
     from genrestore.pipelines.prospects import outlook
     from genrestore.pipelines.rim import widened
+    from genrestore.tasks.inpaint import LARGEST_FEATHER, LARGEST_GROWTH
 
     marks = mask or masks
     if (mask, masks, transparent or None).count(None) != 2:

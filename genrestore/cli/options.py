@@ -19,9 +19,9 @@ app = typer.Typer(
 )
 
 
-def declared(task: str, name: str) -> Any:
+def declared(task: str, name: str, *flags: str, **shown: Any) -> Any:
     """The option of a command that is an option of a task's calls, as the task declares it."""
-    return typer.Option(help=settings(tasks.find(task).options)[name].help)
+    return typer.Option(*flags, help=settings(tasks.find(task).options)[name].help, **shown)
 
 
 Model = Annotated[
@@ -48,8 +48,8 @@ Format = Annotated[
     str | None,
     typer.Option(help="Format to write, such as png, in place of the suffix's or the input's.", show_default=False),
 ]
-OtherFill = Annotated[int, typer.Option(help="Another seed gives another fill of wide holes.")]
-Grow = Annotated[int, typer.Option(help="Pixels by which the mask is widened on every side before it is filled.")]
+OtherFill = Annotated[int, declared("inpaint", "seed")]
+Grow = Annotated[int, declared("inpaint", "grow")]
 Scan = Annotated[Path, typer.Argument(help="Scanned photograph, or - for standard input.")]
 Sensitivity = Annotated[float, declared("damage", "sensitivity")]
 STREAM = Path("-")  # standard input or output in place of a file

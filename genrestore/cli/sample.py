@@ -15,8 +15,8 @@ from genrestore.errors import SettingError
 @app.command()
 def sample(
     model: Model = "auto",
-    n: Annotated[int, typer.Option("-n", "--n", help="How many pictures; the next ones take the next seeds.")] = 1,
-    seed: Annotated[int, typer.Option(help="Where the randomness starts; the same seed gives the same picture.")] = 0,
+    n: Annotated[int, declared("sample", "n", "-n", "--n")] = 1,
+    seed: Annotated[int, declared("sample", "seed")] = 0,
     latent: Annotated[
         Path | None, typer.Option(help=".npy with one latent vector a row, instead of a seed.", show_default=False)
     ] = None,
@@ -34,7 +34,8 @@ def sample(
     from genrestore import weights
     from genrestore.pictures import image
     from genrestore.pipelines.arguments import whole
-    from genrestore.pipelines.sample import MOST, seeds
+    from genrestore.pipelines.sample import seeds
+    from genrestore.tasks.sample import MOST
 
     if out == STREAM:
         raise SettingError("Samples are written to files only; name one with -o.")

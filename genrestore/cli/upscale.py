@@ -13,14 +13,10 @@ from genrestore.cli.options import Conditions, Force, Format, Frame, Model, Out,
 @app.command()
 def upscale(
     source: Annotated[Path, typer.Argument(help="Picture to enlarge, a folder of them, or - for standard input.")],
-    scale: Annotated[float, typer.Option(help="How many times wider and higher.")] = 4,
+    scale: Annotated[float, declared("upscale", "scale")] = 4,
     model: Model = "auto",
-    width: Annotated[
-        int | None, typer.Option(help="Width to reach in pixels, instead of a scale.", show_default=False)
-    ] = None,
-    height: Annotated[
-        int | None, typer.Option(help="Height to reach in pixels, instead of a scale.", show_default=False)
-    ] = None,
+    width: Annotated[int | None, declared("upscale", "width", show_default=False)] = None,
+    height: Annotated[int | None, declared("upscale", "height", show_default=False)] = None,
     strength: Annotated[float, declared("upscale", "strength")] = 0.0,
     frame: Frame = None,
     out: Out = None,

@@ -19,12 +19,12 @@ from genrestore.fill import lines, offsets
 from genrestore.fill.blend import blended
 from genrestore.fill.labels import Labels
 from genrestore.fill.polish import polished
-from genrestore.fill.pyramid import AROUND, Level, box, pyramid
+from genrestore.fill.pyramid import AROUND, Level, box, depth, pyramid
 from genrestore.fill.shared import Once, anew
 from genrestore.nets import layers
 
 SPARED = 0.3  # share of the moves that another seed than 0 does without
-SWEEPS = 6  # of refining on a level above the coarsest, where it is eight
+COARSEST_SWEEPS, SWEEPS = 8, 6  # of refining on the coarsest level, and on each above it
 COARSEST = 6e5  # the time until there are labels on the coarsest level, in pixels that are refined in it
 BEFORE, AFTER = 0.6, 0.95  # the parts of that before labels are propagated, and until it is done
 BLENDING = 0.5  # the time of blending a pixel, likewise
@@ -38,12 +38,14 @@ class Settings:
         guide: how much a piece is to look like a smooth fill with its lines from far; 0 lets structure go where it likes.
         turns: of `offsets.TURNS` that may be used: 1 shifts only, 2 mirrors left to right too, 8 turns as well.
         polish: rounds in which the patches of the fill look for their like, see `polish`.
+        quiet: energy of the seams, times how compact the hole is, up to which a fill is left as it is.
     """
 
     seed: int = 0
     guide: float = 0.05
     turns: int = 2
     polish: int = 0
+    quiet: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -122,10 +124,11 @@ def fill(
     del messages  # they take more than all else
     found = labelling.repaired(level, found)
     tell(COARSEST, AFTER)
-    if settings.polish:
-        found = polished(level, found, settings.polish, generator)
-    found = labelling.refine(level, found, 8)
+    found = labelling.refine(level, found, COARSEST_SWEEPS)
     energy = labelling.energy(level, found)
+    if settings.polish and energy * _compactness(level) > settings.quiet:
+        found = labelling.refine(level, polished(level, found, settings.polish, generator), COARSEST_SWEEPS)
+        energy = labelling.energy(level, found)
     over = COARSEST
     for finer in reversed(levels[:-1]):
         part = float(len(finer.hole))
@@ -135,6 +138,11 @@ def fill(
         over += part
         level = finer
     return Filled(level, found, energy, BLENDING * work[0] / total)
+
+
+def _compactness(level: Level) -> float:
+    """About ½ of a disc or a square, less the longer and thinner a hole is: from both its rims, less is left to guess."""
+    return float(depth(~level.wanted).max()) / len(level.hole) ** 0.5
 
 
 def _messages(level: Level, settings: Settings) -> tuple[labelling.Messages, Tensor]:

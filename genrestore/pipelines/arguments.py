@@ -8,8 +8,6 @@ from genrestore import tasks
 from genrestore.errors import SettingError
 from genrestore.setting import checked, options, shortened
 
-LARGEST_SEED = 2**31 - 1
-
 
 def whole(name: str, value: Any, low: int, high: int) -> int:
     """The argument `name` as a whole number between `low` and `high`.

@@ -11,9 +11,12 @@ from torch import Tensor
 from genrestore import runtime, weights
 from genrestore.pictures import image as pictures
 from genrestore.pictures.image import Picture, Source
-from genrestore.pipelines.arguments import LARGEST_SEED, settled, whole
-from genrestore.pipelines.inpaint import LARGEST_GROWTH, repair, widened
+from genrestore.pipelines.arguments import settled, whole
+from genrestore.pipelines.inpaint import repair, widened
 from genrestore.pipelines.restore import restore
+from genrestore.tasks.damage import GROW, MILD
+from genrestore.tasks.inpaint import LARGEST_GROWTH
+from genrestore.tasks.task import LARGEST_SEED
 
 LIKELY = 0.4  # of a pixel, from which it belongs to damage that is sure elsewhere; see benchmarks/quality.py
 SURE = 0.98  # of the surest pixel of a group, without which the group is none
@@ -22,8 +25,6 @@ DECIDED = 0.1  # share of the likely pixels that are sure, without which the pho
 RANGE = 8.0  # by how much the logits of these move from sensitivity 0 to 1
 TILE = 768  # pixels a side of a tile: the net sees far and computes little
 COARSE = 1 << 20  # pixels that a halved picture has to have to be looked at too
-MILD = 0.5  # strength at which an old photo's grain is taken out
-GROW = 2  # pixels by which what was found is widened before it is filled
 
 
 def find_damage(

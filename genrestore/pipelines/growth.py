@@ -6,7 +6,5 @@ EDGE. Two pixels less left a rim of the object, at half as much error again; eac
 of what the screen shows.
 """
 
-LARGEST_GROWTH = 200  # pixels
-LARGEST_FEATHER = 100  # pixels
 HAND = 4 / 1000  # of a picture's longer side: by so much a mask is drawn too tight
 EDGE = 2  # pixels of a soft edge

@@ -20,19 +20,19 @@ from genrestore.fill.shared import Once, anew
 from genrestore.pictures import image as pictures
 from genrestore.pictures.image import Picture, Source
 from genrestore.pipelines import colours, pace, rim, wide
-from genrestore.pipelines.arguments import LARGEST_SEED, whole
-from genrestore.pipelines.growth import LARGEST_FEATHER, LARGEST_GROWTH
+from genrestore.pipelines.arguments import whole
 from genrestore.pipelines.rim import widened
 from genrestore.pipelines.wide import Box
-from genrestore.tasks.inpaint import EXEMPLAR
+from genrestore.tasks.inpaint import EXEMPLAR, LARGEST_FEATHER, LARGEST_GROWTH, STRATEGIES
+from genrestore.tasks.task import LARGEST_SEED
 
-STRATEGIES = ("crop", "whole")
 FORBID = "forbid mask"  # what errors call the mask of what must not be copied
 REASONS = ("asked", "wide", "even", "alone")  # why a part was filled by pieces, by pieces, by a net, by a net
 FILLS: dict[str, Settings | None] = {  # how wide parts may be filled
-    "pieces": Settings(),  # of the picture, that look like a smooth fill from far
+    # Of the picture, that look like a smooth fill from far; where they meet badly, their patches look for their like once more.
+    "pieces": Settings(polish=8, quiet=100.0),
     "free": Settings(guide=0.0),  # that go on as the rim begins, wherever that leads
-    "polished": Settings(polish=8),  # whose patches look for their like once more
+    "polished": Settings(polish=8),  # whose patches do so anyway
     "smooth": None,  # by a net
 }
 CONTEXT = 96  # pixels round a hole that the net is shown

@@ -11,9 +11,10 @@ from PIL import Image
 
 from genrestore import runtime
 from genrestore.errors import SettingError
-from genrestore.pipelines.arguments import LARGEST_SEED, settled, whole
+from genrestore.pipelines.arguments import settled, whole
+from genrestore.tasks.sample import MOST
+from genrestore.tasks.task import LARGEST_SEED
 
-MOST = 256  # pictures a call
 PROBES = 4  # places of the latent space at which `directions` looks
 PROBE_STEP = 0.5  # how far it moves there, in standard deviations of z
 

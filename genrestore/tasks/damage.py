@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from genrestore.tasks.task import Batch
 
 
+# Of mending an old photo, which is more than this task.
+GROW = 2  # pixels by which what was found is widened before it is filled
+MILD = 0.5  # strength at which an old photo's grain is taken out
+
+
 @dataclass(frozen=True)
 class Options:
     sensitivity: float = setting(
@@ -32,6 +37,7 @@ class Damage(ImageToImage):
     tab = "inpaint"
     function = "find_damage"
     options = Options
+    exact = True
     pipeline = "image-segmentation"
     use = 'mask = genrestore.find_damage("photo.jpg", model="{}")  # (H, W) bool: what to fill'
 

@@ -1,8 +1,9 @@
 """The contract of a task, and the two kinds of task that there are: pictures from numbers, and pictures from pictures."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from genrestore.card import Card
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 Kind = TypeVar("Kind", bound="Task")
 
+LARGEST_SEED = 2**31 - 1
 BEST_PSNR = 100.0  # dB; equal pictures have infinitely many, which no mean takes
 # A generator's pictures mean something once their distance to real ones is this share of the untrained net's: noise, flat and
 # mean pictures stay above 0.95, the shipped generators come to 0.5 (DCGAN) and 0.75 (the blurred ones of the VAE).
@@ -50,6 +52,9 @@ class Task(ABC):
             `genrestore.pipelines.image_to_image` does it.
         tab: the tab of the page where its models are offered, which is mostly its own.
         options: a dataclass of `setting`s: what a call takes beside the picture, whatever the net.
+        pictures: what else of pictures a call may be given, by the names of arguments, each in one sentence.
+        exact: whether what a call was not asked to change comes back sample by sample, so that a format that is asked for
+            should lose nothing.
         shown: pictures that are looked at while a net is trained.
         ways: what does it without a net, named in place of a model.
         invents: whether its nets could give back training pictures as their own.
@@ -66,6 +71,8 @@ class Task(ABC):
     function: ClassVar[str] = ""
     tab: ClassVar[str] = ""
     options: ClassVar[type] = Nothing
+    pictures: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    exact: ClassVar[bool] = False
     shown: ClassVar[int]
     ways: ClassVar[tuple[str, ...]] = ()
     invents: ClassVar[bool] = False

@@ -11,6 +11,9 @@ LARGEST_SCALE = 16  # of a net
 
 @dataclass(frozen=True)
 class Options:
+    scale: float = setting(4.0, "How many times wider and higher.", "Scale", within=f"(1, {LARGEST_SCALE}]")
+    width: int | None = setting(None, "Width to reach in pixels, instead of a scale.", "Width", within="[1, ∞)")
+    height: int | None = setting(None, "Height to reach in pixels, instead of a scale.", "Height", within="[1, ∞)")
     strength: float = setting(
         0.0, "0 is faithful, 1 invents as much texture as the net can.", "Strength", within="[0, 1]"
     )

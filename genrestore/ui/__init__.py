@@ -8,7 +8,7 @@ import json
 import os
 import threading
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,12 @@ from gradio import routes
 from genrestore import machine, tasks, zerogpu
 from genrestore.errors import GenrestoreError
 from genrestore.tasks.task import Task
-from genrestore.ui import words
+from genrestore.ui import verbs, words
 from genrestore.ui.parts import frames, picker
 from genrestore.ui.parts.component import text_of
 from genrestore.ui.server import serve, uploads, visitors
 from genrestore.ui.server.access import Access
+from genrestore.ui.server.agents import Agents
 from genrestore.ui.server.guard import UPLOAD, Guard, Setting
 from genrestore.ui.tabs import about, image_to_image, models, train
 from genrestore.ui.words import Words, sentences
@@ -110,6 +111,7 @@ def build(access: Access = Access()) -> gr.Blocks:  # noqa: B008 (nobody may tra
                 models.build(access, tabs, pickers)
             with gr.Tab(W("about"), id="about", elem_id="tab-about"):
                 about.build()
+        verbs.build()
     page.queue(api_open=False, max_size=visitors.WAITING)
     return page
 
@@ -123,7 +125,11 @@ def _tab(task: Task) -> Any:
 
 
 def launch(
-    host: str | None = None, port: int | None = None, training: bool | None = None, root_path: str | None = None
+    host: str | None = None,
+    port: int | None = None,
+    training: bool | None = None,
+    root_path: str | None = None,
+    mcp: bool = False,
 ) -> serve.Server:
     """Serve the page from a thread of its own and return at once; `local_url` of the result is the address.
 
@@ -133,9 +139,10 @@ def launch(
         training: whether visitors may train; None is yes if only this computer reaches the page. On a Space only its owner.
         root_path: where another server publishes the page, a path or an address; None is nowhere, or what
             GRADIO_ROOT_PATH says.
+        mcp: agents find the endpoints as tools at `guard.MCP`.
 
     Raises:
-        SettingError: nothing can listen there, or uploads have no place.
+        SettingError: nothing can listen there, uploads have no place, or the package mcp is asked for and is not installed.
     """
     machine.bound_arenas()  # before there are threads; torch, which would do so too, is loaded later
     if zerogpu.start():
@@ -150,7 +157,7 @@ def launch(
         listener.close()
         raise
     try:
-        app, stop, page = serving(access, folder.path, published)
+        app, stop, page = serving(access, folder.path, published, mcp)
         server = serve.Server(page, app, stop, listener, folder)
     except BaseException:
         listener.close()
@@ -162,13 +169,16 @@ def launch(
     return server
 
 
-def serving(access: Access, folder: Path, published: str = "") -> tuple[Guard, asyncio.Event, gr.Blocks]:
+def serving(
+    access: Access, folder: Path, published: str = "", mcp: bool = False
+) -> tuple[Guard, asyncio.Event, gr.Blocks]:
     """The page as an ASGI app, the event that ends what its clients listen to, and its Blocks.
 
     Args:
         access: who may train.
         folder: where uploads and results lie; the same that GRADIO_TEMP_DIR names.
         published: where another server publishes the page; "" is nowhere.
+        mcp: as for `launch`.
     """
     routes.DEFAULT_TEMP_DIR = str(folder)  # in which Gradio makes a folder as it starts, wherever that was
     page = build(access)
@@ -196,13 +206,15 @@ def serving(access: Access, folder: Path, published: str = "") -> tuple[Guard, a
     )
     page.has_launched = True  # without it Gradio takes any file of this computer for an upload
     guard = Guard(host, page, Setting.of(published))
+    agents = guard.agents = Agents(guard, verbs.tools()) if mcp else None
     # The browser would ask the hub about the Space, and everybody could read where on this computer the files lie.
     page.config = guard.aliases.hide({**page.config, "space_id": None})
 
     @asynccontextmanager
     async def tidied() -> AsyncGenerator[None]:
         tidying = asyncio.create_task(guard.sessions.keep_tidy(TIDY, taken.forget_lost))
-        yield
+        async with agents.running() if agents else nullcontext():
+            yield
         tidying.cancel()
 
     return guard, host.routes[-1].app.stop_event, page  # the mounted app of Gradio

@@ -114,7 +114,11 @@ def written(picture: image.Picture, name: str) -> Path:
     Raises:
         OSError: the disk is full; nothing of it stays there.
     """
-    data = image.encode(picture)
+    return kept(image.encode(picture), name)
+
+
+def kept(data: bytes, name: str) -> Path:
+    """The same of a file's bytes."""
     folder = Path(utils.get_upload_folder()) / secrets.token_hex(16)
     folder.mkdir(parents=True)
     path = folder / name

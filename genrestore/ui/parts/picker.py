@@ -8,6 +8,7 @@ import gradio as gr
 import genrestore
 from genrestore import tasks
 from genrestore.card import Card
+from genrestore.errors import SettingError
 from genrestore.paths import home
 from genrestore.training.runs import Run
 from genrestore.ui.words import Words
@@ -46,6 +47,19 @@ def choices(task: str) -> list[tuple[Any, str]]:
     cards = offered(task)
     own = [(W(way), way) for way in tasks.find(task).ways]
     return [(W("auto"), AUTO), *own, *zip(titles(cards, label), (card.name for card in cards), strict=True)]
+
+
+def named(task: str, name: object) -> str:
+    """`name`, if it is one of a model to `task` that lies here, or of another way. A path or a Hub reference is not: a visitor
+    must not choose what is read.
+
+    Raises:
+        SettingError: it is not.
+    """
+    known = [AUTO, *tasks.find(task).ways, *(card.name for card in genrestore.list_models(task))]
+    if name not in known:
+        raise SettingError(f"Choose one of the models {', '.join(known)}, not {str(name)[:40]!r}.")
+    return str(name)
 
 
 def picker(task: str) -> gr.Dropdown:

@@ -63,14 +63,20 @@ def _told() -> Generator[None, None, None]:
         raise  # a handler that chose its own message and wants the outputs marked
     except Cancelled:
         gr.Info(W.text("cancelled", _visitor()))
-    except GenrestoreError as problem:
-        gr.Warning(escape(translated(problem)))  # a toast takes HTML, and the sentence may quote a file name
     except Exception as problem:
-        if isinstance(problem, OSError) and problem.errno in uploads.FULL:
-            gr.Warning(uploads.W.text("disk_full", _visitor()))
-            return
-        log.exception("A handler of the page failed")
-        gr.Warning(W.text("fault", _visitor()))
+        gr.Warning(escape(spoken(problem, _visitor())))  # a toast takes HTML, and the sentence may quote a file name
+
+
+def spoken(problem: Exception, request: gr.Request | None) -> str:
+    """What whoever asked is told of an error; one of ours is logged."""
+    if isinstance(problem, GenrestoreError):
+        return translated(problem, request)
+    if isinstance(problem, OSError) and problem.errno in uploads.FULL:
+        return uploads.W.text("disk_full", request)
+    if isinstance(problem, TimeoutError):
+        return translated("The server is busy; try again in a moment.", request)
+    log.error("A handler of the page failed", exc_info=problem)
+    return W.text("fault", request)
 
 
 def _visitor() -> gr.Request | None:

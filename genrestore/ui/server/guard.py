@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import anyio.to_thread
 import gradio as gr
@@ -32,37 +32,39 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from genrestore import paths
 from genrestore.pictures import image
-from genrestore.ui.server import visitors
+from genrestore.ui.server import uploads, visitors
+from genrestore.ui.server.uploads import ALIAS
 from genrestore.ui.server.visitors import BusyError, Gate
 from genrestore.ui.words import Words
 
 API = "/gradio_api"
 UPLOAD = f"{API}/upload"
 QUESTION = f"{API}/component_server"
+MCP = f"{API}/mcp"
 JOIN = f"{API}/queue/join"
 ENDS = (f"{API}/cancel", f"{API}/reset")
-CALL = re.compile(rf"{API}/call/(?P<name>[^/]+)")
+CALL = re.compile(rf"{API}/call/(?P<named>v2/)?(?P<name>[^/]+)")  # v2 takes arguments by name
 RUN = re.compile(rf"{API}/run/(?P<name>[^/]+)")
 
 # All that the page and its clients use. Gradio has more, such as /process_recording, /monitoring and /proxy=.
 READ = re.compile(
     r"/|/config|/theme\.css|/(assets|static)/.+|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon(/\d+)?"
     r"|/logout|/login/(huggingface|callback)"
-    rf"|{API}/(info|theme\.css|user|login_check|app_id|queue/status|queue/data|heartbeat/[^/]+|call/[^/]+/[^/]+"
+    rf"|{API}/(info|theme\.css|user|login_check|app_id|queue/status|queue/data|heartbeat/[^/]+|mcp|call/(v2/)?[^/]+/[^/]+"
     r"|file=.+)",
     re.DOTALL,
 )
 WRITE = re.compile(
-    rf"{UPLOAD}|{QUESTION}|{JOIN}|{API}/(cancel|reset|run/[^/]+|call/[^/]+)",
+    rf"{UPLOAD}|{QUESTION}|{JOIN}|{API}/(mcp|cancel|reset|run/[^/]+|call/(v2/)?[^/]+)",
     re.DOTALL,
 )
 FILE = f"{API}/file="
-STREAM = re.compile(rf"{API}/(?:heartbeat/(?P<open>[^/]+)|queue/(?P<data>data)|call/[^/]+/(?P<event>[^/]+))")
+STREAM = re.compile(rf"{API}/(?:heartbeat/(?P<open>[^/]+)|queue/(?P<data>data)|call/(?:v2/)?[^/]+/(?P<event>[^/]+))")
 
 LONGEST_PATH, LONGEST_NAME = 2048, 255  # bytes of what is asked for, and of each name in it, as file systems hold them
 SESSION = re.compile(r"[\w.-]{1,64}")
 BEAT = 0.1  # seconds between two looks at whether a place in the queue is free
-ALIAS = "@genrestore/"  # stands for the folders of the server in what the page is told
+HEARD = "genrestore.heard"  # of a scope: whether somebody listens to a session
 PICTURES = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")  # formats whose header tells the size
 
 # Nothing is loaded from elsewhere and nothing sent there, whatever slips into the page.
@@ -105,6 +107,7 @@ class Guard:
         self.app = app
         self.page = page
         self.setting = setting
+        self.agents: ASGIApp | None = None  # what answers at MCP
         self.sessions = Sessions(page)
         self.aliases = Aliases()
         self.requests: Counter[str] = Counter()  # that are being answered, by visitor
@@ -156,6 +159,8 @@ class Guard:
             raise RefusedError(404, "There is nothing here.")
         if not reads and scope["method"] != "POST":
             raise RefusedError(404, "There is nothing here.")
+        if path == MCP and (self.agents is None or reads):
+            raise RefusedError(404 if self.agents is None else 405, "There is nothing to read here.")
         headers = Headers(scope=scope)
         opened = reads and headers.get("sec-fetch-mode") == "navigate"  # by a link that somebody followed
         shared = opened or (reads and not path.startswith(API) and path != "/config")
@@ -167,6 +172,7 @@ class Guard:
                 "raw_path": quote(path).encode(),
                 "headers": self._own_headers(headers, scope["http_version"]),
                 "genrestore.visitor": visitor,
+                HEARD: lambda session: session in self.sessions.heard,
             }
         )
         if reads:
@@ -179,19 +185,34 @@ class Guard:
             raise RefusedError(415, "Send JSON, with the content type application/json.")
         body = await self._body(headers, path, receive, visitor, held)
         large = len(body) > visitors.FREE_BYTES
-        sent, body = await anyio.to_thread.run_sync(self._understood, body) if large else self._understood(body)
+        hosts = {_host(headers.get("host", "")), *self.setting.hosts}
+        understood = self._understood
+        sent, body = await anyio.to_thread.run_sync(understood, body, hosts) if large else understood(body, hosts)
+        if path == MCP:
+            assert self.agents is not None
+            return _replayed(self.agents, body)  # which asks here again, for what it needs
         await self._writing(path, sent, visitor, held)
+        if called := CALL.fullmatch(path):  # what was named is in order now, and filled up
+            path = f"{API}/call/{called['name']}"
+            scope.update({"path": path, "raw_path": quote(path).encode()})
+            body = json.dumps(sent.content).encode()
         if path in ENDS and sent.content.get("event_id") is None:
             body = json.dumps({**sent.content, "event_id": await self.sessions.newest(sent.content)}).encode()
         return _replayed(self.app, body)
 
-    def _understood(self, body: bytes) -> tuple["Sent", bytes]:
+    def _understood(self, body: bytes, hosts: set[str]) -> tuple["Sent", bytes]:
         """What a body holds, and the body with no alias in it. In a thread, so that a large one holds nobody up."""
         sent = read(body)
-        if any(_is_address(entry["path"]) for entry in sent.files):
-            raise RefusedError(400, "A picture must be uploaded; addresses are not fetched.")
-        named = [self.aliases.put_back(entry) for entry in sent.files]
-        return sent, json.dumps(sent.content).encode() if any(named) else body
+        before = [entry["path"] for entry in sent.files]
+        for entry in sent.files:
+            entry["path"] = self.aliases.real(_path_of(entry["path"], hosts))
+            if _is_address(entry["path"]):
+                raise RefusedError(400, "elsewhere")
+            # Gradio refuses it too, and says nothing.
+            if _is_file(entry) and not uploads.is_here(entry["path"]):
+                raise RefusedError(400, "not_uploaded")
+        changed = before != [entry["path"] for entry in sent.files]
+        return sent, json.dumps(sent.content).encode() if changed else body
 
     def _reading(self, scope: Scope, visitor: str, held: AsyncExitStack) -> None:
         """Note whether somebody listens, and find the file that is meant."""
@@ -241,12 +262,18 @@ class Guard:
         """Refuse what an event cannot begin with: Gradio would print all of it, megabytes of it, into the log."""
         event, called = sent.content.get("fn_index"), CALL.fullmatch(path)
         if named := called or (RUN.fullmatch(path) if event is None else None):
-            found: Any = next((fn for fn in self.page.fns.values() if fn.api_name == named["name"]), None)
+            public = (fn for fn in self.page.fns.values() if fn.api_visibility == "public")
+            found: Any = next((fn for fn in public if fn.api_name == named["name"]), None)
         else:
             found = self._known(self.page.fns, event)
         if found is None or (found.queue and path != JOIN and not called):
             raise RefusedError(404, "There is no such event on the page, or it is asked for through the queue alone.")
+        if called and called["named"]:
+            sent.content = {"data": _ordered(called["name"], sent.content, found)}
+            return
         data = sent.content.get("data")
+        if called and isinstance(data, list):
+            _filled(cast("list[Any]", data), found)
         # Who calls by name may leave out what only the page itself knows.
         least = sum(not (called and block.skip_api) for block in found.inputs)
         if not isinstance(data, list) or len(cast("list[Any]", data)) < least:
@@ -259,7 +286,7 @@ class Guard:
 
     async def _body(self, headers: Headers, path: str, receive: Receive, visitor: str, held: AsyncExitStack) -> bytes:
         """All of the body, its room held."""
-        limit = visitors.mask_bytes() if path == JOIN else visitors.JSON_BYTES
+        limit = {JOIN: visitors.mask_bytes(), MCP: visitors.TOOL_BYTES}.get(path, visitors.JSON_BYTES)
         declared = headers.get("content-length")
         length = limit if declared is None or not declared.isdecimal() else min(int(declared[:20]), limit + 1)
         if length > limit:
@@ -451,6 +478,36 @@ def read(body: bytes) -> Sent:
     return sent
 
 
+def _is_file(entry: dict[str, Any]) -> bool:
+    """Whether Gradio takes an object for a file."""
+    meta: Any = entry.get("meta")
+    return isinstance(meta, dict) and cast("dict[str, Any]", meta).get("_type") == "gradio.FileData"
+
+
+def _ordered(name: str, given: dict[str, Any], found: Any) -> list[Any]:
+    """Arguments by name in the order of the endpoint's; Gradio's own way breaks off at a name that is wrong or missing.
+
+    Raises:
+        RefusedError: so is one.
+    """
+    takes = utils.get_function_params(found.fn)
+    known = [one for one, *_ in takes]
+    for unknown in given:
+        if unknown not in known:
+            raise RefusedError(400, "takes", name=name, unknown=unknown[:40], known=", ".join(known))
+    for one, optional, *_ in takes:
+        if not optional and one not in given:
+            raise RefusedError(400, "needs", name=name, missing=one)
+    return [given.get(one, usual) for one, _, usual, _ in takes]
+
+
+def _filled(data: list[Any], found: Any) -> None:
+    """Add the usual values of what a program left out at the end."""
+    left = utils.get_function_params(found.fn)[len(data) :]
+    if len(data) + len(left) == len(found.inputs) and all(optional for _, optional, *_ in left):
+        data.extend(usual for _, _, usual, _ in left)
+
+
 def _is_path(path: str) -> bool:
     """Whether a file could have this path; Gradio's routes for files raise at what the system cannot ask for."""
     longest = max(len(os.fsencode(name)) for name in path.split("/"))
@@ -465,12 +522,10 @@ def _is_address(path: str) -> bool:
 def megapixels(paths: list[Path]) -> float:
     """How much decoding the pictures takes, as their headers tell; what is no picture of this page takes nothing."""
     total = 0.0
-    folder = Path(utils.get_upload_folder()).resolve()
     for path in paths:
         with suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            found = path.resolve()
-            if (found.is_relative_to(folder) or utils.is_static_file(found)) and found.is_file():
-                with Image.open(found, formats=PICTURES) as opened:
+            if uploads.is_here(path) and path.is_file():
+                with Image.open(path, formats=PICTURES) as opened:
                     total += opened.width * opened.height / 1e6
     return total
 
@@ -481,6 +536,7 @@ class Aliases:
     def __init__(self) -> None:
         folders = {path if path.is_dir() else path.parent for path in map(Path, _StaticFiles.all_paths)}
         self.folders = {f"{ALIAS}{place}": str(folder) for place, folder in enumerate(sorted(folders))}
+        self.folders[uploads.FILES] = str(uploads.folder())
 
     def real(self, path: str) -> str:
         """The path behind an alias; any other path as it is."""
@@ -489,12 +545,6 @@ class Aliases:
         within = path.startswith(ALIAS) and ".." not in re.split(r"[/\\]", rest)
         folder = self.folders.get(ALIAS + head) if within else None
         return path if folder is None else f"{folder}/{rest}"
-
-    def put_back(self, entry: dict[str, Any]) -> bool:
-        """Write the path behind the alias into what a browser sent; whether there was one."""
-        before = entry["path"]
-        entry["path"] = self.real(before)
-        return entry["path"] != before
 
     def hide(self, value: Any) -> Any:
         """The page's configuration with aliases in place of paths."""
@@ -507,6 +557,19 @@ class Aliases:
                 for spelt in {folder, quote(Path(folder).as_posix())}:
                     value = value.replace(f"{spelt}/", f"{alias}/")
         return value
+
+
+def address_of(alias: str) -> str:
+    """Where a file is found on this server."""
+    return f"{FILE}{quote(alias)}"
+
+
+def _path_of(path: str, hosts: set[str]) -> str:
+    """What the address of a file of this server's stands for; any other path as it is."""
+    if not _is_address(path):
+        return path
+    _, found, rest = path.partition(FILE)
+    return unquote(rest) if found and _host(netloc(path)) in hosts else path
 
 
 # ---- pages that are open ----

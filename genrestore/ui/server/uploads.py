@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, cast
 import anyio.to_thread
 import gradio as gr
 from filelock import FileLock, Timeout
+from gradio import utils
 from gradio_client.utils import strip_invalid_filename_characters
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -36,6 +37,8 @@ VARIABLE = "GRADIO_TEMP_DIR"  # tells Gradio where uploads and results lie
 PREFIX = "genrestore-page-"
 LOCK = "in-use"
 YOUNG = 60.0  # seconds in which a folder may still get its lock
+ALIAS = "@genrestore/"  # stands for the folders of the server in what the page and its clients are told
+FILES = f"{ALIAS}files"  # for the one in which uploads and results lie
 FREE = 64 * 2**20  # bytes of the disk that an upload leaves free
 FIELD_BYTES = 64 * 2**10  # of multipart headers and fields beside the file
 PIECE = 2**20  # bytes written at a time
@@ -101,6 +104,25 @@ def sweep(parent: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
+def folder() -> Path:
+    """Where uploads and results lie."""
+    return Path(utils.get_upload_folder()).resolve()
+
+
+def alias_of(path: Path, within: Path | None = None) -> str:
+    """What whoever asks is told of the path of an upload or a result; they lie in `folder()` if not `within` another."""
+    return f"{FILES}/{path.relative_to(within or folder()).as_posix()}"
+
+
+def is_here(path: str | Path) -> bool:
+    """Whether a path leads to what visitors sent or got, or to what the page itself offers."""
+    try:
+        found = Path(path).resolve()
+    except (OSError, ValueError):  # such as of a name with a zero byte
+        return False
+    return found.is_relative_to(folder()) or bool(utils.is_static_file(found))
+
+
 class Uploads:
     """The route that takes files for one page.
 
@@ -119,7 +141,7 @@ class Uploads:
         self.files: defaultdict[str, deque[tuple[Path, int]]] = defaultdict(deque)
 
     async def receive(self, request: Request) -> Response:
-        """Take the one file of a multipart form; answers a list with its path, as Gradio's route does."""
+        """Take the one file of a multipart form; answers a list with what its path is called, as Gradio's route does."""
         kind, options = parse_options_header(request.headers.get("content-type", ""))
         if kind != b"multipart/form-data" or b"boundary" not in options:
             return self._refusal(request, 415, "Send the file as multipart/form-data.")
@@ -148,7 +170,7 @@ class Uploads:
             answer = Response(status_code=400)
         else:
             self._remember(request.scope.get("genrestore.visitor", ""), path, part.size)
-            return JSONResponse([str(path)])
+            return JSONResponse([alias_of(path, self.folder)])
         finally:
             if part.file is not None:  # not finished
                 with suppress(OSError):  # what is still buffered finds no room either

@@ -13,6 +13,7 @@ from genrestore.pictures import image
 
 # Bodies, in bytes. The largest that the page sends without a mask are 32 states of the Sample tab, all held by hand.
 JSON_BYTES = 2 * 2**20
+TOOL_BYTES = 4 * 2**20  # the call of an agent's tool, in which a small picture may stand
 FREE_BYTES = 64 * 2**10  # a body up to this is read whoever else sends one
 VALUES = 200_000  # of one JSON body: 100 bytes each once parsed, so 20 MB and 0.1 s; a mask is one value
 ALL_BODIES, VISITOR_BODIES = 128 * 2**20, 64 * 2**20  # that are being read or answered at once

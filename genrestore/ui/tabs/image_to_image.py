@@ -107,7 +107,7 @@ class Tab:
 
     def name(self, source: Path, before: image.Picture, after: image.Picture) -> str:
         """The file's name."""
-        return f"{source.stem}.{self.task.done}{image.suffix(after)}"
+        return image.beside(source, self.task.done, image.suffix(after)).name
 
     # ---- handlers ----
 

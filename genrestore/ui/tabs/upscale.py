@@ -72,7 +72,7 @@ class Tab(image_to_image.Tab):
         """photo.jpg → photo.x4.jpg, or photo.1920x1080.jpg where the result is no whole multiple."""
         times, rest = divmod(after.width, before.width)
         label = f"x{times}" if not rest and after.height == times * before.height else f"{after.width}x{after.height}"
-        return f"{source.stem}.{label}{image.suffix(after)}"
+        return image.beside(source, label, image.suffix(after)).name
 
 
 def build() -> gr.Dropdown:

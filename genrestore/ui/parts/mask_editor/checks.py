@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from gradio import utils
 from PIL import Image, UnidentifiedImageError
 
 from genrestore.errors import ImageError, MaskError
 from genrestore.pictures import image
+from genrestore.ui.server import uploads
 
 MASK_BYTES = 24 * 2**20  # of the PNG; one bit a pixel, as the editor writes it, needs 12 MB for 100 megapixels of noise
 MOST_POINTS = 2000  # of a line that is drawn round an object; the page sends fewer
@@ -55,7 +55,7 @@ def uploaded(file: object) -> Path:
     if not isinstance(path, str) or "\0" in path:
         raise ImageError("No picture was uploaded; choose a photo first.")
     found = Path(path).resolve()
-    if not (found.is_relative_to(Path(utils.get_upload_folder()).resolve()) or utils.is_static_file(found)):
+    if not uploads.is_here(found):
         raise ImageError("This picture was not uploaded here; choose a photo first.")
     if not _there(found):
         raise ImageError("The picture is no longer on the server; choose it again.")

@@ -10,8 +10,9 @@ import numpy as np
 
 from genrestore.errors import ImageError, MaskError
 from genrestore.pictures import image
-from genrestore.pipelines.growth import EDGE, HAND, LARGEST_GROWTH
+from genrestore.pipelines.growth import EDGE, HAND
 from genrestore.tasks.damage import Options
+from genrestore.tasks.inpaint import LARGEST_GROWTH
 from genrestore.ui.parts import jobs, toasts
 from genrestore.ui.parts.component import component
 from genrestore.ui.parts.mask_editor import recent

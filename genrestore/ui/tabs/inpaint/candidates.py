@@ -59,6 +59,8 @@ class Candidates(jobs.Job):
             for fill in candidates.candidates(
                 self.now, self.mask, part, kinds=further, cancel=self.cancel, **self.settings
             ):
+                if any(np.array_equal(fill.pixels[part.pixels], other.pixels[part.pixels]) for other in fills):
+                    continue  # such as a polished one of pieces that were polished at once
                 fills.append(fill)
                 self.found.append(self._offer(k, part, fill))
             self.found.append({"part": k, "at": part.box[:2], "guesses": _heat(candidates.guesses(part, fills))})

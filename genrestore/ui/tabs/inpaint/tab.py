@@ -12,10 +12,10 @@ from gradio import processing_utils, utils
 from gradio.context import LocalContext
 
 import genrestore
-from genrestore import tasks
 from genrestore.errors import GenrestoreError, SettingError
 from genrestore.pictures import image
 from genrestore.tasks.damage import Options
+from genrestore.tasks.inpaint import STRATEGIES
 from genrestore.ui.parts import compare, examples, jobs, mask_editor, more, picker
 from genrestore.ui.parts.mask_editor import MaskEditor
 from genrestore.ui.parts.mask_editor.recent import Recent
@@ -25,7 +25,6 @@ from genrestore.ui.tabs.inpaint.candidates import W as FILLS
 from genrestore.ui.words import Words
 from genrestore.ui.words.sentences import translated
 
-STRATEGIES = ("crop", "whole")  # of pipelines.inpaint, which a page that is being built cannot ask: it loads torch
 AUTO, FEATHERS = "auto", (2, 4, 8, 16, 32)  # pixels over which a repair can be made to fade into the photo
 FORMATS = {"input": None, "png": "PNG", "webp": "WEBP", "tiff": "TIFF"}  # the last three lose nothing
 EDITOR = "inpaint-editor"
@@ -119,8 +118,8 @@ class Cleaning(Job):
     """Some of the grain of all the picture taken out, the last step of an old photo."""
 
     def made(self) -> tuple[image.Picture, np.ndarray]:
-        from genrestore.pipelines.damage import MILD
         from genrestore.pipelines.restore import restore
+        from genrestore.tasks.damage import MILD
 
         self.reasons = {"cleaned"}
         clean = restore(self.now, strength=MILD, progress=self.report, cancel=self.cancel)
@@ -142,8 +141,9 @@ class Finding(jobs.Job):
         self.marks = ""  # a mask for the stage
 
     def work(self) -> None:
-        from genrestore.pipelines.damage import GROW, likelihood, marked
+        from genrestore.pipelines.damage import likelihood, marked
         from genrestore.pipelines.inpaint import widened
+        from genrestore.tasks.damage import GROW
 
         likely = likelihoods.get(self.of, lambda: likelihood(self.now, progress=self.report, cancel=self.cancel))
         self.marks = mask_editor.url(widened(marked(likely, **self.options), GROW))
@@ -188,7 +188,11 @@ def _cleaning(value: dict[str, Any]) -> Job:
 
 def _settings(model: str, strategy: str, feather: str) -> dict[str, Any]:
     """What the fields beside the stage say, as `pipelines.inpaint.repair` takes it."""
-    return {"model": _model(model), "strategy": strategy, "feather": None if feather == AUTO else int(feather)}
+    return {
+        "model": picker.named("inpaint", model),
+        "strategy": strategy,
+        "feather": None if feather == AUTO else int(feather),
+    }
 
 
 def _repair(value: dict[str, Any], settings: dict[str, Any], request: gr.Request) -> Job | dict[str, Any]:
@@ -326,14 +330,6 @@ def _kind(value: object) -> str:
     if not isinstance(kind, str) or kind not in FORMATS:
         raise SettingError(f"Save as one of {', '.join(FORMATS)}, not {str(kind)[:40]!r}.")
     return kind
-
-
-def _model(name: str) -> str:
-    """`name`, if the picker offers it. A path or a Hub reference is not: a page must not choose what is read."""
-    known = [picker.AUTO, *tasks.find("inpaint").ways, *(card.name for card in genrestore.list_models("inpaint"))]
-    if name not in known:
-        raise SettingError(f"Choose one of the models {', '.join(known)}, not {str(name)[:40]!r}.")
-    return name
 
 
 # ---- what the page says ----

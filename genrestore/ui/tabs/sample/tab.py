@@ -298,17 +298,15 @@ def _file(state: State, times: int, *, smooth: bool) -> dict[str, Any]:
     return {"name": f"{state.model}-{state.seed}{label}.png", "url": _url(image, "PNG", pnginfo=text)}
 
 
-def sample(
-    model: str,
-    seed: int = SEED,
-    truncation: float = 1.0,
-    a: list[float] | None = None,
-    raw: dict[str, float] | None = None,
-    told: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """The endpoint `/sample` for programs: the same PNG that the page's Download gives, as {"name", "url"}."""
-    state = {"model": model, "seed": seed, "truncation": truncation, "a": a or [], "raw": raw or {}, "told": told or {}}
-    return download(state)
+def png(state: dict[str, Any]) -> tuple[str, bytes]:
+    """Name and bytes of the file that `download` gives.
+
+    Raises:
+        SettingError: as `State.from_json`.
+        TimeoutError: no painter was free for too long.
+    """
+    file = _file(State.from_json(state), 1, smooth=False)
+    return file["name"], base64.b64decode(file["url"].partition(",")[2])
 
 
 def build() -> gr.HTML:
@@ -325,5 +323,4 @@ def build() -> gr.HTML:
         directions=DIRECTIONS,
     )
     more.more("sample", live)
-    gr.api(sample, api_name="sample")  # pyright: ignore[reportUnknownMemberType, reportPrivateImportUsage] (Gradio's gap)
     return live
