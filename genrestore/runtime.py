@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
 from genrestore import backends, machine, setting, tasks, weights, zerogpu
@@ -27,6 +28,7 @@ from genrestore.card import Card, SizeRule
 from genrestore.data.text import letters
 from genrestore.errors import ModelError, SettingError, stop_if
 from genrestore.models import adopted
+from genrestore.pictures.image import pil_of
 from genrestore.setting import Option, checked
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ def one_core() -> None:
 
 
 Progress = Callable[[float, str], None]
+Preview = Callable[[Image.Image], None]
 Watch = Callable[[float, Tensor], None]  # the share of a call that is done, and the picture (1, C, sH, sW) so far
 
 PRECISIONS = ("fast", "exact")
@@ -556,6 +559,7 @@ def rows(
     *,
     tile: int | None = None,
     progress: Progress | None = None,
+    preview: Preview | None = None,
     cancel: threading.Event | None = None,
 ) -> Iterator[Tensor]:
     """Run an enlarging or restoring net on a picture of any size; yields the result's rows (1, C, h, W) from top to bottom.
@@ -578,8 +582,10 @@ def rows(
     count = len(down) * len(across)
     done = 0
 
-    def watch(share: float, _picture: Tensor) -> None:
+    def watch(share: float, picture: Tensor) -> None:
         stop_if(cancel)
+        if preview is not None:
+            preview(pil_of(picture))
         if progress is not None:
             progress((done + share) / count, f"tile {done + 1} of {count}")
 
@@ -633,6 +639,7 @@ def enlarge(
     *,
     tile: int | None = None,
     progress: Progress | None = None,
+    preview: Preview | None = None,
     cancel: threading.Event | None = None,
 ) -> None:
     """Run an enlarging or restoring net on samples, in tiles (see `rows`), straight into the result.
@@ -654,7 +661,7 @@ def enlarge(
     while True:
         try:
             with large_work():
-                _enlarge(model, image, target, peak, tile, progress, cancel)
+                _enlarge(model, image, target, peak, tile, progress, preview, cancel)
             return
         except torch.OutOfMemoryError:
             if tile <= LEAST_TILE:
@@ -673,12 +680,13 @@ def _enlarge(
     peak: int,
     tile: int,
     progress: Progress | None,
+    preview: Preview | None,
     cancel: threading.Event | None,
 ) -> None:
     """(1, C, H, W) samples on the device → (sH, sW, C) samples on the host."""
     down = _Down(model.device) if model.device.type == "cuda" else None
     y = 0
-    for band in rows(model, image.expand(1, 3, -1, -1), tile=tile, progress=progress, cancel=cancel):
+    for band in rows(model, image.expand(1, 3, -1, -1), tile=tile, progress=progress, preview=preview, cancel=cancel):
         out = band if image.shape[1] == 3 else band.mean(1, keepdim=True)
         samples = out[0].mul_(peak).round_().permute(1, 2, 0)
         place = target[y : y + len(samples)]

@@ -354,6 +354,14 @@ def files(card: Card) -> list[Path]:
     return [card.weights, *(card.folder / name for name in names)]
 
 
+def size(card: Card) -> int:
+    """Bytes of the weight; 0 where it is gone."""
+    try:
+        return sum(path.stat().st_size for path in files(card))
+    except (OSError, ValueError):
+        return 0
+
+
 def check(card: Card) -> Any:
     """Hold a weight against its card: sha256, header, tensors, net; returns the net.
 

@@ -17,8 +17,8 @@ from genrestore import runtime, weights
 from genrestore.errors import Cancelled, ModelError, SettingError
 from genrestore.models.diffusion import sized
 
-VOCABULARY = ["<|startoftext|>", "<|endoftext|>", *"abcdefghijklmnopqrstuvwxyz"]
-VOCABULARY += [f"{letter}</w>" for letter in VOCABULARY[2:]]
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+VOCABULARY = ["<|startoftext|>", "<|endoftext|>", *LETTERS, *(f"{letter}</w>" for letter in LETTERS)]
 
 
 def tokenizer(folder: Path) -> Any:
@@ -42,12 +42,14 @@ def parts(folder: Path, channels: int, **more: Any) -> dict[str, Any]:
         vocab_size=len(VOCABULARY), hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
         max_position_embeddings=16, bos_token_id=0, eos_token_id=1, pad_token_id=1,
     )  # fmt: skip
-    blocks = {"block_out_channels": (4, 8), "norm_num_groups": 2}
+    blocks: dict[str, Any] = {"block_out_channels": (4, 8), "norm_num_groups": 2}
     vae_blocks = more.pop("vae_blocks", (4, 4, 4, 4))
     scaling = more.pop("scaling_factor", 0.18215)
+    kinds = {"down": "DownEncoder", "up": "UpDecoder"}
+    many: dict[str, Any] = {f"{way}_block_types": (f"{kind}Block2D",) * len(vae_blocks) for way, kind in kinds.items()}
     vae = AutoencoderKL(
         block_out_channels=vae_blocks, norm_num_groups=2, latent_channels=4, sample_size=64, scaling_factor=scaling,
-        down_block_types=("DownEncoderBlock2D",) * len(vae_blocks), up_block_types=("UpDecoderBlock2D",) * len(vae_blocks),
+        **many,
     )  # fmt: skip
     unet = UNet2DConditionModel(
         sample_size=16, in_channels=channels, out_channels=4, layers_per_block=1, cross_attention_dim=8, attention_head_dim=2,
@@ -89,8 +91,9 @@ def inpainter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from diffusers import DDIMScheduler, StableDiffusionInpaintPipeline
 
     folder = tmp_path_factory.mktemp("inpainter")
+    scheduler: Any = DDIMScheduler(clip_sample=False, set_alpha_to_one=False, steps_offset=1)
     made = StableDiffusionInpaintPipeline(
-        **parts(folder, 9), **checker(), scheduler=DDIMScheduler(clip_sample=False, set_alpha_to_one=False, steps_offset=1)
+        **parts(folder, 9), **checker(), scheduler=scheduler
     )  # fmt: skip
     made.save_pretrained(folder / "saved")
     return folder / "saved"
@@ -101,9 +104,10 @@ def enlarger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from diffusers import DDIMScheduler, DDPMScheduler, StableDiffusionUpscalePipeline
 
     folder = tmp_path_factory.mktemp("enlarger")
+    scheduler: Any = DDIMScheduler(clip_sample=False, prediction_type="v_prediction")
     made = StableDiffusionUpscalePipeline(
         **parts(folder, 7, num_class_embeds=1000, vae_blocks=(4, 4, 4), scaling_factor=0.08333),
-        scheduler=DDIMScheduler(clip_sample=False, prediction_type="v_prediction"), low_res_scheduler=DDPMScheduler(),
+        scheduler=scheduler, low_res_scheduler=DDPMScheduler(),
     )  # fmt: skip
     made.save_pretrained(folder / "saved")
     return folder / "saved"
@@ -165,7 +169,7 @@ def test_a_pull_tells_size_and_licence_and_makes_a_model_of_its_task(hub: Hub, i
     with pytest.raises(Cancelled):
         genrestore.pull("hf:ann/first", confirm=lambda offer: bool(offers.append(offer)))
     assert hub.fetched("ann/first") == [] and offers[0].licence == "openrail"
-    assert offers[0].bytes == sum(len(content) for name, content in files.items())
+    assert offers[0].bytes == sum(map(len, files.values()))
     card = genrestore.pull("hf:ann/first")
     assert not {"diffusion_pytorch_model.bin", "old.ckpt", "extra.py"} & set(hub.fetched("ann/first"))
     assert (card.task, card.license, card.scale) == ("inpaint", "openrail", 1)

@@ -57,7 +57,7 @@ class Config:
 @dataclass(frozen=True)
 class Inpainting:
     prompt: str = setting("", "What is to be seen in the marked part; about 75 words count.", "Prompt", "main")
-    negative: str = setting("", "What is not to be seen there.", "Not", "main")
+    negative: str = setting("", "What is not to be seen there.", "Negative prompt", "main")
     steps: int = setting(30, "More take longer and look better, up to a point.", "Steps", "main", within="[1, 150]")
     guidance: float = setting(7.5, "How closely the prompt is followed.", "Guidance", "main", within="[1, 30]")
     strength: float = setting(
@@ -69,7 +69,7 @@ class Inpainting:
 @dataclass(frozen=True)
 class Enlarging:
     prompt: str = setting("", "What the picture shows; about 75 words count.", "Prompt", "main")
-    negative: str = setting("", "What it does not show.", "Not", "main")
+    negative: str = setting("", "What it does not show.", "Negative prompt", "main")
     steps: int = setting(30, "More take longer and look better, up to a point.", "Steps", "main", within="[1, 150]")
     guidance: float = setting(9.0, "How closely the prompt is followed.", "Guidance", "main", within="[1, 30]")
     noise: int = setting(
@@ -351,6 +351,12 @@ def _sound(config: Config, folder: Path) -> None:
             raise ModelError(f"{folder / name} is not the file that was pulled (sha256 differs); pull it again.")
 
 
+def _scheduler() -> type[Any]:
+    from diffusers import SchedulerMixin
+
+    return SchedulerMixin
+
+
 def _part(folder: Path, name: str, kind: str) -> Any:
     """A part of a pipeline, read from its folder without running anything of it.
 
@@ -360,14 +366,10 @@ def _part(folder: Path, name: str, kind: str) -> Any:
     import importlib
 
     module, _, attribute = kind.rpartition(".")
-    made: Any
     try:
-        made = getattr(importlib.import_module(module), attribute)
-        if name.endswith("scheduler"):
-            from diffusers import SchedulerMixin
-
-            if not issubclass(made, SchedulerMixin):
-                raise TypeError(f"{attribute} is no scheduler")
+        made: Any = getattr(importlib.import_module(module), attribute)
+        if name.endswith("scheduler") and not issubclass(made, _scheduler()):
+            raise TypeError(f"{attribute} is no scheduler")
         for config in folder.glob("*config.json"):
             if "auto_map" in json_of(config):
                 raise ModelError(f"{config} asks for code of its own; nothing of it was run.")

@@ -58,6 +58,7 @@ def inpaint(
     forbid: Source | None = None,
     frame: int | None = None,
     progress: runtime.Progress | None = None,
+    preview: runtime.Preview | None = None,
     cancel: threading.Event | None = None,
     **conditions: Any,
 ) -> Any:
@@ -84,6 +85,7 @@ def inpaint(
             where the mask is narrow; at most LARGEST_FEATHER. 0: the fill ends hard. None: as `grow` says, and hard without.
         forbid: a mask of what must not be copied into wide parts, such as a second person.
         frame: of an animation or a document of pages, the one to take, from 1 on.
+        preview: called with a PIL image of each hole and its surroundings after each step of a net that works in steps.
         conditions: what the net takes besides, see `runtime.Model.under`.
 
     Returns: a Picture for a Picture, a PIL image for anything else.
@@ -104,7 +106,7 @@ def inpaint(
     spared = None if forbid is None else pictures.load_mask(forbid, size, FORBID)
     result = repair(
         source, marks, model=model, strategy=strategy, seed=seed, grow=grow, feather=feather, forbidden=spared,
-        conditions=conditions, progress=progress, cancel=cancel,
+        conditions=conditions, progress=progress, preview=preview, cancel=cancel,
     )  # fmt: skip
     picture = _laid(source, result.picture) if mask is None and not grow and feather is None else result.picture
     return picture if isinstance(image, Picture) else picture.pil()
@@ -144,6 +146,7 @@ def repair(
     forbidden: np.ndarray | None = None,
     conditions: Mapping[str, Any] = MappingProxyType({}),
     progress: runtime.Progress | None = None,
+    preview: runtime.Preview | None = None,
     cancel: threading.Event | None = None,
     once: Once = anew,
 ) -> Repair:
@@ -161,7 +164,8 @@ def repair(
         less = "mark less" if mask.all() or not grow else "mark less, or grow it by less"
         raise MaskError(f"The marked area covers the whole picture, so nothing is left to repair from; {less}.")
     seen = once("seen", lambda: _seen(source, hole, strategy, forbidden))
-    result = _repair(*seen, model, conditions, strategy, seed, fill, only, progress, cancel or threading.Event(), once)
+    stopped = cancel or threading.Event()
+    result = _repair(*seen, model, conditions, strategy, seed, fill, only, progress, stopped, once, preview)
     if seen.picture is not source:
         pixels = source.pixels.copy()
         pixels[hole, :-1], pixels[hole, -1] = result.picture.pixels[hole], source.peak
@@ -207,6 +211,7 @@ def _repair(
     progress: runtime.Progress | None,
     cancel: threading.Event,
     once: Once,
+    preview: runtime.Preview | None,
 ) -> Repair:
     """All of a hole filled, transparency like the colours."""
     settings = FILLS[fill]
@@ -243,17 +248,19 @@ def _repair(
         pixels = source.pixels.copy()
         if not boxes:
             return pixels
-        chosen = runtime.load(model, task="inpaint", pixels=sum(work[: len(boxes)])).under(**conditions)
-        if "seed" in [one.name for one in chosen.card.inputs]:
-            chosen = chosen.under(seed=seed)
+        chosen = runtime.load(model, task="inpaint", pixels=sum(work[: len(boxes)]))
+        drawn = {"seed": seed} if "seed" in [one.name for one in chosen.card.inputs] else {}
+        chosen = chosen.under(**{**drawn, **conditions})
         started = monotonic()
         for k, box in enumerate(boxes):
             report = teller(k, f"hole {k + 1} of {len(boxes)}")
             there = box_slice(box)
             crop = source.with_pixels(np.ascontiguousarray(source.pixels[there]))
 
-            def step(share: float, _picture: Tensor, report: Callable[[float], None] = report) -> None:
+            def step(share: float, picture: Tensor, report: Callable[[float], None] = report) -> None:
                 stop_if(cancel)
+                if preview is not None:
+                    preview(pictures.pil_of(picture))
                 report(share)
 
             fill = partial(_repaired, chosen.watched(step), crop, torch.from_numpy(hole[there]), report, cancel)

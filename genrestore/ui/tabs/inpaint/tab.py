@@ -12,11 +12,13 @@ from gradio import processing_utils, utils
 from gradio.context import LocalContext
 
 import genrestore
-from genrestore.errors import GenrestoreError, SettingError
+from genrestore import weights
+from genrestore.errors import GenrestoreError, ModelError, SettingError
 from genrestore.pictures import image
+from genrestore.setting import Option
 from genrestore.tasks.damage import Options
 from genrestore.tasks.inpaint import STRATEGIES
-from genrestore.ui.parts import compare, examples, jobs, mask_editor, more, picker
+from genrestore.ui.parts import compare, examples, jobs, mask_editor, more, picker, slots
 from genrestore.ui.parts.mask_editor import MaskEditor
 from genrestore.ui.parts.mask_editor.recent import Recent
 from genrestore.ui.parts.toasts import with_toasts
@@ -108,7 +110,9 @@ class Job(jobs.Job):
         """What comes out, and what of the photo was changed so far, (H, W) bool."""
         from genrestore.pipelines.inpaint import repair
 
-        repaired, parts = repair(self.now, **self.settings, progress=self.report, cancel=self.cancel)
+        repaired, parts = repair(
+            self.now, **self.settings, progress=self.report, preview=self.preview, cancel=self.cancel
+        )
         self.reasons = {part.reason for part in parts}
         self.pieces = sum(part.copied for part in parts)
         return repaired, self.before | self.filled
@@ -157,14 +161,20 @@ class Finding(jobs.Job):
 
 @with_toasts
 def run(
-    value: dict[str, Any] | None, model: str, strategy: str, request: gr.Request, feather: str = AUTO
+    value: dict[str, Any] | None, model: str, strategy: str, request: gr.Request, feather: str = AUTO, *told: Any
 ) -> Iterator[dict[str, Any]]:
     """Repair what is painted, and tell how far it is; a mistake is told on the stage, which may fill the screen.
 
+    `told` are the fields of the model's own conditions.
     Gradio closes this generator when the visitor leaves; the job is stopped then.
     """
     if value is not None:  # else it was cancelled before it began
-        yield from _followed(value, lambda: _repair(value, _settings(model, strategy, feather), request), request)
+
+        def begin() -> Job | dict[str, Any]:
+            conditions = slots.read(_conditions(model), told) if told else {}
+            return _repair(value, {**_settings(model, strategy, feather), "conditions": conditions}, request)
+
+        yield from _followed(value, begin, request)
 
 
 @with_toasts
@@ -195,6 +205,19 @@ def _settings(model: str, strategy: str, feather: str) -> dict[str, Any]:
     }
 
 
+def taking(model: str) -> list[Any]:
+    """Another model was chosen: the fields of its conditions."""
+    return slots.shown(_conditions(model))
+
+
+def _conditions(model: str) -> tuple[Option, ...]:
+    """What the model takes besides; nothing where there is no such model, which its use will say."""
+    try:
+        return weights.resolve(model, "inpaint").inputs
+    except ModelError:
+        return ()
+
+
 def _repair(value: dict[str, Any], settings: dict[str, Any], request: gr.Request) -> Job | dict[str, Any]:
     """The job that the stage asks for, or what speaks against it."""
     kind = _kind(value)
@@ -214,7 +237,7 @@ def _followed(
             yield MaskEditor.answer(value, **job)
             return
         for _ in job.follow():
-            yield MaskEditor.answer(value, fraction=job.fraction, text=job.stage(request))
+            yield MaskEditor.answer(value, fraction=job.fraction, text=job.stage(request), glimpse=job.glimpse)
         yield MaskEditor.answer(value, **job.outcome(request))
     except GenrestoreError as problem:
         yield MaskEditor.answer(value, problem=translated(problem, request))
@@ -389,13 +412,14 @@ def build() -> gr.Dropdown:
         widths = [(W("auto"), AUTO), (W("hard"), "0"), *((f"{width} px", str(width)) for width in FEATHERS)]
         feather = gr.Dropdown(widths, value=AUTO, label=W("feather"), min_width=160, elem_id="inpaint-feather")
     with more_settings:  # below that row
+        told = slots.laid("inpaint-condition")
         more.more("inpaint", model)
     settings = [editor, model, strategy, feather]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     repaired, saved = MaskEditor.ear(EDITOR), MaskEditor.ear(EDITOR)
     working: dict[str, Any] = {"js": MaskEditor.asked(EDITOR), "trigger_mode": "multiple", **quiet}
     for running in (
-        editor.repair(run, settings, repaired, **working),
+        editor.repair(run, [*settings, *told], repaired, **working),
         editor.clean(clean, editor, repaired, **working),
         editor.damage(damage, editor, repaired, **working),
     ):
@@ -409,4 +433,5 @@ def build() -> gr.Dropdown:
     latest = MaskEditor.latest(EDITOR)
     saving = editor.resave(resaved, editor, saved, js=latest, trigger_mode="always_last", **quiet)
     saving.failure(None, None, None, js=MaskEditor.failed(EDITOR, "resave"), **quiet)
+    model.change(with_toasts(taking), model, told, **quiet)
     return model
