@@ -376,6 +376,33 @@ def test_what_would_not_fit_says_so_before_it_loads(pulled: str, monkeypatch: py
         runtime.load(pulled)
 
 
+def test_the_page_asks_for_what_it_takes_and_shows_each_step(
+    pulled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from genrestore.ui.parts import jobs, slots
+    from genrestore.ui.parts.mask_editor import url
+    from genrestore.ui.tabs.inpaint import tab
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(jobs, "BEAT", 0.001)  # or a tiny net is done between two looks
+    before, mask = photo(132, 120), hole(132, 120)
+    Image.fromarray(before).save(tmp_path / "photo.png")
+    file = {"path": str(tmp_path / "photo.png"), "meta": {"_type": "gradio.FileData"}}
+    value = {"file": file, "mask": url(mask > 0), "w": 132, "h": 120}
+    asked = [field["label"] for field in tab.asking("fill") if field["visible"]]
+    assert asked == ["Prompt", "Negative prompt", "Steps", "Guidance", "Strength", "Seed"]
+    assert not [field for field in tab.asking("auto") if field["visible"]]
+    told = ["a cat", "", 20, 7.5, 1, 9, *[None] * (slots.COUNT - 6)]
+    answers = [step["answer"] for step in tab.run(value, "fill", "crop", None, tab.AUTO, *told)]
+    assert any(answer.get("glimpse", "").startswith("data:image/webp;base64,") for answer in answers)
+    same = genrestore.inpaint(
+        Image.fromarray(before), Image.fromarray(mask), model="fill", prompt="a cat", steps=20, seed=9
+    )
+    assert (np.asarray(Image.open(answers[-1]["scene"]["file"]["path"])) == np.asarray(same)).all()
+    problem = [step["answer"] for step in tab.run(value, "fill", "crop", None, tab.AUTO, *["", "", 0, *told[3:]])][-1]
+    assert problem["problem"] == "steps must lie between 1 and 150, not 0."
+
+
 def test_the_command_line_takes_the_same(pulled: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from genrestore.cli import main as command
 

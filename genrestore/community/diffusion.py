@@ -19,7 +19,7 @@ from genrestore.registry import architecture
 from genrestore.setting import options
 
 MOST_HEADER = 16 << 20  # bytes of the header of a safetensors file
-SCALE = {"inpaint": 1, "upscale": 4}
+SCALE, TIMES = {"inpaint": 1, "upscale": 4}, {"inpaint": "", "upscale": " ×4"}
 INTENDED = {
     "inpaint": "Fills a hole with what a prompt says, or with what fits where it says nothing.",
     "upscale": "Enlarges four times and invents detail, which a prompt may lead.",
@@ -56,7 +56,7 @@ def assembled(files: Mapping[str, Path], folder: Path, *, name: str, licence: st
     card = Card(
         name=name, task=index.task, architecture=architecture(Diffusion),
         config=json.loads(json.dumps(dataclasses.asdict(config))), parameters=sum(numbers), sha256="",
-        license=licence or "unknown", data=(), recipe={}, title=f"{name} (text-guided, {index.pipeline})",
+        license=licence or "unknown", data=(), recipe={}, title=f"{name} (text-guided{TIMES[index.task]})",
         intended=INTENDED[index.task], limits=LIMITS[index.task], scale=config.scale, size_rule=size_rule(config),
         inputs=options(CONDITIONS[index.task]),
         origin={

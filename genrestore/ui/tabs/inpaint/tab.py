@@ -205,7 +205,7 @@ def _settings(model: str, strategy: str, feather: str) -> dict[str, Any]:
     }
 
 
-def taking(model: str) -> list[Any]:
+def asking(model: str) -> list[Any]:
     """Another model was chosen: the fields of its conditions."""
     return slots.shown(_conditions(model))
 
@@ -412,7 +412,8 @@ def build() -> gr.Dropdown:
         widths = [(W("auto"), AUTO), (W("hard"), "0"), *((f"{width} px", str(width)) for width in FEATHERS)]
         feather = gr.Dropdown(widths, value=AUTO, label=W("feather"), min_width=160, elem_id="inpaint-feather")
     with more_settings:  # below that row
-        told = slots.laid("inpaint-condition")
+        with gr.Row():
+            told = slots.laid("inpaint-condition")
         more.more("inpaint", model)
     settings = [editor, model, strategy, feather]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -433,5 +434,5 @@ def build() -> gr.Dropdown:
     latest = MaskEditor.latest(EDITOR)
     saving = editor.resave(resaved, editor, saved, js=latest, trigger_mode="always_last", **quiet)
     saving.failure(None, None, None, js=MaskEditor.failed(EDITOR, "resave"), **quiet)
-    model.change(with_toasts(taking), model, told, **quiet)
+    model.change(with_toasts(asking), model, told, **quiet)
     return model
