@@ -52,9 +52,9 @@ def parts(folder: Path, channels: int, **more: Any) -> dict[str, Any]:
         **many,
     )  # fmt: skip
     unet = UNet2DConditionModel(
-        sample_size=16, in_channels=channels, out_channels=4, layers_per_block=1, cross_attention_dim=8, attention_head_dim=2,
+        sample_size=16, in_channels=channels, out_channels=4, layers_per_block=1, attention_head_dim=2,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        **blocks, **more,
+        **{**blocks, "cross_attention_dim": 8, **more},
     )  # fmt: skip
     return {
         "vae": vae, "unet": unet, "text_encoder": CLIPTextModel(text), "tokenizer": tokenizer(folder / "words"),
@@ -317,6 +317,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "another": ("names the pipeline FluxPipeline", {"_class_name": "FluxPipeline"}),
     "module": ("which is none of the parts", {"unet": ["unet.mine", "Mine"]}),
     "system": ("which is none of the parts", {"scheduler": ["os", "system"]}),
+    "parts": ("does not hold the parts", {"_class_name": "StableDiffusionUpscalePipeline"}),
     "map": ("asks for code of its own", {"text_encoder/config.json": {"auto_map": {"AutoModel": "mine.Mine"}}}),
     "tensors": ("lacks 1 tensors", {UNET: "conv_in.bias"}),
     "claims": ("is not a safetensors file, or is damaged", {"vae/diffusion_pytorch_model.safetensors": b"\xff" * 64}),
@@ -367,6 +368,45 @@ def test_without_the_extra_one_sentence_says_what_to_install(
     with pytest.raises(ModelError, match=r'pip install "genrestore\[diffusion\]"'):
         genrestore.pull("hf:ann/bare")
     assert hub.fetched("ann/bare") == []
+
+
+def test_sdxl_fills_as_the_pipeline_itself_does(hub: Hub, tmp_path: Path) -> None:
+    from diffusers import EulerDiscreteScheduler, StableDiffusionXLInpaintPipeline
+    from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+
+    made = parts(
+        tmp_path, 9, cross_attention_dim=16, addition_embed_type="text_time", addition_time_embed_dim=4,
+        projection_class_embeddings_input_dim=6 * 4 + 8,
+    )  # fmt: skip
+    config: dict[str, Any] = {**made["text_encoder"].config.to_dict(), "projection_dim": 8}
+    text = CLIPTextConfig(**config)
+    scheduler: Any = EulerDiscreteScheduler()
+    StableDiffusionXLInpaintPipeline(
+        **made, text_encoder_2=CLIPTextModelWithProjection(text), tokenizer_2=made["tokenizer"], scheduler=scheduler
+    ).save_pretrained(tmp_path / "saved")
+    hub.new("ann/xl", repository(tmp_path / "saved"))
+    assert genrestore.pull("hf:ann/xl").task == "inpaint"
+    model = runtime.load("hf:ann/xl").under(steps=2, seed=4, prompt="a cat")
+    image, mask = torch.rand(1, 3, 128, 128), torch.zeros(1, 1, 128, 128)
+    mask[..., 40:80, 40:80] = 1
+    own: Any = StableDiffusionXLInpaintPipeline.from_pretrained(tmp_path / "saved")
+    own.set_progress_bar_config(disable=True)
+    expected = own(
+        "a cat", image=image, mask_image=mask, height=128, width=128, num_inference_steps=2, strength=1.0,
+        generator=torch.Generator().manual_seed(4), output_type="pt",
+    ).images  # fmt: skip
+    assert (model(image, mask) - expected).abs().max() < 1e-4
+    *_, last = model.steps(image, mask)
+    assert (last - expected).abs().max() < 1e-4
+
+
+def test_little_memory_makes_attention_slice_by_slice(pulled: str) -> None:
+    net = weights.check(weights.resolve(pulled))
+    image, mask = torch.rand(1, 3, 128, 128), torch.ones(1, 1, 128, 128)
+    whole = net(image, mask, steps=2)
+    few = net.settled(torch.device("cpu"), 0.0)
+    kinds = {type(one).__name__ for one in few.unet.attn_processors.values()}
+    assert kinds == {"SlicedAttnProcessor"} and (few(image, mask, steps=2) - whole).abs().max() < 1e-4
 
 
 def test_what_would_not_fit_says_so_before_it_loads(pulled: str, monkeypatch: pytest.MonkeyPatch) -> None:

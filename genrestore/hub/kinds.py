@@ -45,7 +45,9 @@ def is_pipeline(wanted: Reference, files: Collection[str]) -> bool:
 def pickled(wanted: Reference, files: Collection[str]) -> ModelError | None:
     """What to say of a pipeline whose tensors are there as pickles alone; None of others."""
     nets = [f"{net}/" for net in NETS if any(name.startswith(f"{net}/") for name in files)]
-    bare = [net for net in nets if not any(name.startswith(net) for name in chosen(files) if is_tensors(name))]
+    bare = [
+        net for net in nets if not any(name.startswith(net) for name in chosen(files) if name.endswith(".safetensors"))
+    ]
     if not bare:
         return None
     there = ", ".join(name for name in sorted(files) if name.startswith(bare[0]) and not name.endswith(".json"))
@@ -53,10 +55,6 @@ def pickled(wanted: Reference, files: Collection[str]) -> ModelError | None:
         f"{wanted} has its {bare[0][:-1]} in no whole .safetensors file (it holds {there[:200] or 'nothing'}). Pickles are "
         "programs and are not run; take a repository with safetensors."
     )
-
-
-def is_tensors(file: str) -> bool:
-    return file.endswith(".safetensors")
 
 
 def unusable(wanted: Reference, files: Collection[str]) -> ModelError:

@@ -11,6 +11,7 @@ asked to look for a pipeline's or a part's class by itself, so that no code of a
 """
 
 import hashlib
+import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -133,7 +134,14 @@ class Diffusion(nn.Module):
         for library in (diffusers, transformers):  # whose bars would stand among ours
             library.utils.logging.disable_progress_bar()
         parts = {name: _part(folder / name, name, kind) for name, kind in index.parts.items()}
-        return cls(config, parts, index.switches).eval()
+        net = cls(config, parts, index.switches).eval()
+        try:
+            net._pipeline()
+        except (TypeError, ValueError, AttributeError) as problem:
+            raise ModelError(
+                f"{folder} does not hold the parts of its {config.pipeline} ({_told(problem)})."
+            ) from problem
+        return net
 
     def settled(self, device: torch.device, free: float) -> "Diffusion":
         """On its device: in float16 on a GPU; with little memory left it computes attention slice by slice."""
@@ -198,6 +206,8 @@ class Diffusion(nn.Module):
                 "The GPU has too little free memory for this pipeline; close what else uses it, or set "
                 "GENRESTORE_DEVICE=cpu."
             ) from None
+        except (TypeError, ValueError, RuntimeError) as problem:  # of parts that do not fit each other
+            raise ModelError(f"The pipeline does not work ({_told(problem)}); take another model.") from problem
         if not torch.isfinite(out).all():
             raise ModelError("The pipeline made no picture, but numbers that are not finite; take another model.")
         return out
@@ -256,7 +266,9 @@ class Diffusion(nn.Module):
             name: type(part).from_config(part.config) if name.endswith("scheduler") else part
             for name, part in self.__dict__["parts"].items()
         }
-        pipeline = getattr(diffusers, self.config.pipeline)(**parts, **self.__dict__["switches"])
+        kind = getattr(diffusers, self.config.pipeline)
+        takes = inspect.signature(kind.__init__).parameters
+        pipeline = kind(**parts, **{name: value for name, value in self.__dict__["switches"].items() if name in takes})
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 
@@ -351,6 +363,10 @@ def _sound(config: Config, folder: Path) -> None:
             raise ModelError(f"{folder / name} is not the file that was pulled (sha256 differs); pull it again.")
 
 
+def _told(problem: BaseException) -> str:
+    return " ".join(str(problem).split())[:160] or type(problem).__name__
+
+
 def _scheduler() -> type[Any]:
     from diffusers import SchedulerMixin
 
@@ -382,8 +398,9 @@ def _part(folder: Path, name: str, kind: str) -> Any:
     except ModelError:
         raise
     except Exception as problem:  # whatever configs and tensors that do not fit each other can end in
-        reason = " ".join(str(problem).split())[:160]
-        raise ModelError(f"{folder} holds no {attribute} as its config tells ({reason}); pull it again.") from problem
+        raise ModelError(
+            f"{folder} holds no {attribute} as its config tells ({_told(problem)}); pull it again."
+        ) from problem
     if lost := sorted(told.get("missing_keys") or ()):
         raise ModelError(f"{folder} lacks {len(lost)} tensors of its {attribute}, such as {lost[0][:80]}.")
     return net.eval()
