@@ -10,6 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from genrestore import paths
 from genrestore.errors import ModelError
 from genrestore.setting import Option
 
@@ -138,9 +139,7 @@ class Card:
         return data
 
     def write(self, folder: Path) -> None:
-        partial = folder / ".card.json.part"
-        partial.write_text(self.text(), "utf-8")
-        partial.replace(folder / "card.json")
+        paths.replace(folder / "card.json", self.text())
 
     def text(self) -> str:
         """`card.json` as it is written."""

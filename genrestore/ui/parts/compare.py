@@ -32,7 +32,7 @@ class Compare:
     def __new__(cls, *, label: Any = None, elem_id: str | None = None) -> gr.HTML:
         """The empty slider, inside the layout that is open; `label` names it to screen readers."""
         return component(
-            "parts/compare", scripts=("parts/full_screen",), label=label, elem_id=elem_id, words=W.by_language()
+            "parts/compare", shared=("parts/full_screen",), label=label, elem_id=elem_id, words=W.by_language()
         )
 
     @staticmethod

@@ -10,19 +10,19 @@ import gradio as gr
 UI = Path(__file__).parents[1]
 
 
-def component(name: str, value: Any = None, *, scripts: Sequence[str] = (), **props: Any) -> gr.HTML:
+def component(name: str, value: Any = None, *, shared: Sequence[str] = (), **props: Any) -> gr.HTML:
     """`name`.html, .css and .js as a component, inside the layout that is open; what is not there is left out.
 
     Args:
         name: of the files, with their folder below `ui`, such as "parts/compare".
-        scripts: other such names, whose scripts run before its own in the same scope, and whose styles are its own, too.
+        shared: other such names, whose scripts run before its own in the same scope, and whose styles come before its own.
         props: of gr.HTML; those that it does not know are for the script, such as `words` by language.
     """
-    scripts = ("parts/language", *scripts) if "words" in props else scripts
+    shared = ("parts/language", *shared) if "words" in props else shared
     files = {
         "html_template": text_of(f"{name}.html"),
-        "css_template": "\n".join(filter(None, (text_of(f"{one}.css") for one in (*scripts, name)))),
-        "js_on_load": "\n".join(filter(None, (text_of(f"{one}.js") for one in (*scripts, name)))),
+        "css_template": "\n".join(filter(None, (text_of(f"{one}.css") for one in (*shared, name)))),
+        "js_on_load": "\n".join(filter(None, (text_of(f"{one}.js") for one in (*shared, name)))),
     }
     return gr.HTML(value, apply_default_css=False, **{key: text for key, text in files.items() if text}, **props)
 

@@ -20,7 +20,7 @@ def more(task: str, shown: Any) -> gr.HTML:
     """The part, inside the layout that is open. What came is chosen at once in `shown`, which takes the names of models."""
     part = component(
         "parts/more",
-        scripts=("parts/orders",),
+        shared=("parts/controls", "parts/orders"),
         server_functions=[listing(task), orders.halt],
         elem_id=f"{task}-more",
         words=W.by_language(orders.W),

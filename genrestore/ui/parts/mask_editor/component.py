@@ -87,7 +87,7 @@ class MaskEditor:
             },
             label=label,
             elem_id=elem_id,
-            scripts=("parts/full_screen", *(f"parts/mask_editor/{name}" for name in SCRIPTS)),
+            shared=("parts/full_screen", *(f"parts/mask_editor/{name}" for name in SCRIPTS)),
             server_functions=[inspect, frame, preview, detail, mask, select, *functions],
             words=W.by_language(jobs.W, toasts.W, *names),
         )

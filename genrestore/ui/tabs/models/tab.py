@@ -252,7 +252,7 @@ def build(access: Access, tabs: gr.Tabs, pickers: Mapping[str, Any]) -> None:
     page = Page(access, pickers)
     panel = component(
         "tabs/models/models",
-        scripts=("parts/orders",),
+        shared=("parts/controls", "parts/orders"),
         server_functions=[*map(_answered, (page.gallery, page.card, page.picture)), more.listing(), orders.halt],
         elem_id="models",
         words=W.by_language(orders.W, CARD),

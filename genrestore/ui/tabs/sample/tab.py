@@ -313,6 +313,7 @@ def build() -> gr.HTML:
     """Lay out the tab inside the gr.Tab that is open; returns what takes {"model": name} as its value and shows that model."""
     live = component(
         "tabs/sample/live",
+        shared=("parts/controls",),
         server_functions=[catalogue, picture, strip, download, enlarged],
         elem_id="live",
         words=W.by_language(),

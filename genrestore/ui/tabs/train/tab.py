@@ -405,13 +405,14 @@ def _lay(page: Page, tabs: gr.Tabs) -> gr.Accordion:
                 gr.Markdown(f"## {W('step_pictures')}")
                 pictures = component(
                     "tabs/train/pictures",
+                    shared=("parts/controls",),
                     words=W.by_language(),
                     suffixes=sorted(SUFFIXES),
                     limit=limit(page.access),
                     elem_id="train-pictures",
                 )
                 folder = _folder() if page.access.local else None
-                report = component("tabs/train/findings", elem_id="train-report")
+                report = component("tabs/train/findings", shared=("parts/controls",), elem_id="train-report")
                 cancel = gr.Button(W("cancel"), visible=False, elem_id="train-cancel")
                 leave_out = gr.CheckboxGroup(
                     label=W("leave_out"), info=W("leave_out_hint"), visible=False, elem_id="train-leave-out"

@@ -39,6 +39,7 @@ def build(access: Access) -> gr.HTML:
     """The panel, inside the layout that is open. Its value is {"run": name}: the run to show, or the one to open elsewhere."""
     return component(
         "tabs/train/watch",
+        shared=("parts/controls",),
         server_functions=[access.guarded(question) for question in (look, picture, order, weight)],
         elem_id="watch",
         words=W.by_language(),
