@@ -51,10 +51,11 @@ def parts(folder: Path, channels: int, **more: Any) -> dict[str, Any]:
         block_out_channels=vae_blocks, norm_num_groups=2, latent_channels=4, sample_size=64, scaling_factor=scaling,
         **many,
     )  # fmt: skip
+    own: dict[str, Any] = {**blocks, "cross_attention_dim": 8, **more}
     unet = UNet2DConditionModel(
         sample_size=16, in_channels=channels, out_channels=4, layers_per_block=1, attention_head_dim=2,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        **{**blocks, "cross_attention_dim": 8, **more},
+        **own,
     )  # fmt: skip
     return {
         "vae": vae, "unet": unet, "text_encoder": CLIPTextModel(text), "tokenizer": tokenizer(folder / "words"),
