@@ -207,8 +207,8 @@ def _sound(wanted: Reference) -> Card | None:
     folder = pulled() / wanted.folder
     try:
         card = weights.resolve(f"file:{folder}")
-        sound = weights.digest(card.weights) == card.sha256 and all(map(Path.is_file, weights.files(card)))
-        return card if sound else None
+        stated = [card.sha256, *(str(line).partition(" ")[0] for line in card.config.get("files", ()))]
+        return card if [*map(weights.digest, weights.files(card))] == stated else None
     except (GenrestoreError, OSError):
         return None
 
