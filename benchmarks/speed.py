@@ -9,6 +9,7 @@ resident size of a process of its own. The matrix rates printed first say what m
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import platform
@@ -27,7 +28,7 @@ import numpy as np
 import torch
 
 import genrestore
-from genrestore import backends, runtime
+from genrestore import backends, runtime, weights
 from genrestore.pictures import image
 from genrestore.pictures.image import Picture
 from genrestore.pipelines import candidates, inpaint
@@ -37,6 +38,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results" / "speed.json"
 LOW = (320, 480)  # height and width of the small picture in the enlarging rows
 HOLES = (50, 100, 200, 400, 1000)  # pixels a side
+CARDS = 200  # models that lie here
 WIDE = (100, 200, 400)  # of which other fills are offered
 MEGAPIXELS_12 = (3000, 4000)
 
@@ -170,29 +172,36 @@ def memory() -> dict[str, float]:
     return rows
 
 
+def opened(home: str | None = None) -> float:
+    """Seconds from `python app.py` to the first page, with that folder as GENRESTORE_HOME."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    setting = os.environ | ({"GENRESTORE_HOME": home} if home else {})
+    begin = time.perf_counter()
+    app = subprocess.Popen(
+        [sys.executable, "app.py", "--port", str(port), "--no-browser"],
+        cwd=ROOT,
+        env=setting,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        while time.perf_counter() - begin < 60:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as page:
+                    page.read()
+                break
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.02)
+        return time.perf_counter() - begin
+    finally:
+        app.kill()
+        app.wait()
+
+
 def start() -> dict[str, float]:
     """Seconds from `python app.py` to the first page, and what a cold net adds to the first picture."""
-    waits = []
-    for _ in range(3):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        begin = time.perf_counter()
-        app = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port), "--no-browser"], cwd=ROOT, stdout=subprocess.DEVNULL
-        )
-        try:
-            while time.perf_counter() - begin < 60:
-                try:
-                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
-                        page.read()
-                    break
-                except (urllib.error.URLError, ConnectionError):
-                    time.sleep(0.02)
-            waits.append(time.perf_counter() - begin)
-        finally:
-            app.kill()
-            app.wait()
+    waits = [opened() for _ in range(3)]
     rows = {"python app.py to the first page, s": round(statistics.median(waits), 2)}
     for card in genrestore.list_models("sample"):
         code = (
@@ -211,6 +220,74 @@ def start() -> dict[str, float]:
     return rows
 
 
+def laid(home: Path, count: int) -> str:
+    """A home with that many models, half of them as if pulled; their weights are one file."""
+    shipped = ROOT / "weights" / "vae-mnist"
+    card = json.loads((shipped / "card.json").read_text("utf-8"))
+    for number in range(count):
+        folder = home / (f"weights/own-{number}" if number % 2 else f"pulled/ann--net-{number}")
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").symlink_to(shipped / "model.safetensors")
+        told = card | {"name": f"net-{number}", "revision": "" if number % 2 else f"{number:040x}"}
+        (folder / "card.json").write_text(json.dumps(told), "utf-8")
+    home.mkdir(exist_ok=True)
+    return str(home)
+
+
+SLIDER = """
+import statistics, time
+from genrestore.ui.tabs.sample import tab
+state = {"model": "vae-mnist", "seed": 1}
+times = []
+for seed in range(220):
+    start = time.perf_counter()
+    tab.picture(state | {"seed": seed})
+    times.append(time.perf_counter() - start)
+print(1000 * statistics.median(times[20:]))
+"""
+FIRST = """
+import time, torch, genrestore
+from genrestore.pipelines import sample
+start = time.perf_counter()
+genrestore.sample("ten")
+print(time.perf_counter() - start)
+"""
+
+
+def shelf() -> dict[str, float]:
+    """What models that lie here cost those who do not use them; with and without take turns, since the machine's speed moves."""
+    from genrestore.card import Card
+    from genrestore.models import dcgan
+
+    rows: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as place:
+        homes = {count: laid(Path(place) / str(count), count) for count in (0, CARDS)}
+        ask = {
+            "python app.py to the first page, s": opened,
+            "`genrestore models`, s": lambda home: timed(["-m", "genrestore", "models"], home),
+            "a picture of the slider, ms": lambda home: float(printed(["-c", SLIDER], home)[-1]),
+        }
+        for what, measure in ask.items():
+            taken: dict[int, list[float]] = {count: [] for count in homes}
+            for _ in range(ROUNDS):
+                for count, home in homes.items():
+                    taken[count].append(measure(home))
+            rows |= {f"{what}, {count} models": round(statistics.median(times), 2) for count, times in taken.items()}
+        net = dcgan.DCGAN(dcgan.Config(width=78))
+        card = Card("ten", "sample", "DCGAN", dataclasses.asdict(net.config), 0, "", "", (), {})
+        size = weights.save(net, card, Path(homes[0]) / "weights" / "ten", half=False).weights.stat().st_size
+        seconds = statistics.median(float(printed(["-c", FIRST], homes[0])[-1]) for _ in range(ROUNDS))
+        rows[f"first picture of a net of {size / 1e6:.0f} MB, s after torch"] = round(seconds, 2)
+    return rows
+
+
+def timed(code: list[str], home: str) -> float:
+    """Seconds that another Python takes."""
+    begin = time.perf_counter()
+    printed(code, home)
+    return time.perf_counter() - begin
+
+
 TRAIN = """
 import dataclasses, statistics, sys, time
 from genrestore.models import find
@@ -226,7 +303,7 @@ train(dataclasses.replace(find(model).recipe, **fields), source, out, loggers=[T
 print(fields["batch"] / statistics.median(b - a for a, b in zip(times[3:], times[4:])))
 """
 CIFAR = ROOT.parent / "shared" / "data" / "small" / "cifar10.npz"
-ROUNDS = 5  # textbook and ours take turns, since the machine's speed moves
+ROUNDS = 5  # textbook and ours take turns, since the machine's speed moves; so do homes with and without models
 STEPS, LONG = 40, 700  # of a round; of the run whose shares are told
 LARGE, SMALL = 4.0, 0.5  # GB of the generated sets
 
@@ -285,7 +362,9 @@ def streaming() -> dict[str, float]:
     return rows
 
 
-PARTS = {"upscale": upscale, "repair": repair, "fills": fills, "memory": memory, "start": start, "train": train}
+PARTS = {
+    "upscale": upscale, "repair": repair, "fills": fills, "memory": memory, "start": start, "shelf": shelf, "train": train,
+}  # fmt: skip
 
 
 def main() -> None:

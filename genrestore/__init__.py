@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from genrestore.hub.shelf import remove_model, verify_model
     from genrestore.pipelines.damage import find_damage, old_photo
     from genrestore.pipelines.inpaint import inpaint
+    from genrestore.pipelines.replay import replay
     from genrestore.pipelines.restore import restore
     from genrestore.pipelines.sample import sample
     from genrestore.pipelines.upscale import upscale
@@ -33,6 +34,7 @@ _HOME = {
     "restore": "pipelines.restore",
     "find_damage": "pipelines.damage",
     "old_photo": "pipelines.damage",
+    "replay": "pipelines.replay",
     "train": "training.train",
     "list_models": "weights",
     "load": "runtime",
@@ -53,6 +55,7 @@ __all__ = [
     "pull",
     "push",
     "remove_model",
+    "replay",
     "restore",
     "sample",
     "train",

@@ -43,17 +43,22 @@ def bar(total: float, **look: Any) -> Any:
     return tqdm(total=total, disable=None, dynamic_ncols=True, **look)
 
 
+def starved(problem: BaseException) -> bool:
+    """Whether a failure is one of too little memory, which PyTorch tells among its words."""
+    text = str(problem)
+    told = isinstance(problem, RuntimeError) and ("allocate memory" in text or "out of memory" in text)
+    return isinstance(problem, MemoryError) or told
+
+
 def sentence(problem: BaseException) -> str | None:
     """What to tell the user of a failure; None where it is a fault of the program, which keeps its traceback."""
     if isinstance(problem, GenrestoreError):  # which may quote a stranger, whose letters must not steer the terminal
         return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in str(problem))
-    text = " ".join(str(problem).split())
-    starved = isinstance(problem, RuntimeError) and ("allocate memory" in text or "out of memory" in text)
-    if isinstance(problem, MemoryError) or starved:
+    if starved(problem):
         return "There is too little memory for this; close other programs, or take something smaller."
     if isinstance(problem, OSError):
         name = f"{str(problem.filename)[-80:]}: " if problem.filename else ""
-        reason = (problem.strerror or text or type(problem).__name__).rstrip(".")
+        reason = (problem.strerror or " ".join(str(problem).split()) or type(problem).__name__).rstrip(".")
         return f"{name}{reason}; check the name, your rights and the space on the disk."
     return None
 

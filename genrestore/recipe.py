@@ -1,7 +1,9 @@
 """How a weight and how a picture was made, as plain data that JSON can hold."""
 
 import dataclasses
+import json
 import math
+import re
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -227,18 +229,150 @@ def changed(recipe: TrainRecipe, settings: dict[str, Any], own: type = Nothing) 
 
 @dataclass(frozen=True)
 class RunRecipe:
-    """How a picture was made: enough to make it again."""
+    """How a picture was made: enough to make it again. One that is read from a file may come from anywhere.
+
+    Attributes:
+        task: that was done.
+        model: the reference that was asked for, or that names the weight; `sha256` is the weight's, "" where there was none.
+        settings: what else the call was given.
+        input_sha256: of the file that it was made of; "" where there was none.
+        backend: how the net was computed, see `runtime.Model`.
+        source: the term of IPTC's vocabulary for what came of it, see `genrestore.pictures.xmp`.
+        masks: "mask", "forbid" and "hole" → `width`, `height`, `sha256` of its bits, and `data` where that is not too large.
+        before: what was done to the input before, in its order.
+        by_hand: somebody chose among several results, so that it can't be made again.
+    """
 
     task: str
     model: str
-    sha256: str  # of the weight
+    sha256: str
     settings: dict[str, Any]
     seed: int
     input_sha256: str
     version: str
+    backend: str = ""
+    source: str = ""
+    masks: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict[str, dict[str, Any]])
+    before: "tuple[RunRecipe, ...]" = ()
+    by_hand: bool = False
+
+    @property
+    def steps(self) -> "tuple[RunRecipe, ...]":
+        """All that was done, in its order; each without what was before it."""
+        return (*self.before, dataclasses.replace(self, before=()))
 
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        told = dataclasses.asdict(dataclasses.replace(self, before=()))
+        told["before"] = [step.to_json() for step in self.before]
+        return {name: value for name, value in told.items() if value or name not in _OPTIONAL}
+
+    def text(self, most: int) -> str | None:
+        """As a file holds it: JSON in ASCII of at most so many bytes, without masks where it would be more; else None."""
+        recipe = self
+        for left_out in (False, True):
+            recipe = recipe if not left_out else recipe._bare()
+            text = json.dumps(recipe.to_json(), allow_nan=False, separators=(",", ":"))
+            if len(text) <= most:
+                return text
+        return None
+
+    def _bare(self) -> "RunRecipe":
+        masks = {
+            name: {key: value for key, value in mask.items() if key != "data"} for name, mask in self.masks.items()
+        }
+        return dataclasses.replace(self, masks=masks, before=tuple(step._bare() for step in self.before))
+
+    @classmethod
+    def parse(cls, text: str) -> "RunRecipe":
+        """The recipe that a file holds. Nothing in it is followed here, and no more is believed than that its parts are plain.
+
+        Raises:
+            SettingError: it is none.
+        """
+        try:
+            if len(text) > MOST_TEXT:
+                raise ValueError(f"it is longer than {MOST_TEXT >> 20} MB")
+            return _run(json.loads(text, parse_constant=_no_number))
+        except (ValueError, RecursionError) as problem:
+            reason = "".join(letter if letter.isprintable() else " " for letter in str(problem))[:100]
+            raise SettingError(
+                f"The recipe in this picture makes no sense ({reason}); it cannot be followed."
+            ) from None
+
+
+MOST_TEXT, MOST_STEPS, MOST_SETTINGS, LONGEST, DEEPEST = 1 << 20, 64, 64, 10_000, 3
+_OPTIONAL = {"backend", "source", "masks", "before", "by_hand"}
+_MASK = {"width": int, "height": int, "sha256": str, "data": str}
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+def _run(data: Any, within: bool = False) -> RunRecipe:
+    """Raises:
+    ValueError: it is no recipe.
+    """
+    if not isinstance(data, dict):
+        raise ValueError("it is no JSON object")
+    kinds = {
+        "task": str,
+        "model": str,
+        "sha256": str,
+        "settings": dict,
+        "seed": int,
+        "input_sha256": str,
+        "version": str,
+    }
+    more = {"backend": str, "source": str, "masks": dict, "before": list, "by_hand": bool}
+    for name, kind in kinds.items():
+        if name not in data:
+            raise ValueError(f"{name} is missing")
+        if type(data[name]) is not kind:
+            raise ValueError(f"{name} is no {kind.__name__}")
+    values = {name: data[name] for name in kinds}
+    for name, kind in more.items():
+        if name in data:
+            if type(data[name]) is not kind:
+                raise ValueError(f"{name} is no {kind.__name__}")
+            values[name] = data[name]
+    for name in ("task", "model", "version", "backend", "source"):
+        text = values.get(name, "")
+        if len(text) > 300 or not text.isprintable():
+            raise ValueError(f"{name} is no name")
+    if any(values[name] and not re.fullmatch("[0-9a-f]{64}", values[name]) for name in ("sha256", "input_sha256")):
+        raise ValueError("a sha256 must be 64 hexadecimal digits")
+    if not -(1 << 63) <= values["seed"] < 1 << 63:
+        raise ValueError("the seed is too large")
+    if len(values["settings"]) > MOST_SETTINGS or not all(name.isidentifier() for name in values["settings"]):
+        raise ValueError("its settings have no names")
+    if not _is_plain(values["settings"], 0):
+        raise ValueError("its settings are no plain values")
+    if not all(map(_is_mask, values.get("masks", {}).values())) or len(values.get("masks", {})) > 3:
+        raise ValueError("its masks are none")
+    before = values.pop("before", [])
+    if len(before) > (0 if within else MOST_STEPS):
+        raise ValueError("it has too many steps")
+    return RunRecipe(**values, before=tuple(_run(step, within=True) for step in before))
+
+
+def _is_plain(value: Any, deep: int) -> bool:
+    if isinstance(value, dict | list):
+        inner = [*value, *value.values()] if isinstance(value, dict) else value
+        return deep < DEEPEST and all(_is_plain(one, deep + 1) for one in inner)
+    if isinstance(value, str):
+        return len(value) <= LONGEST and value.isprintable()
+    return value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 1 << 63)
+
+
+def _is_mask(mask: Any) -> bool:
+    return (
+        isinstance(mask, dict)
+        and {"width", "height", "sha256"} <= mask.keys() <= _MASK.keys()
+        and all(type(value) is _MASK[name] for name, value in mask.items())
+        and 0 < mask["width"] < 1 << 16
+        and 0 < mask["height"] < 1 << 16
+    )
 
 
 @dataclass(frozen=True)

@@ -118,14 +118,19 @@ class Reference:
 
 
 def repository_of(text: str) -> str:
-    """ "owner/name" of a repository to be written to.
+    """ "owner/name" of a repository or a Space to be written to or linked.
 
     Raises:
         ModelError: it is none, or names more than a repository.
     """
-    found = Reference.parse(text if text.startswith(SCHEME) else SCHEME + text)
+    told = text if len(text) <= 100 else f"{text[:100]}…"
+    wrong = ModelError(f"{told!r} names no repository of the Hub; write owner/name, such as ann/pictures.")
+    try:
+        found = Reference.parse(text if text.startswith(SCHEME) else SCHEME + text)
+    except ModelError:
+        raise wrong from None
     if found != Reference(found.repository):
-        raise ModelError(f"{text[:100]!r} is more than the name of a repository; write owner/repo.")
+        raise wrong
     return found.repository
 
 

@@ -13,6 +13,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -295,11 +296,38 @@ def load(ref: str, *, precision: str = "fast", task: str | None = None, pixels: 
                     _forget(key, entry)
                     raise
         _fit(key, entry.model)
+    if (wanted := _wanted.get()) and precision == "fast":
+        return _on(entry.model, wanted)
     if entry.bodies is not None and pixels:
         entry.given += pixels
         if entry.given >= MEASURED_FROM:
             _measure(key, entry)
     return entry.model
+
+
+_wanted: ContextVar[str] = ContextVar("backend", default="")
+
+
+@contextmanager
+def on_backend(title: str) -> Generator[None, None, None]:
+    """Within the block this thread computes as `Model.backend` said once, where that can be had here; "" is as usual."""
+    token = _wanted.set(title)
+    try:
+        yield
+    finally:
+        _wanted.reset(token)
+
+
+def _on(model: Model, title: str) -> Model:
+    """The model on another backend; as it is, where it has none of that name."""
+    backend = backends.PLAIN if title == f"{backends.PLAIN} on cpu" else title
+    if title == model.backend or backend not in backends.WAYS or model.device.type != "cpu":
+        return model
+    net = weights.check(model.card)
+    if not isinstance(getattr(net, "body", None), nn.Module):
+        return model
+    bodies = backends.Bodies(net.to(memory_format=torch.channels_last), torch.get_num_threads())
+    return model if bodies.of(backend) is None else _with(model.card, bodies, machine.Choice(backend, {}, 0.0))
 
 
 def _entry(key: tuple[Any, ...]) -> _Entry:

@@ -21,13 +21,16 @@ from genrestore import errors, tasks
 from genrestore.card import Card, SizeRule
 from genrestore.errors import ModelError
 from genrestore.paths import pulled, shelves
-from genrestore.references import SCHEME, Reference
+from genrestore.references import SCHEME, WEIGHT, Reference
 from genrestore.setting import conditions
 
 log = logging.getLogger(__name__)
 
 SETTLED = 2_000_000_000  # nanoseconds after which a folder's time tells all changes before it
-MORE = 4  # times as many parameters as its file holds may a net register while it is made
+# What a net may take while it is made of a file: modules, parameters and buffers for each tensor, and FEW besides; bytes for
+# each number, of which nets of spandrel take 4 to 8, and WORKING besides, of which they take 40 MB at most.
+PARTS, FEW = 8, 64
+NUMBER, WORKING = 8, 64 << 20
 MOST_FOUND = 1000  # references that are remembered
 HEADER = "genrestore"  # key of the JSON in the safetensors metadata
 
@@ -161,22 +164,39 @@ def reference_of(card: Card) -> str:
 
 
 def _pulled(wanted: Reference) -> Card:
-    """The card of what was pulled under that reference, or of that very commit under another."""
+    """The card of what was pulled under that reference, or under another that means the same: the commit in place of a branch,
+    the file that came in place of none, or none where there is but one.
+    """
     folder = pulled() / wanted.folder
     if folder.is_dir():
         return _read(folder)
     others: list[Reference] = []
+    unnamed: list[Card] = []
     for path in map(Path, _listed(pulled())):
         other = Reference.of_folder(path.name)
-        if other is None or (other.repository, other.file) != (wanted.repository, wanted.file):
+        if other is None or other.repository != wanted.repository or (card := _usable(path)) is None:
             continue
-        if (card := _usable(path)) is None:
-            continue
-        if re.fullmatch("[0-9a-f]{7,40}", wanted.revision) and card.revision.startswith(wanted.revision):
-            return card
         others.append(other)
+        commit = re.fullmatch("[0-9a-f]{7,40}", wanted.revision) and card.revision.startswith(wanted.revision)
+        if not commit and other.revision != wanted.revision:
+            continue
+        came = _came(card)
+        if wanted.file in (other.file, came):
+            return card
+        if came:
+            unnamed.append(card)
+    if wanted.file == WEIGHT and len(unnamed) == 1:
+        return unnamed[0]
     known = f" Here is {', '.join(map(str, others))}." if others else ""
     raise ModelError(f"{wanted} is not on this computer; `genrestore models pull {wanted}` brings it.{known}")
+
+
+def _came(card: Card) -> str:
+    """The file of a checkpoint of others that a pulled model was made of; "" of ours."""
+    try:
+        return Reference.parse(str(card.origin.get("source"))).file
+    except ModelError:
+        return ""
 
 
 def _named(reference: str, task: str | None) -> Card:
@@ -434,28 +454,38 @@ def _empty(
 
 @contextmanager
 def bounded(path: Path, whose: str, tensors: int, most: int) -> Generator[None, None, None]:
-    """While a net is made in this thread of a file of so many tensors with `most` numbers in all, a larger one ends in an error.
+    """While a net is made in this thread of a file of so many tensors with `most` numbers in all, far more ends in an error.
+
+    What is far more is refused before it takes memory: parameters, buffers, and what is only computed on the way to them.
 
     Raises:
-        ModelError: the net registers what the file cannot hold.
+        ModelError: the net has more parts than such a file has tensors for, or takes more memory.
     """
-    import torch
+    from torch.nn.modules import module
 
-    us, left = threading.get_ident(), MORE * tensors + MORE
+    from genrestore.nets.alive import Alive
+
+    refusal = ModelError(f"{path} does not hold the tensors of its own {whose}; download or train it again.")
+    us, left = threading.get_ident(), PARTS * tensors + FEW
 
     def held(_module: Any, _name: str, value: Any) -> None:
         nonlocal left
-        if threading.get_ident() != us or value is None:  # other threads may be making nets, too
-            return
-        left -= 1
-        if left < 0 or value.numel() > most:
-            raise ModelError(f"{path} does not hold the tensors of its own {whose}; download or train it again.")
+        if threading.get_ident() == us and value is not None:  # other threads may be making nets, too
+            left -= 1
+            if left < 0:
+                raise refusal
 
-    hook = torch.nn.modules.module.register_module_parameter_registration_hook(held)
+    hooks = [
+        module.register_module_parameter_registration_hook(held),
+        module.register_module_buffer_registration_hook(held),
+        module.register_module_module_registration_hook(held),
+    ]
     try:
-        yield
+        with Alive(limit=NUMBER * most + WORKING, refusal=refusal):
+            yield
     finally:
-        hook.remove()
+        for hook in hooks:
+            hook.remove()
 
 
 def _tensor(path: Path, key: str, value: Any, like: Any) -> Any:

@@ -31,6 +31,7 @@ COMMANDS = (
     "find-damage",
     "old-photo",
     "restore",
+    "replay",
     "train",
     "cache",
     "app",

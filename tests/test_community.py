@@ -759,3 +759,59 @@ def test_spandrel_comes_when_it_is_needed() -> None:
         "assert 'spandrel' not in sys.modules and 'einops' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("kind", ["parameter", "buffer", "temporary", "outer", "many"])
+def test_what_a_net_takes_while_it_is_made_is_bounded(kind: str) -> None:
+    """Of a header that promises far more than its file holds nothing of that size is ever made, whatever it would be for."""
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    net = nn.Module()
+    huge = 1 << 32
+    makes: dict[str, Callable[[], Any]] = {
+        "parameter": lambda: net.register_parameter("a", nn.Parameter(torch.ones(huge))),
+        "buffer": lambda: net.register_buffer("a", torch.arange(huge)),
+        "temporary": lambda: torch.linspace(0, 1, huge).mean(),
+        "outer": lambda: torch.ones(1 << 16)[:, None] * torch.ones(1 << 16),
+        "many": lambda: [net.register_module(f"a{k}", nn.Identity()) for k in range(10_000)],
+    }
+    with (
+        pytest.raises(ModelError, match="does not hold the tensors of its own net"),
+        weights.bounded(Path("x"), "net", 2, 1000),
+    ):
+        makes[kind]()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
+    with weights.bounded(Path("x"), "net", 2, 1000):
+        for _ in range(100):
+            torch.ones(1 << 20)  # what is gone again does not count
+        nn.Linear(30, 30)
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes."),
+            "too little memory",
+        ),
+        (MemoryError(), "too little memory"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB."), "too little memory"),
+        (RuntimeError("The size of tensor a (7) must match the size of tensor b (8)"), "does not work"),
+    ],
+)
+def test_a_net_that_cannot_be_measured_is_one_sentence(
+    problem: Exception, said: str, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from genrestore.community import convert
+
+    def measured(*_: Any) -> Any:
+        raise problem
+
+    monkeypatch.setattr(convert, "measured", measured)
+    torch.save(built("Compact", num_feat=8, num_conv=2, upscale=2).state_dict(), tmp_path / "hungry.pth")
+    with pytest.raises(ModelError, match=said) as told:
+        genrestore.add_model(tmp_path / "hungry.pth")
+    assert (
+        "hungry.pth" in str(told.value) and "\n" not in str(told.value) and not (home / "weights" / "hungry").exists()
+    )

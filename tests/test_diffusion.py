@@ -436,13 +436,15 @@ def test_the_page_asks_for_what_it_takes_and_shows_each_step(
     assert asked == ["Prompt", "Negative prompt", "Steps", "Guidance", "Strength", "Seed"]
     assert not [field for field in tab.asking("auto") if field["visible"]]
     told = ["a cat", "", 20, 7.5, 1, 9, *[None] * (slots.COUNT - 6)]
-    answers = [step["answer"] for step in tab.run(value, "fill", "crop", None, tab.AUTO, *told)]
+    answers = [step["answer"] for step in tab.run(value, "fill", "crop", None, tab.AUTO, None, *told)]
     assert any(answer.get("glimpse", "").startswith("data:image/webp;base64,") for answer in answers)
     same = genrestore.inpaint(
         Image.fromarray(before), Image.fromarray(mask), model="fill", prompt="a cat", steps=20, seed=9
     )
     assert (np.asarray(Image.open(answers[-1]["scene"]["file"]["path"])) == np.asarray(same)).all()
-    problem = [step["answer"] for step in tab.run(value, "fill", "crop", None, tab.AUTO, *["", "", 0, *told[3:]])][-1]
+    problem = [
+        step["answer"] for step in tab.run(value, "fill", "crop", None, tab.AUTO, None, *["", "", 0, *told[3:]])
+    ][-1]
     assert problem["problem"] == "steps must lie between 1 and 150, not 0."
 
 

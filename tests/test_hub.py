@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_standin import TOKEN, Files, Hub, sha256
+from hub_standin import TOKEN, Files, Hub, blob, sha256
 
 from genrestore import weights
 from genrestore.card import Card, DataSource, Metric
@@ -346,8 +347,6 @@ def test_what_cannot_be_used_is_one_sentence_and_nothing_stays(
 def test_what_is_not_there_is_one_sentence(
     reference: str, words: str, hub: Hub, home: Path, made: Path, do: Callable[..., Answer]
 ) -> None:
-    import re
-
     hub.new("ann/there", files(made))
     told = do("models", "pull", reference, "--yes")
     assert told.code == 2 and len(told.err.splitlines()) == 1 and re.search(words, told.err), told.err
@@ -428,9 +427,12 @@ def test_a_cancelled_pull_leaves_nothing(
     assert not lying(home, cache, "ann/stopped")
 
 
-def alone(environment: dict[str, str], home: Path, *argv: str, **more: Any) -> "subprocess.Popen[str]":
+def alone(
+    environment: dict[str, str], home: Path, *argv: str, offline: bool = False, **more: Any
+) -> "subprocess.Popen[str]":
     """A process of its own, as at a terminal."""
     setting, pipe = environment | {"GENRESTORE_HOME": str(home)}, subprocess.PIPE
+    setting |= {"HF_HUB_OFFLINE": "1"} if offline else {}
     return subprocess.Popen(
         [sys.executable, "-m", "genrestore", *argv], env=setting, text=True, stdout=pipe, stderr=pipe, **more
     )
@@ -1046,3 +1048,165 @@ def test_a_move_that_fails_leaves_the_older_model(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         pull._shown(tmp_path / "incoming" / "nothing", place)
     assert place.is_dir()
+
+
+# --- what an attacker, or a mistake, would try ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [
+    "$HOME/clients/wedding", "${HOME}/clients/wedding", "see $HOME/clients/wedding for it", "%USERPROFILE%\\wedding",
+    "$env:USERPROFILE\\wedding", "by ~annadoe/wedding", "~annadoe", "of annadoe, in ~annadoe/x", "smb://nas/annadoe/wedding",
+    "from smb://nas/wedding now", "\\\\nas\\wedding\\x", "//nas/wedding/x", "file:/home/annadoe/wedding", "FILE:///wedding/x",
+    "file://nas/wedding/x", "see file:wedding/x", "see file:///a%20b/wedding", "of %2Fhome%2Fannadoe%2Fwedding",
+    "a=%252Fhome%252Fannadoe%252Fwedding", "\\/home\\/annadoe\\/wedding", '{"path": "\\/home\\/annadoe\\/wedding"}',
+    "x \\u002fwedding\\u002fy", "C:\\\\Users\\\\annadoe\\\\wedding, of annadoe", "C%3A%5CUsers%5Cannadoe%5Cwedding",
+    "&#x2f;wedding", "path:/home/annadoe/wedding", "path:/wedding/x", "data='/wedding/x y'", 'data="x:/wedding/x y"',
+    "--out=/wedding/x",
+    "'--photos=/x y/wedding' --n 5", "-I/home/annadoe/x", "C:\\Users\\Anna Maria Annadoe\\wedding", "sftp://annadoe@nas/wedding",
+    "/Users/annadoe/My Pictures/wedding", "in /srv/my wedding/x, and more", "http://nas.local/wedding", "http://10.0.0.3/wedding",
+])  # fmt: skip
+def test_no_path_leaves_however_it_is_written(text: str, made: Path) -> None:
+    card = dataclasses.replace(Card.read(made), origin={"source": text}, limits="Tried by annadoe.")
+    clean, told = scrubbed(card)
+    named = re.search(r"(~|users|home|%2f|//)\W*annadoe", text, re.IGNORECASE)
+    sent = json.dumps([clean.origin, clean.limits if named else ""], ensure_ascii=False).lower()
+    assert "wedding" not in sent and "annadoe" not in sent and "origin" in told, sent
+
+
+@pytest.mark.parametrize("text", [
+    "https://arxiv.org/abs/1312.6114", "CC BY / BY-SA / GPL-2+", "hf:bob/up@v1/4x.pth", "24/7: a/b",
+    "about ~10 pictures, 50 % of", "AT&amp;T, km/h and/or 1/255", "https://example.org/main/x%20y.py",
+    "noise:0-55:raw|jpeg:10-95",
+])  # fmt: skip
+def test_what_is_no_path_leaves(text: str, made: Path) -> None:
+    assert scrubbed(dataclasses.replace(Card.read(made), origin={"source": text}))[0].origin == {"source": text}
+
+
+def test_only_what_the_cache_holds_is_taken_out_of_it(tmp_path: Path) -> None:
+    """A link that leads elsewhere goes; what it leads to is somebody else's."""
+    from genrestore.hub import pull
+
+    mine, cache = tmp_path / "mine", tmp_path / "hub" / "models--ann--x"
+    commit = cache / "snapshots" / "c0"
+    for folder in (mine, commit, cache / "blobs"):
+        folder.mkdir(parents=True)
+    (mine / "letter").write_text("x")
+    (cache / "blobs" / "b").write_text("x")
+    (commit / "usual").symlink_to("../../blobs/b")
+    (commit / "away").symlink_to(mine / "letter")
+    (cache / "snapshots" / "c1").symlink_to(mine, target_is_directory=True)
+    for path in (commit / "usual", commit / "away", cache / "snapshots" / "c1" / "letter", mine / "letter"):
+        pull.evict(path)
+    assert not list(commit.iterdir()) and not list((cache / "blobs").iterdir())
+    assert (mine / "letter").read_text() == "x"
+
+
+def test_a_file_is_never_read_whole_nor_taken_beyond_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from genrestore.errors import ModelError
+    from genrestore.hub import pull
+    from genrestore.references import Reference
+
+    content = b"x" * (3 << 20)
+    (tmp_path / "x").write_bytes(content)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail("it was read whole"))
+    assert pull._is(tmp_path / "x", pull.File("x", len(content), blob=blob(content)))
+    assert not pull._is(tmp_path / "x", pull.File("x", len(content), blob=blob(content[1:])))
+
+    several = tuple(pull.File(name, size) for name, size in (("a", 10), ("b", None)))
+    fetched = pull._Fetched(pull.Offer(Reference("ann/x"), "c" * 40, "a", "", several, ("a", "b")), None, None)
+    sent = {"a": 11, "b": (1 << 20) + 1}
+
+    def download(file: pull.File) -> Path:
+        fetched._arrived(sent[file.name])
+        return tmp_path / "x"
+
+    monkeypatch.setattr(fetched, "_download", download)
+    for name in sent:
+        with pytest.raises(ModelError, match="sends more of hf:ann/x than it said"):
+            fetched[name]
+        fetched.done = 0
+
+
+def test_a_model_that_is_being_pulled_is_not_removed(
+    hub: Hub, home: Path, made: Path, do: Callable[..., Answer]
+) -> None:
+    from genrestore.locks import Lock
+
+    hub.new("ann/held", files(made))
+    shutil.copytree(made, home / "weights" / "mine")
+    assert do("models", "pull", "hf:ann/held", "--yes").code == 0
+    for name, folder in (("hf:ann/held", "pulled/ann--held"), (f"file:{home}/weights/mine", "weights/mine")):
+        lock = Lock(home / "incoming" / f"{Path(folder).name}.lock")
+        assert lock.take()
+        told = do("models", "remove", name, "--yes")
+        assert told.code == 2 and "is being pulled or removed" in told.err and (home / folder).is_dir()
+        lock.leave()
+        assert do("models", "remove", name, "--yes").code == 0 and not (home / folder).exists()
+
+
+def test_a_link_in_the_place_of_a_model_is_removed_alone(home: Path, made: Path, do: Callable[..., Answer]) -> None:
+    (home / "weights").mkdir(parents=True)
+    (home / "weights" / "linked").symlink_to(made, target_is_directory=True)
+    assert do("models", "remove", f"file:{home}/weights/linked", "--yes").code == 0
+    assert not list((home / "weights").iterdir()) and (made / "card.json").is_file()
+    assert not [path for path in (home / "incoming").iterdir() if path.suffix != ".lock"]
+
+
+def test_without_the_network_a_repository_alone_names_what_was_pulled_of_it(
+    hub: Hub, home: Path, stranger: dict[str, bytes], do: Callable[..., Answer]
+) -> None:
+    hub.new("bob/named", {"a.pth": stranger[".pth"]})
+    hub.new("bob/there", {"README.md": b"", "deep/b.pth": stranger[".pth"]})
+    assert do("models", "pull", "hf:bob/named/a.pth", "--yes").code == 0
+    do(python="import huggingface_hub\nhuggingface_hub.snapshot_download('bob/there')")
+    with gone(hub):
+        told = do("models", "pull", "hf:bob/named")
+        assert told.code == 0 and "stays as it was pulled" in told.err and "not on this computer" not in told.err, (
+            told.err
+        )
+        assert (
+            do("models", "show", "hf:bob/named").out.startswith("a (") and len(list((home / "pulled").iterdir())) == 1
+        )
+        assert do("models", "pull", "hf:bob/there").code == 0 == do("models", "verify", "hf:bob/there").code
+        assert do("models", "show", "hf:bob/there/deep/b.pth").code == 0, "the file that came"
+        told = do("models", "pull", "hf:bob/nothing")
+        assert told.code == 2 and "does not answer" in told.err
+
+
+def test_offline_a_second_pull_does_not_contradict_itself(
+    hub: Hub, home: Path, made: Path, environment: dict[str, str], do: Callable[..., Answer]
+) -> None:
+    hub.new("ann/twice", files(made))
+    assert do("models", "pull", "hf:ann/twice", "--yes").code == 0
+    process = alone(environment, home, "models", "pull", "hf:ann/twice", offline=True)
+    _, err = process.communicate(timeout=60)
+    (line,) = err.splitlines()
+    assert process.returncode == 0 and "HF_HUB_OFFLINE is set; hf:ann/twice stays as it was pulled" in line, err
+
+
+def test_what_a_stranger_measured_is_measured_anew(
+    hub: Hub, home: Path, stranger: dict[str, bytes], do: Callable[..., Answer]
+) -> None:
+    """A graph that was made for one size and is said to be for any would read beyond its memory, and tiles would not meet."""
+    from safetensors.torch import load_file, save
+
+    hub.new("bob/honest", {"a.pth": stranger[".pth"]})
+    assert do("models", "pull", "hf:bob/honest/a.pth", "--yes").code == 0
+    (folder,) = (home / "pulled").iterdir()
+    true = Card.read(folder)
+    lies = true.config | {"receptive": 0, "memory": 0, "tile": 1024, "compiled": not true.config["compiled"]}
+    said = {"architecture": true.architecture, "config": lies, "task": true.task}
+    state = {key.replace("body.", "plain.", 1): value for key, value in load_file(true.weights).items()}
+    data = save(state, {"genrestore": json.dumps(said)})
+    rule = {"multiple_of": 1, "minimum": 1, "receptive": 0, "tile": 9}
+    hub.new("bob/lies", of(folder, data, config=lies, size_rule=rule))
+    assert do("models", "pull", "hf:bob/lies", "--yes").code == 0 == do("models", "verify", "hf:bob/lies").code
+    card = Card.read(home / "pulled" / "bob--lies")
+    assert card.config == true.config and card.size_rule == true.size_rule and card.size_rule.receptive > 0
+    assert weights.header_of(card.weights)["config"] == true.config
+
+
+def test_a_card_s_size_rule_is_the_net_s(hub: Hub, home: Path, made: Path, do: Callable[..., Answer]) -> None:
+    hub.new("ann/ruled", files(made, size_rule={"multiple_of": 1, "minimum": 1, "receptive": 0, "tile": 9}))
+    assert do("models", "pull", "hf:ann/ruled", "--yes").code == 0
+    assert Card.read(home / "pulled" / "ann--ruled").size_rule == Card.read(made).size_rule

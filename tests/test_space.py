@@ -79,9 +79,9 @@ def test_a_space_is_made_asked_for_and_brought_up_to_date(hub: Hub, tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "environment", "said"),
     [
-        (["pictures"], {}, "A Space is named owner/name"),
-        (["ann/../x"], {}, "A Space is named owner/name"),
-        (["ann/pictures", "--model", "x"], {}, "A model is named owner/name"),
+        (["pictures"], {}, "names no repository of the Hub"),
+        (["ann/../x"], {}, "names no repository of the Hub"),
+        (["ann/pictures", "--model", "x"], {}, "names no repository of the Hub"),
         (["ann/pictures"], {"HF_TOKEN": ""}, "The Hub must know who you are"),
         (["ann/pictures", "--yes"], {"HF_TOKEN": "hf_bad"}, "does not let you "),
         (["bob/pictures", "--yes"], {}, "does not let you "),
@@ -136,6 +136,21 @@ def test_only_the_app_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (package / "ui" / "__pycache__").mkdir()
     (package / "ui" / "__pycache__" / "words.pyc").write_bytes(b"x")
     (package / "shipped" / "vae-mnist" / "notes.txt").write_text("mine")
+    left = (
+        "#tab.py#",
+        "tab.py~",
+        "tab (copy).py",
+        "tab.orig",
+        "id_rsa",
+        "key.pem",
+        "key.json",
+        "token.txt",
+        "notes.md",
+        "a.zip",
+    )
+    for name in left:
+        for folder in (package, package / "ui", package / "ui" / "examples", package / "hub"):
+            (folder / name).write_text("mine")
     (package / "link.py").symlink_to(ROOT / "pyproject.toml")
     for name in ("pyproject.toml", "LICENSE"):
         shutil.copyfile(ROOT / name, package.parent / name)
@@ -143,10 +158,39 @@ def test_only_the_app_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(space, "PACKAGE", package)
     files = space.contents()
     assert not [name for name in files if re.search(r"/\.|__pycache__|my-own|notes|link|shipped", name)]
+    assert not [name for name in files if name.rpartition("/")[2] in left]
     assert {name for name in files if name.startswith("weights/")} == {
         f"weights/vae-mnist/{name}" for name in ("card.json", "model.safetensors", "sample.webp")
     }
     assert files.keys() >= {"README.md", "requirements.txt", "app.py", "LICENSE", "genrestore/ui/page.css"}
+
+
+def test_all_of_the_app_leaves() -> None:
+    """Of a new kind of file `space.SENT` must be told."""
+    git = ["git", "-C", str(ROOT), "ls-files", "-z", "genrestore"]
+    told = subprocess.run(git, capture_output=True, text=True, check=False)
+    if told.returncode:
+        pytest.skip("git does not know this copy")
+    ours = {name for name in told.stdout.split("\0") if name and not name.endswith("tsconfig.json")}
+    assert ours - space.contents().keys() == set()
+
+
+def test_of_an_installed_package_what_was_installed_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "genrestore"
+    (package / "ui").mkdir(parents=True)
+    for name in ("__init__.py", "ui/page.css", "mine.py", "ui/mine.css"):
+        (package / name).write_text("x")
+    info = tmp_path / "genrestore-0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.4\nName: genrestore\nVersion: 0\n")
+    (info / "RECORD").write_text("genrestore/__init__.py,,\ngenrestore/ui/page.css,,\n../../bin/genrestore,,\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(space, "PACKAGE", package)
+    for name in ("readme", "requirements", "_licence"):
+        monkeypatch.setattr(space, name, lambda *_, **__: "")
+    assert {name for name in space.contents() if name.startswith("genrestore/")} == {
+        "genrestore/__init__.py", "genrestore/ui/page.css",
+    }  # fmt: skip
 
 
 def test_the_hub_takes_the_readme() -> None:

@@ -51,7 +51,7 @@ def call(
     request: Any = REQUEST,
 ) -> Any:  # fmt: skip
     """What a handler of the tab answers to these fields."""
-    return with_toasts(handler)(request, value, kind, model, scale, width, height, *[None] * slots.COUNT)
+    return with_toasts(handler)(request, value, kind, model, scale, width, height, *[None] * slots.COUNT, None)
 
 
 running = functools.partial(call, upscale.TAB.run)
@@ -545,6 +545,6 @@ def test_the_model_must_be_one_of_the_list(page: Any, app_url: str) -> None:
             const stream = await fetch("/gradio_api/queue/data?session_hash=" + session_hash);
             return await stream.text();
         }""",
-        [run["id"], [{}, "input", "file:/etc", 4, 0, 0, *[None] * slots.COUNT]],
+        [run["id"], [{}, "input", "file:/etc", 4, 0, 0, *[None] * slots.COUNT, None]],
     )
     assert '"success":false' in answer.replace(" ", "")

@@ -15,8 +15,10 @@ from genrestore.cli.options import (
     Model,
     OtherFill,
     Out,
+    Recipe,
     Scan,
     Sensitivity,
+    Strip,
     app,
 )
 from genrestore.errors import SettingError
@@ -65,6 +67,8 @@ def old_photo(
     frame: Frame = None,
     out: Out = None,
     format: Format = None,
+    recipe: Recipe = True,
+    strip: Strip = False,
     force: Force = False,
 ) -> None:
     """Mend an old photograph: its damage is found and filled, then some of its noise is taken out.
@@ -76,7 +80,7 @@ def old_photo(
     from genrestore.pictures import image
 
     inputs = named(source, mask)
-    job = One(source, frame, out, format, force)
+    job = One(source, frame, out, format, force, recipe, strip)
     size = job.picture.width, job.picture.height
     path = job.plan("mended", job.picture, *inputs)
     if steps and path is None:
@@ -92,6 +96,6 @@ def old_photo(
         between = {step.name: step.picture for step in result.steps[1:-1]}
         between["mask"] = image.Picture(np.where(result.mask, np.uint8(255), np.uint8(0))[..., None])
         for name, made in between.items():
-            print(image.save(made, beside[name]))
+            print(image.save(made, beside[name], recipe=recipe, strip=strip))
     job.write(result.picture)
     job.say(", ".join(step.name for step in result.steps[1:]) or "Nothing was found to mend.")

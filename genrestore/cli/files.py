@@ -22,8 +22,18 @@ if TYPE_CHECKING:
 class One:
     """One picture on its way through a command: out of a file or standard input, into a file or standard output."""
 
-    def __init__(self, source: Path, frame: int | None, out: Path | None, format: str | None, force: bool) -> None:
+    def __init__(
+        self,
+        source: Path,
+        frame: int | None,
+        out: Path | None,
+        format: str | None,
+        force: bool,
+        recipe: bool = True,
+        strip: bool = False,
+    ) -> None:
         self.source, self.format, self.force = source, format, force
+        self.told: dict[str, bool] = {"recipe": recipe, "strip": strip}  # of `image.save`
         self.out = STREAM if out is None and source == STREAM else out
         if self.out == STREAM and sys.stdout.isatty():
             raise SettingError("A terminal shows no pictures; pipe the result on, or name a file with -o.")
@@ -58,9 +68,9 @@ class One:
         from genrestore.pictures import image
 
         if self.path is not None:
-            print(image.save(result, self.path, format=self.format))
+            print(image.save(result, self.path, format=self.format, **self.told))
             return self.path
-        data = image.encode(result, format=self.kind)
+        data = image.encode(result, format=self.kind, **self.told)
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
         return data
@@ -112,7 +122,13 @@ def apart(out: Path | None) -> Path:
 
 
 def each_alone(
-    task: str, folder: Path, settings: dict[str, Any], frame: int | None, out: Path | None, force: bool
+    task: str,
+    folder: Path,
+    settings: dict[str, Any],
+    frame: int | None,
+    out: Path | None,
+    force: bool,
+    told: dict[str, bool],
 ) -> None:
     """A task that needs nothing but the picture, for each below a folder."""
     from genrestore.cli import folders
@@ -124,7 +140,7 @@ def each_alone(
 
     there = apart(out)
     found = folders.items(folder, there)
-    each(task, found, there, work, {**settings, "frame": frame}, settings["model"], force)
+    each(task, found, there, work, {**settings, "frame": frame}, settings["model"], force, told)
 
 
 def each(
@@ -135,18 +151,19 @@ def each(
     options: dict[str, Any],
     model: str,
     force: bool,
+    told: dict[str, bool],
 ) -> None:
-    """The work for each file; ends with code 1 if one failed."""
+    """The work for each file, saved as `told` says; ends with code 1 if one failed."""
     from genrestore import weights
     from genrestore.cli import folders
 
-    options = {**options, "task": task, "weight": weights.resolve(model, task).sha256}
+    options = {**options, **told, "task": task, "weight": weights.resolve(model, task).sha256}
     with bar() as progress:
 
         def show(done: int, item: "Item") -> None:
             progress(done / len(found), f"{done + 1} of {len(found)}: {item.name.name[-40:]}")
 
-        outcome = folders.run(found, out, work, options, force=force, show=show)
+        outcome = folders.run(found, out, work, options, told, force=force, show=show)
     for failure in outcome.failures:
         print(f"{failure.name}: {failure.reason}", file=sys.stderr)
     print(f"{out}: {outcome.written} written, {outcome.skipped} done before, {len(outcome.failures)} failed")

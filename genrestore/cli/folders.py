@@ -8,10 +8,11 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from genrestore import console, locks
@@ -119,6 +120,7 @@ def run(
     out: Path,
     work: Callable[[Item], Picture],
     options: dict[str, Any],
+    told: Mapping[str, bool] = MappingProxyType({}),
     *,
     force: bool = False,
     show: Callable[[int, Item], None] = lambda done, item: None,
@@ -130,6 +132,7 @@ def run(
 
     Args:
         options: all that decides about a result beside the files; anything that JSON can hold.
+        told: `recipe` and `strip` of `image.save`.
         force: whether a file may be replaced that is not known to the journal, or was made of something else.
         show: told how many are through, before each.
 
@@ -157,7 +160,7 @@ def run(
                 # Its result will most likely be called so, which is asked before the work.
                 if item.name.suffix.lower() in image.SUFFIXES:
                     _refuse(out / item.name, force)
-                _write(work(item), item, key, out, force)
+                _write(work(item), item, key, out, force, told)
                 written += 1
             except Cancelled:
                 raise
@@ -178,7 +181,7 @@ def _key(item: Item, options: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps([options, *map(digest, item.inputs)], sort_keys=True).encode()).hexdigest()
 
 
-def _write(result: Picture, item: Item, key: str, out: Path, force: bool) -> None:
+def _write(result: Picture, item: Item, key: str, out: Path, force: bool, told: Mapping[str, bool]) -> None:
     kind = image.output(result)
     suffix = item.name.suffix
     same = image.SUFFIXES.get(suffix.lower()) == kind
@@ -189,7 +192,7 @@ def _write(result: Picture, item: Item, key: str, out: Path, force: bool) -> Non
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        image.save(result, part, format=kind)
+        image.save(result, part, format=kind, **told)
         entry = {"source": item.name.as_posix(), "key": key, "result": name.as_posix(), **_looks(part)}
         with (out / JOURNAL).open("a", encoding="utf-8") as journal:
             journal.write("\n" + json.dumps(entry))  # a line that a kill cut short ends here

@@ -17,6 +17,8 @@ from genrestore.cli.options import (
     Model,
     OtherFill,
     Out,
+    Recipe,
+    Strip,
     app,
     conditions_of,
     declared,
@@ -71,6 +73,8 @@ def inpaint(
     frame: Frame = None,
     out: Out = None,
     format: Format = None,
+    recipe: Recipe = True,
+    strip: Strip = False,
     force: Force = False,
 ) -> None:
     """Repair the white part of a mask, or what was erased; all else stays as it is.
@@ -97,9 +101,10 @@ def inpaint(
     settings |= conditions_of(set_)
     inputs = named(source, marks, forbid)
     if folder := folder_of(source, *inputs, out, format=format):
-        _inpaint_folder(folder, marks, settings, forbid, frame, out, force)
+        told = {"recipe": recipe, "strip": strip}
+        _inpaint_folder(folder, marks, settings, forbid, frame, out, force, told)
         return
-    job = One(source, frame, out, format, force)
+    job = One(source, frame, out, format, force, recipe, strip)
     picture = job.picture
     size = picture.width, picture.height
     drawn = see_through(picture) if marks is None else image.load_mask(given(marks), size)
@@ -108,11 +113,11 @@ def inpaint(
     like = picture.with_pixels(picture.colour) if transparent else picture  # the result will be opaque
     job.plan("repaired", like, *inputs)
     share, ask = marked(hole)
-    told = f"{100 * share:.2g} % of the picture"
+    amount = f"{100 * share:.2g} % of the picture"
     if ask and transparent:
-        print(f"{told} is transparent, and what fills it will be made up.", file=sys.stderr)
+        print(f"{amount} is transparent, and what fills it will be made up.", file=sys.stderr)
     elif ask:
-        print(f"The mask marks {told}; if it should be the other way round, invert it.", file=sys.stderr)
+        print(f"The mask marks {amount}; if it should be the other way round, invert it.", file=sys.stderr)
     ahead = outlook(picture, hole, forbidden, model=model, strategy=strategy)
     for reason in dict.fromkeys(prospect.reason for prospect in ahead.prospects):
         if not (ask and reason == "large"):  # which has just been said
@@ -124,7 +129,7 @@ def inpaint(
     alike = written.pixels.shape == picture.pixels.shape and written.pixels.dtype == picture.pixels.dtype
     changed, outside = changed_outside(picture, written if alike else result, hole)
     beyond = "what was transparent" if transparent else "the mask"
-    counts = f"{told} filled; {changed:,} of {outside:,} samples changed outside {beyond}"
+    counts = f"{amount} filled; {changed:,} of {outside:,} samples changed outside {beyond}"
     if not alike:
         counts += f" by the repair: {written.format} holds them in another depth or without transparency."
     elif changed:
@@ -140,6 +145,7 @@ def _inpaint_folder(
     frame: int | None,
     out: Path | None,
     force: bool,
+    told: dict[str, bool],
 ) -> None:
     """Each picture below a folder with its mask, or what is transparent in it."""
     from genrestore.cli import folders
@@ -158,4 +164,4 @@ def _inpaint_folder(
 
     spared = None if forbid is None else folders.digest(expanded(forbid))
     weight = "auto" if settings["model"] == EXEMPLAR else settings["model"]
-    each("inpaint", found, there, work, {**settings, "forbid": spared, "frame": frame}, weight, force)
+    each("inpaint", found, there, work, {**settings, "forbid": spared, "frame": frame}, weight, force, told)

@@ -15,7 +15,7 @@ from genrestore.console import BAD_INPUT
 for _part in ("inpaint", "upscale", "sample", "damage"):  # in the order of the help
     importlib.import_module(f"genrestore.cli.{_part}")
 pictures.enter_all()
-for _part in ("train", "models", "community", "space"):
+for _part in ("replay", "train", "models", "community", "space"):
     importlib.import_module(f"genrestore.cli.{_part}")
 
 

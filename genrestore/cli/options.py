@@ -48,6 +48,13 @@ Format = Annotated[
     str | None,
     typer.Option(help="Format to write, such as png, in place of the suffix's or the input's.", show_default=False),
 ]
+Recipe = Annotated[
+    bool, typer.Option("--recipe/--no-recipe", help="Say in the file how it was made, for `genrestore replay`.")
+]
+Strip = Annotated[
+    bool,
+    typer.Option("--strip", help="Leave out what the photo brought along: EXIF, its place, texts. Colours stay right."),
+]
 OtherFill = Annotated[int, declared("inpaint", "seed")]
 Grow = Annotated[int, declared("inpaint", "grow")]
 Scan = Annotated[Path, typer.Argument(help="Scanned photograph, or - for standard input.")]

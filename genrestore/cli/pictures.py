@@ -8,7 +8,19 @@ import typer
 
 from genrestore import tasks
 from genrestore.cli.files import One, each_alone, folder_of
-from genrestore.cli.options import Conditions, Force, Format, Frame, Model, Out, app, conditions_of, enter
+from genrestore.cli.options import (
+    Conditions,
+    Force,
+    Format,
+    Frame,
+    Model,
+    Out,
+    Recipe,
+    Strip,
+    app,
+    conditions_of,
+    enter,
+)
 from genrestore.pipelines import find
 from genrestore.setting import KINDS, options
 from genrestore.tasks.task import ImageToImage, Task
@@ -20,13 +32,13 @@ def _enter(task: Task) -> None:
 
     def command(
         source: Path, model: str, set_: list[str] | None, frame: int | None, out: Path | None, format: str | None,
-        force: bool, **given: Any,
+        force: bool, recipe: bool, strip: bool, **given: Any,
     ) -> None:  # fmt: skip
         settings = {"model": model, **given, **conditions_of(set_)}
         if folder := folder_of(source, out, format=format):
-            each_alone(task.name, folder, settings, frame, out, force)
+            each_alone(task.name, folder, settings, frame, out, force, {"recipe": recipe, "strip": strip})
             return
-        job = One(source, frame, out, format, force)
+        job = One(source, frame, out, format, force, recipe, strip)
         job.plan(task.done, job.picture, source)
         job.write(job.done(find(task.name), **settings))
 
@@ -35,7 +47,7 @@ def _enter(task: Task) -> None:
     ours = {one.name: (Annotated[KINDS[one.kind], typer.Option(help=one.setting.help)], one.usual) for one in own}
     last: dict[str, tuple[Any, Any]] = {
         "set_": (Conditions, None), "frame": (Frame, None), "out": (Out, None), "format": (Format, None),
-        "force": (Force, False),
+        "recipe": (Recipe, True), "strip": (Strip, False), "force": (Force, False),
     }  # fmt: skip
     command.__doc__ = f"{task.help}\n\nExample: genrestore {task.name} photo.jpg -o {task.done}.png"
     enter(task.name, command, {**first, **ours, **last})

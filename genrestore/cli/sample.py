@@ -8,7 +8,7 @@ import typer
 
 import genrestore
 from genrestore.cli.files import planned
-from genrestore.cli.options import STREAM, Conditions, Force, Model, Out, app, conditions_of, declared
+from genrestore.cli.options import STREAM, Conditions, Force, Model, Out, Recipe, app, conditions_of, declared
 from genrestore.errors import SettingError
 
 
@@ -23,6 +23,7 @@ def sample(
     truncation: Annotated[float, declared("sample", "truncation")] = 1.0,
     out: Out = None,
     set_: Conditions = None,
+    recipe: Recipe = True,
     force: Force = False,
 ) -> None:
     """Make pictures from nothing but a seed.
@@ -34,7 +35,7 @@ def sample(
     from genrestore import weights
     from genrestore.pictures import image
     from genrestore.pipelines.arguments import whole
-    from genrestore.pipelines.sample import seeds
+    from genrestore.pipelines.sample import seeds, signed
     from genrestore.tasks.sample import MOST
 
     if out == STREAM:
@@ -47,8 +48,9 @@ def sample(
     like = image.Picture(np.zeros((1, 1, 3), np.uint8))
     paths = [planned(path, like, (1, 1), force) for path in named]
     pictures = genrestore.sample(model, n, seed, latent=rows, truncation=truncation, **told)
-    for picture, path in zip(pictures, paths, strict=True):
-        print(image.save(image.load(picture), path))
+    for k, (picture, path) in enumerate(zip(pictures, paths, strict=True)):
+        start: dict[str, Any] = {"seed": numbers[k], "truncation": truncation} if rows is None else {"latent": rows[k]}
+        print(image.save(signed(picture, model, **start, told=told), path, recipe=recipe))
 
 
 def _file_name(name: str) -> str:

@@ -7,7 +7,19 @@ import typer
 
 import genrestore
 from genrestore.cli.files import One, each_alone, folder_of
-from genrestore.cli.options import Conditions, Force, Format, Frame, Model, Out, app, conditions_of, declared
+from genrestore.cli.options import (
+    Conditions,
+    Force,
+    Format,
+    Frame,
+    Model,
+    Out,
+    Recipe,
+    Strip,
+    app,
+    conditions_of,
+    declared,
+)
 
 
 @app.command()
@@ -22,6 +34,8 @@ def upscale(
     out: Out = None,
     format: Format = None,
     set_: Conditions = None,
+    recipe: Recipe = True,
+    strip: Strip = False,
     force: Force = False,
 ) -> None:
     """Enlarge a picture.
@@ -39,9 +53,9 @@ def upscale(
         **conditions_of(set_),
     }
     if folder := folder_of(source, out, format=format):
-        each_alone("upscale", folder, settings, frame, out, force)
+        each_alone("upscale", folder, settings, frame, out, force, {"recipe": recipe, "strip": strip})
         return
-    job = One(source, frame, out, format, force)
+    job = One(source, frame, out, format, force, recipe, strip)
     picture = job.picture
     planned = quote(picture.width, picture.height, scale, model, to_width=width, to_height=height)
     job.plan("enlarged", picture, source, size=(planned.width, planned.height))

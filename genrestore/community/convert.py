@@ -4,7 +4,8 @@ import dataclasses
 import secrets
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from genrestore import weights
 from genrestore.card import Card, name_of
 from genrestore.community import reader
 from genrestore.community.measured import example, measured
+from genrestore.console import starved
 from genrestore.errors import ModelError
 from genrestore.licences import LICENCES
 from genrestore.models.community import Community, Config, found
@@ -109,7 +111,7 @@ def converted(
     plain = Community(config, descriptor).eval()
     report(READ, "it is tried out")
     expected = _tried(plain, path.name)
-    net = measured(plain, lambda share: report(READ + (MEASURED - READ) * share, "it is measured"), cancel)
+    net = _measured(plain, path.name, lambda share: report(READ + (MEASURED - READ) * share, "it is measured"), cancel)
     report(MEASURED, "it is kept")
     config = net.config
     limits = [LIMITS] + [GREY] * (config.channels == 1) + [WHOLE] * (config.tile > 0 and net.task != "inpaint")
@@ -145,6 +147,33 @@ def converted(
     return card
 
 
+def measured_anew(
+    card: Card, name: str, progress: Progress | None = None, cancel: threading.Event | None = None
+) -> Card:
+    """The card of a kept net that somebody else measured, once that was done here: what its file says of it is not believed.
+
+    Where it was found to be otherwise, the file is written again, with that in its header.
+
+    Args:
+        name: of the file, for sentences.
+
+    Raises:
+        ModelError: it does not work, or there is too little memory.
+        Cancelled: `cancel` was set.
+        OSError: the disk is full.
+    """
+    assert card.folder is not None, "a card of a kept net was read from its folder"
+    kept = weights.load_net(card.weights, card)
+    told = kept.config
+    bare = Community(Config(told.net, told.scale, told.channels), kept.descriptor).eval()
+    _tried(bare, name)
+    report = progress or (lambda share, what: None)
+    net = _measured(bare, name, lambda share: report(share, "it is measured"), cancel)
+    if net.config == told:
+        return card
+    return weights.save(net, dataclasses.replace(card, config=dataclasses.asdict(net.config)), card.folder, half=False)
+
+
 def named_after(stem: str) -> str:
     """A model's name of a file's; it may still be one that no model may bear."""
     letters = "".join(letter if name_of(f"a{letter}a") else "-" for letter in stem[:100])
@@ -169,16 +198,41 @@ def _tried(net: Community, name: str) -> Tensor:
     """
     inputs = example(net, 64, 96)
     height, width = (side * net.config.scale for side in inputs[0].shape[-2:])
-    try:
-        with torch.inference_mode():
-            out = net(*inputs)
-    except (RuntimeError, ValueError, IndexError, AssertionError, TypeError) as problem:
-        reason = " ".join(str(problem).split())[:120]
-        raise ModelError(
-            f"The net in {name} does not work ({reason}); it is damaged, or not what it looks like."
-        ) from problem
+    with _at_work(name), torch.inference_mode():
+        out = net(*inputs)
     if out.shape != (1, 3, height, width) or not torch.isfinite(out).all():
         raise ModelError(
             f"The net in {name} makes no pictures of what it is given; it is damaged, or not what it looks like."
         )
     return out
+
+
+def _measured(
+    net: Community, name: str, progress: Callable[[float], None], cancel: threading.Event | None
+) -> Community:
+    """The net with what was measured of it in its config.
+
+    Raises:
+        ModelError: it fails at other sizes than the example's, or there is too little memory.
+        Cancelled: `cancel` was set.
+    """
+    with _at_work(name):
+        return measured(net, progress, cancel)
+
+
+@contextmanager
+def _at_work(name: str) -> Generator[None, None, None]:
+    """Raises:
+    ModelError: a stranger's net failed within the block.
+    """
+    try:
+        yield
+    except (RuntimeError, ValueError, IndexError, AssertionError, TypeError, MemoryError) as problem:
+        if starved(problem):
+            raise ModelError(
+                f"There is too little memory to try out the net in {name}; close other programs, or take a smaller net."
+            ) from problem
+        reason = " ".join(str(problem).split())[:120]
+        raise ModelError(
+            f"The net in {name} does not work ({reason}); it is damaged, or not what it looks like."
+        ) from problem

@@ -4,18 +4,17 @@ import math
 import re
 import threading
 import warnings
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from genrestore import backends
 from genrestore.errors import Cancelled
 from genrestore.models.community import Community
+from genrestore.nets.alive import Alive
 from genrestore.tasks.task import made
 
 SEAM = 0.25 / 255  # that a tile may differ from the whole
@@ -53,7 +52,7 @@ def measured(
         strips += 1
         progress(FIELD * min(1.0, strips / most))
 
-    descriptor = next(iter(net.children())).__dict__["descriptor"]
+    descriptor = net.descriptor
     with torch.inference_mode():
         config = replace(net.config, memory=memory(net))
         check()
@@ -81,43 +80,10 @@ def example(net: Community, height: int, width: int) -> tuple[Tensor, ...]:
 # --- memory ----------------------------------------------------------------------------------------------------------------
 
 
-class _Alive(TorchDispatchMode):
-    """Counts the bytes of the tensors that are alive at once."""
-
-    def __init__(self, net: torch.nn.Module) -> None:
-        super().__init__()
-        self.now = self.most = 0
-        own = (*net.parameters(), *net.buffers())
-        self.known = {value.untyped_storage()._cdata for value in own}  # pyright: ignore[reportPrivateUsage]
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        for tensor in _tensors(out):
-            storage = tensor.untyped_storage()
-            if storage._cdata not in self.known:  # pyright: ignore[reportPrivateUsage]
-                self.known.add(storage._cdata)  # pyright: ignore[reportPrivateUsage]
-                self.now += storage.nbytes()
-                self.most = max(self.most, self.now)
-                weakref.finalize(storage, self.gone, storage._cdata, storage.nbytes())  # pyright: ignore[reportPrivateUsage]
-        return out
-
-    def gone(self, known: int, size: int) -> None:
-        self.known.discard(known)
-        self.now -= size
-
-
-def _tensors(out: Any) -> Iterator[Tensor]:
-    if isinstance(out, Tensor):
-        yield out
-    elif isinstance(out, list | tuple):
-        for one in out:
-            yield from _tensors(one)
-
-
 def memory(net: Community) -> int:
     """Bytes that a pixel of the input takes while the net is at work."""
     inputs = example(net, SIDE, SIDE)
-    with _Alive(net) as alive:
+    with Alive(*net.parameters(), *net.buffers()) as alive:
         net(*inputs)
     return math.ceil(WORK * alive.most / (inputs[0].shape[-1] * inputs[0].shape[-2]))
 

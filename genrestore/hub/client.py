@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from genrestore.errors import Cancelled, GenrestoreError, ModelError
-from genrestore.references import Reference
+from genrestore.references import SCHEME, Reference
 
 PROBE = 6.0  # seconds in which the Hub must answer the first question; the client's own downloads try for 23
 PIECE = (
@@ -25,6 +25,11 @@ os.environ.setdefault("HF_HUB_DISABLE_UPDATE_CHECK", "1")
 
 class Unreachable(ModelError):
     """The Hub did not answer, or was not to be asked."""
+
+    @property
+    def reason(self) -> str:
+        """What hindered it, without what follows from that and what to do."""
+        return str(self).rpartition("; ")[0].partition(f", and {SCHEME}")[0]
 
 
 def api() -> Any:
@@ -157,6 +162,23 @@ def counter(arrived: Callable[[int], None], cancel: threading.Event | None) -> t
         def set_transfer_postfix_str(self, *args: Any, **options: Any) -> None: ...
 
     return Counter
+
+
+def at_most(limit: int, what: str) -> Callable[[int], None]:
+    """For `counter`: ends a download that brings more bytes.
+
+    Raises:
+        ModelError: it does, when it is called.
+    """
+    done = 0
+
+    def arrived(count: int) -> None:
+        nonlocal done
+        done += count
+        if done > limit:
+            raise ModelError(f"{what} is larger than {limit >> 20} MB; it was not read.")
+
+    return arrived
 
 
 @contextmanager

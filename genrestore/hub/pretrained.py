@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from genrestore import weights
-from genrestore.card import Card
+from genrestore.card import MOST_BYTES, Card
 from genrestore.errors import ModelError
 from genrestore.hub import client, pull
 from genrestore.hub.kinds import CARD
@@ -63,7 +63,8 @@ def _checked(wanted: Reference, options: dict[str, Any]) -> Path:
     with client.told(wanted):
         path = Path(hf_hub_download(wanted.repository, WEIGHT, **options))
         try:
-            beside = Path(hf_hub_download(wanted.repository, CARD, **options))
+            counted = client.counter(client.at_most(MOST_BYTES, f"{CARD} of {wanted}"), None)
+            beside = Path(hf_hub_download(wanted.repository, CARD, tqdm_class=counted, **options))
         except EntryNotFoundError:  # one of ours that others' tools pushed
             return path
     if weights.digest(path) != Card.read(beside.parent).sha256:

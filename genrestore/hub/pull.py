@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genrestore import weights
+from genrestore import locks, weights
 from genrestore.card import MOST_BYTES, Card, SizeRule, name_of
 from genrestore.errors import Cancelled, GenrestoreError, ModelError
 from genrestore.hub import client, kinds, listed
@@ -29,6 +29,7 @@ from genrestore.locks import Lock
 from genrestore.model_index import INDEX, chosen, need, read_index
 from genrestore.paths import home, pulled
 from genrestore.references import COMMIT, MAIN, WEIGHT, Reference
+from genrestore.registry import adopted
 from genrestore.setting import conditions
 
 log = logging.getLogger(__name__)
@@ -117,9 +118,10 @@ def pull(
     try:
         offer = look(wanted)
     except Unreachable as problem:
-        if known is None and (known := _from_cache(wanted, cancel)) is None:
+        known = known or _sound(wanted, str(wanted)) or _from_cache(wanted, cancel)
+        if known is None:
             raise
-        log.warning("%s %s stays as it was pulled, at commit %s.", problem, wanted, known.revision[:12])
+        log.warning("%s; %s stays as it was pulled, at commit %s.", problem.reason, wanted, known.revision[:12])
         return known
     if known is not None and known.revision == offer.commit:
         return known
@@ -183,7 +185,9 @@ def usable(offer: Offer) -> None:
 
 
 def _wished(file: File) -> bool:
-    return not file.name.endswith(SAMPLE) or (file.size or 0) <= MOST_SAMPLE
+    """Whether a file is fetched: of one that is of use, but not needed, only what is small."""
+    most = {SAMPLE: MOST_SAMPLE, CONFIG: MOST_BYTES}.get(file.name.rpartition("/")[2])
+    return most is None or (file.size or 0) <= most
 
 
 def _file(sibling: Any) -> File:
@@ -202,11 +206,10 @@ def _licence(info: Any) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)[:100]
 
 
-def _sound(wanted: Reference) -> Card | None:
-    """The card of what was pulled under the reference, if its weight is still the one."""
-    folder = pulled() / wanted.folder
+def _sound(wanted: Reference, name: str = "") -> Card | None:
+    """The card of what was pulled under the reference, or of what `name` means here, if its weight is still the one."""
     try:
-        card = weights.resolve(f"file:{folder}")
+        card = weights.resolve(name or f"file:{pulled() / wanted.folder}")
         stated = [card.sha256, *(str(line).partition(" ")[0] for line in card.config.get("files", ()))]
         return card if [*map(weights.digest, weights.files(card))] == stated else None
     except (GenrestoreError, OSError):
@@ -214,6 +217,19 @@ def _sound(wanted: Reference) -> Card | None:
 
 
 # --- one at a time, aside --------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def held(folder: str) -> Generator[None, None, None]:
+    """Hold the lock of the model in the folder of that name within the block.
+
+    Raises:
+        ModelError: it is being pulled or removed.
+    """
+    with locks.alone(home() / "incoming" / f"{folder}.lock", LOOK) as free:
+        if not free:
+            raise ModelError(f"{folder} is being pulled or removed at this moment; try again once that has ended.")
+        yield
 
 
 @contextmanager
@@ -275,6 +291,7 @@ class _Fetched:
         self.weight, self.holds = offer.weight, offer.holds
         self.brought: set[str] = set()  # what had not lain in the cache
         self.done, self.begun = 0, time.monotonic()
+        self.most = 0  # bytes that may have come once the present file is there
 
     def has(self, name: str) -> bool:
         return name in self.files
@@ -288,6 +305,7 @@ class _Fetched:
         file, wanted = self.files[name], self.offer.wanted
         before = self.done
         for last in (False, True):
+            self.most = self.done + (MOST_BYTES if file.size is None else file.size)
             path = self._download(file)
             if _is(path, file):
                 if self.done > before:
@@ -324,6 +342,8 @@ class _Fetched:
 
     def _arrived(self, count: int) -> None:
         self.done += count
+        if self.done > self.most:
+            raise ModelError(f"The Hub sends more of {self.offer.wanted} than it said; nothing was kept.")
         if self.progress is None or not self.done:
             return
         whole = max(self.offer.bytes, self.done)
@@ -343,32 +363,59 @@ def _is(path: Path, file: File) -> bool:
         return weights.digest(path) == file.sha256
     if file.blob:
         whole = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-        whole.update(path.read_bytes())
+        with path.open("rb") as content:
+            while piece := content.read(client.PIECE):
+                whole.update(piece)
         return whole.hexdigest() == file.blob
     return True
 
 
 def evict(path: Path) -> None:
-    """Take a file out of the client's cache: what lies there is believed for ever."""
-    for each in (path.resolve(), path):
-        each.unlink(missing_ok=True)
+    """Take a file out of the client's cache: what lies there is believed for ever.
+
+    The cache names its files by links. One that leads out of the cache goes alone, and what it leads to stays.
+    """
+    named = next((parent.parent for parent in path.parents if parent.name == "snapshots"), None)
+    if named is None or not path.parent.resolve().is_relative_to(named.resolve()):
+        return
+    real = path.resolve()
+    path.unlink(missing_ok=True)
+    if real.is_relative_to(named.resolve()):
+        real.unlink(missing_ok=True)
 
 
 def _from_cache(wanted: Reference, cancel: threading.Event | None) -> Card | None:
     """What the client once brought here, for whomever, if it is all there and sound; nothing is asked of the Hub."""
-    found = _cached(wanted, wanted.revision or MAIN)
-    if wanted.file not in found:
+    came = _only(wanted) or wanted
+    found = _cached(came, wanted.revision or MAIN)
+    if came.file not in found:
         return None
-    source = found[wanted.file]
+    source = found[came.file]
     if wanted.beside + CARD not in found and not _whole(source):
         return None
     commit = next(parent.name for parent in source.parents if parent.parent.name == "snapshots")
     try:
         with _alone(wanted, None, cancel) as aside:
-            return _installed(wanted, commit, "", _Lying(found, wanted.file), aside, None, cancel)
+            return _installed(wanted, commit, "", _Lying(found, came.file), aside, None, cancel)
     except ModelError as problem:
         log.warning("What the cache held was passed over: %s", problem)
         return None
+
+
+def _only(wanted: Reference) -> Reference | None:
+    """Where no file is named, the only checkpoint of others that the cache holds of the repository."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    if wanted.file != WEIGHT:
+        return None
+    try:
+        place = Path(snapshot_download(wanted.repository, revision=wanted.revision or MAIN, local_files_only=True))
+    except (LocalEntryNotFoundError, OSError, ValueError):
+        return None
+    names = {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
+    there = kinds.checkpoints(wanted, names) if not {CARD, WEIGHT} & names else []
+    return there[0] if len(there) == 1 else None
 
 
 def _whole(source: Path) -> bool:
@@ -451,7 +498,11 @@ def _installed(
         if ours:
             _same(source, weight)
             card = card or _made(wanted, weight, licence)
-            weights.check(card)
+            net = weights.check(card)
+            if card.architecture in adopted:
+                card = _measured(card, files.weight, progress, cancel)
+            else:  # the net knows both, whatever its card says
+                card = dataclasses.replace(card, size_rule=SizeRule.of(net, {}), inputs=conditions(net))
         else:
             came = Reference(wanted.repository, commit, files.weight)
             card = (
@@ -532,14 +583,26 @@ def _converted(
     own = came.repository.partition("/")[2]
     names = [own] if kinds.GENERIC.fullmatch(stem) else [stem, own]
     name = next(filter(name_of, names), "unnamed")
+    return convert.converted(
+        source, aside, name=name, licence=licence, source=str(came), progress=_measuring(progress), cancel=cancel
+    )
 
-    def measuring(share: float, what: str) -> None:
+
+def _measuring(progress: Progress | None) -> Progress:
+    """How far a net of others is tried out, told once all has come."""
+
+    def report(share: float, what: str) -> None:
         if progress is not None:
             progress(1.0, f"{what}, {share:.0%} done")
 
-    return convert.converted(
-        source, aside, name=name, licence=licence, source=str(came), progress=measuring, cancel=cancel
-    )
+    return report
+
+
+def _measured(card: Card, name: str, progress: Progress | None, cancel: threading.Event | None) -> Card:
+    """See `convert.measured_anew`."""
+    from genrestore.community import convert
+
+    return convert.measured_anew(card, name, _measuring(progress), cancel)
 
 
 def _pipeline(came: Reference, files: "_Fetched | _Lying", aside: Path, licence: str) -> Card:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import getpass
+import html
 import os
 import platform
 import re
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from genrestore.card import Card, DataSource, Metric
 from genrestore.errors import ModelError
@@ -23,12 +25,32 @@ ANYONES = {
 }  # fmt: skip
 NAMED = 3  # letters that a name must have, or it would be found in words
 
-_ROOT = r"(?:file:/+|~[\w.-]*[\\/]|[A-Za-z]:[\\/]|\\\\|\.{1,2}[\\/]|/)"
-QUOTED = re.compile(rf"""(["']){_ROOT}[^"']*\1""")
-WHOLE = re.compile(rf"{_ROOT}[^\s\\/].*", re.DOTALL)  # a text that is a path, blanks and all
-INSIDE = re.compile(rf"""(?<![\w/\\.:~-]){_ROOT}[^\s"'<>|,;()]*[^\s"'<>|,;().]""")
-PERSON = re.compile(r"[\\/](?:home|Users|Documents and Settings|export/home)[\\/]([^\s\\/\"'<>|,;()]+)")
-ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*|\bhf_[A-Za-z0-9]{20,}")
+# What a path can begin with: ~, ~anna, $HOME, ${DATA}, %USERPROFILE%, C:, a share, ./, /, an address of files.
+_ROOT = (
+    r"(?:(?:file|smb|cifs|nfs|afp|s?ftp|ssh|scp|rsync|davs?|s3|gs):/*|~[\w.-]*[\\/]|\$(?:env:)?\{?\w+\}?[\\/]|%\w+%[\\/]|"
+    r"[A-Za-z]:[\\/]|\\\\|\.{1,2}[\\/]|(?<!:)/|(?<=:)/(?!/))"
+)
+_END = r"""[^\s"'<>|,;()]"""  # a letter of a path
+# A blank belongs to a path where a few words later it goes on.
+_REST = rf"{_END}*(?:(?: +[^\s\"'<>|,;()/\\:]+){{1,3}}[\\/]{_END}*)*"
+_BEFORE = r"(?<![\w/\\.~-])"
+QUOTED = re.compile(rf"""(["'])([^"']*?{_BEFORE}){_ROOT}[^"']*\1""", re.IGNORECASE)
+WHOLE = re.compile(rf"{_ROOT}[^\s\\/].*", re.DOTALL | re.IGNORECASE)  # a text that is a path, blanks and all
+INSIDE = re.compile(rf"{_BEFORE}{_ROOT}(?={_END}){_REST}(?<![.\s])", re.IGNORECASE)
+HOMES = re.compile(rf"[\\/]+(?:home|Users|Documents and Settings)[\\/]+{_REST}(?<![.\s])", re.IGNORECASE)
+PRIVATE = re.compile(
+    rf"https?://(?:localhost|[\w-]+|[\w.-]+\.(?:local|lan|home|internal|corp)|[\d.]+|\[[\da-f:]+\])(?::\d+)?/{_END}*",
+    re.I,
+)
+PERSON = re.compile(
+    r"""[\\/]+(?:home|Users|Documents and Settings)[\\/]+([^\s\\/\"'<>|,;()]+)|(?<!\w)~([A-Za-z][\w.-]*)|://([\w.-]+)(?::[^\s/@]*)?@""",
+    re.IGNORECASE,
+)
+ADDRESS = re.compile(  # but a reference on the Hub, which looks like one
+    r"(\bhf:[\w.-]+/[\w.-]+@)|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*|\bhf_[A-Za-z0-9]{20,}"
+)
+ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})")
+LAYERS = 4  # of escapes about each other
 
 
 def scrubbed(card: Card) -> tuple[Card, list[str]]:
@@ -124,18 +146,42 @@ def _people(texts: Iterable[str]) -> set[str]:
     with suppress(OSError, KeyError, ImportError):  # a container may have a user without a name
         found.add(getpass.getuser())
     for text in texts:
-        found.update(PERSON.findall(text))
+        found.update(name for groups in PERSON.findall(_decoded(text)) for name in groups)
     return {name for name in found if len(name) >= NAMED and name.lower() not in ANYONES}
 
 
 def _without(text: str, names: set[str]) -> str:
-    if WHOLE.fullmatch(text):
+    """The text without paths and names, however they are escaped: a word that hides one goes as a whole."""
+    if WHOLE.fullmatch(_decoded(text)):
         return GONE
-    text = QUOTED.sub(rf"\1{GONE}\1", text)
+    words = re.split(r"(\s+)", _bare(text, names))
+    return "".join(GONE if _decoded(word) != word != _bare_of(word, names) else word for word in words)
+
+
+def _bare_of(word: str, names: set[str]) -> str:
+    """The word itself, where nothing is hidden in it."""
+    plain = _decoded(word)
+    return word if _bare(plain, names) == plain else GONE
+
+
+def _decoded(text: str) -> str:
+    """A text as it was before it was written into an address, JSON or HTML."""
+    for _ in range(LAYERS):
+        plain = ESCAPED.sub(lambda found: chr(int(found[1], 16)), html.unescape(unquote(text))).replace("\\/", "/")
+        if plain == text:
+            break
+        text = plain
+    return text
+
+
+def _bare(text: str, names: set[str]) -> str:
+    text = QUOTED.sub(rf"\1\2{GONE}\1", text)
     for place in (home(), Path.home()):
         if place != place.parent:
-            text = re.sub(rf"{re.escape(str(place))}[^\s\"'<>|,;()]*", GONE, text)
-    text = ADDRESS.sub(GONE, INSIDE.sub(GONE, text))
+            text = re.sub(rf"{re.escape(str(place))}{_END}*", GONE, text)
+    for pattern in (PRIVATE, INSIDE, HOMES):
+        text = pattern.sub(GONE, text)
+    text = ADDRESS.sub(lambda found: found[1] or GONE, text)
     for name in names:
         text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])", GONE, text, flags=re.IGNORECASE)
     return text

@@ -117,19 +117,27 @@ def remove_model(name: str) -> Path:
         ModelError: there is no such model, or it is none that may be deleted.
     """
     folder = place_of(name)
-    card = weights.resolve(f"file:{folder}")
-    gone = home() / "incoming" / f"{folder.name}.gone"
-    try:
-        gone.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(gone, ignore_errors=True)
-        folder.replace(gone)  # at once, for whoever looks
-        shutil.rmtree(gone, ignore_errors=True)
-    except OSError as problem:
-        raise ModelError(f"{folder} cannot be deleted ({problem.strerror}); see to your rights.") from problem
-    wanted = Reference.of_folder(folder.name) if folder.parent == pulled() else None
-    if wanted is not None:
-        pull.forget(wanted, card)
+    with pull.held(folder.name):
+        card = weights.resolve(f"file:{folder}")  # another one may have removed it, or brought a newer
+        gone = home() / "incoming" / f"{folder.name}.gone"
+        try:
+            _rid(gone)
+            folder.replace(gone)  # at once, for whoever looks
+            _rid(gone)
+        except OSError as problem:
+            raise ModelError(f"{folder} cannot be deleted ({problem.strerror}); see to your rights.") from problem
+        wanted = Reference.of_folder(folder.name) if folder.parent == pulled() else None
+        if wanted is not None:
+            pull.forget(wanted, card)
     return folder
+
+
+def _rid(place: Path) -> None:
+    """Delete a folder with what is in it; of a link to one, the link."""
+    if place.is_symlink():
+        place.unlink()
+    else:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def place_of(name: str) -> Path:

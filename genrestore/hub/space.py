@@ -21,15 +21,22 @@ from genrestore.card import Card
 from genrestore.errors import Cancelled, SettingError
 from genrestore.hub import client
 from genrestore.paths import PACKAGE, shelves
-from genrestore.references import Reference
+from genrestore.references import Reference, repository_of
 
 EXTRA = "space"  # of pyproject.toml: what the app needs there besides
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 TITLE, EMOJI, COLOURS = "genrestore", "🖼️", ("blue", "indigo")
 SHORT = "Repair, enlarge, restore and generate pictures"  # the Hub takes 60 letters
 WEIGHT = ("card.json", "model.safetensors", "sample.webp")  # files of a weight
+# What of a checkout's package is the app; whatever else lies there, an editor's or its owner's, stays.
+SENT = (
+    r"(\w+/)*\w+\.py",
+    r"(\w+/)*models\.toml",
+    r"ui/(\w+/)*[\w-]+\.(css|html|js|d\.ts)",
+    r"ui/words/(\w+/)*[\w-]+\.json",
+    r"ui/examples/[\w.-]+\.(jpg|png)",
+)
 OURS = ("genrestore/*", "weights/*")  # what a later push removes of an earlier one; * goes through folders
-REPOSITORY = re.compile(r"[A-Za-z0-9](?:[\w.-]{0,94}[\w])?/[A-Za-z0-9](?:[\w.-]{0,94}[\w])?")
 
 APP = '''"""What the Space starts: the page of genrestore."""
 
@@ -86,11 +93,11 @@ def push(
         confirm: is shown all that would leave; nothing does if it says no.
 
     Raises:
-        SettingError: the name is none, or the Space is public and was to be private.
-        ModelError: nobody is signed in, or the Hub refuses or does not answer.
+        SettingError: the Space is public and was to be private.
+        ModelError: the name is none, nobody is signed in, or the Hub refuses or does not answer.
         Cancelled: `confirm` said no.
     """
-    _checked(repository)
+    repository = repository_of(repository)
     files = contents(cpu=cpu, models=models)
     with client.told(Reference(repository), writing=True):
         from huggingface_hub.errors import RepositoryNotFoundError
@@ -151,19 +158,19 @@ def write(files: dict[str, Path | str], folder: Path) -> None:
 
 
 def contents(*, cpu: bool = False, models: tuple[str, ...] = ()) -> dict[str, Path | str]:
-    """All files of the Space by name: of the package what is not hidden, of the weights those that ship with it."""
+    """All files of the Space by name: of the package what belongs to the app, of the weights those that ship with it."""
     files: dict[str, Path | str] = {
         "README.md": readme(models),
         "requirements.txt": "\n".join(requirements(cpu=cpu)) + "\n",
         "app.py": APP,
         "LICENSE": _licence(),
     }
-    shipped = shelves()[0]
+    shipped, installed = shelves()[0], _installed()
     for file in sorted(PACKAGE.rglob("*")):
-        parts = file.relative_to(PACKAGE).parts
-        hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
-        if file.is_file() and not file.is_symlink() and not hidden and not file.is_relative_to(shipped):
-            files["/".join(("genrestore", *parts))] = file
+        name = file.relative_to(PACKAGE).as_posix()
+        sent = name in installed if installed else any(re.fullmatch(form, name) for form in SENT)
+        if sent and file.is_file() and not file.is_symlink() and not file.is_relative_to(shipped):
+            files[f"genrestore/{name}"] = file
     for card in _cards():
         for name in WEIGHT:
             if card.folder is not None and (card.folder / name).is_file():
@@ -175,8 +182,7 @@ def readme(models: tuple[str, ...] = ()) -> str:
     """The Space's README: what the Hub must know of it, and what people want to."""
     import yaml
 
-    for model in models:
-        _checked(model, "model")
+    models = tuple(map(repository_of, models))
     project = _project()
     facts: dict[str, Any] = {
         "title": TITLE,
@@ -251,6 +257,18 @@ def _project() -> dict[str, Any]:
     return {"license": found["License-Expression"], "requires": requires}
 
 
+def _installed() -> set[str]:
+    """The files of the package by their paths in it, as whoever installed it wrote them down; none of a checkout."""
+    try:
+        listed = metadata.files("genrestore") or []
+    except metadata.PackageNotFoundError:
+        return set()
+    places = {Path(str(file.locate())) for file in listed if file.suffix != ".pyc"}
+    if PACKAGE / "__init__.py" not in places:  # it lies elsewhere, or was installed to be edited
+        return set()
+    return {place.relative_to(PACKAGE).as_posix() for place in places if place.is_relative_to(PACKAGE)}
+
+
 def _licence() -> Path | str:
     """The licence's text: of the checkout, or as it was installed."""
     path = PACKAGE.parent / "LICENSE"
@@ -266,11 +284,3 @@ def _version() -> str:
 def _cards() -> list[Card]:
     """Of the weights that ship with the package; what its user trained or fetched stays here."""
     return [Card.read(folder) for folder in sorted(shelves()[0].iterdir()) if (folder / WEIGHT[0]).is_file()]
-
-
-def _checked(repository: str, kind: str = "Space") -> None:
-    """Raises:
-    SettingError: this is no name of a repository.
-    """
-    if not REPOSITORY.fullmatch(repository) or "--" in repository or ".." in repository:
-        raise SettingError(f"A {kind} is named owner/name, such as ann/pictures, not {repository[:80]!r}.")

@@ -97,6 +97,11 @@ class Community(nn.Module):
             )
         return cls(config, descriptor)
 
+    @property
+    def descriptor(self) -> Any:
+        """spandrel's own of the net."""
+        return next(iter(self.children())).__dict__["descriptor"]
+
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, 3, H, W), of a net to inpaint with (B, 1, H, W), 1 = fill → (B, 3, sH, sW)."""
         masks = [None] * len(image) if mask is None else mask.split(1)

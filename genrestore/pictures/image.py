@@ -9,6 +9,7 @@ Samples stay as they are in 8 and 16 bit, grey or RGB, with or without alpha. Pa
 grey, CMYK and Lab become 8-bit sRGB; AVIF and HEIC of 10 or 12 bits are read as 8. Other depths are an error.
 """
 
+import hashlib
 import io
 import os
 import re
@@ -26,12 +27,13 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from genrestore.errors import ImageError, MaskError, SettingError
 from genrestore.paths import expanded, space
-from genrestore.pictures import codec, colour, ifd, jpeg, structure
+from genrestore.pictures import codec, colour, ifd, jpeg, structure, xmp
 from genrestore.pictures.boxes import SRGB, Cicp
 from genrestore.pictures.codec import Pixels
 from genrestore.pictures.heif import HeifImage
 from genrestore.pictures.jpeg import JpegCoding
 from genrestore.pictures.structure import METADATA, Parts
+from genrestore.recipe import RunRecipe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,6 +87,9 @@ LOST = {  # what a result cannot keep, as the user is told
 FALLBACK = {"HEIF": "JPEG"}  # what is written for a format that is only read; else PNG
 SEEK = 2e9  # pixels that may be decoded to reach one frame of an animation, about 20 s
 TIFF_BYTES = 2**32 - (64 << 20)  # of samples, four a pixel; its offsets have 32 bits, and noise does not shrink
+RECIPE = "genrestore"  # the text of a PNG that says how it was made
+MOST_RECIPE = 512 << 10  # bytes of that; large masks are left out of it
+AROUND_RECIPE = 600  # bytes that XMP puts round it
 NAME_BYTES = 255  # of a file name, on nearly every file system
 
 
@@ -132,6 +137,9 @@ class Picture:
             to formats that hold no numbers.
         orientation: how the pixels lay in the file, 1 to 8; a browser may show them so.
         lost: what the file held beside the picture and no result can keep: keys of LOST.
+        sha256: of the file, in hexadecimal; "" where there was none.
+        frame: the one that was taken of several.
+        recipe: how the pixels were made of that file; None where they are the file's.
     """
 
     pixels: Pixels
@@ -146,6 +154,9 @@ class Picture:
     cicp: Cicp | None = None
     orientation: int = 1
     lost: tuple[str, ...] = ()
+    sha256: str = ""
+    frame: int | None = None
+    recipe: RunRecipe | None = None
 
     def __post_init__(self) -> None:
         shape, kind = self.pixels.shape, self.pixels.dtype
@@ -192,6 +203,17 @@ class Picture:
         """The same file with other pixels; size, depth and channels may differ."""
         return replace(self, pixels=pixels)
 
+    def without_recipe(self) -> "Picture":
+        """The picture without a word of how it was made, in this call or one before."""
+        text = {key: value for key, value in self.text.items() if key != RECIPE}
+        return replace(self, recipe=None, text=text, xmp=xmp.extended(self.xmp, None, ""))
+
+    def stripped(self) -> "Picture":
+        """The picture without EXIF, places, texts and XMP: colours, resolution and how it was made by a net stay."""
+        known = xmp.told(self.xmp).source
+        kept = xmp.extended(None, None, known if known in xmp.STRENGTHS else "")
+        return replace(self, exif=None, xmp=kept, text={}, lost=())
+
     def rgb8(self) -> npt.NDArray[np.uint8]:
         """(H, W, 3) uint8: alpha dropped, grey repeated, 16 bit rounded to 8."""
         colour = codec.eight(self.colour)
@@ -202,7 +224,7 @@ class Picture:
         image = _pil8(self)
         if self.pixels.dtype == np.uint16 and self.channels == 1:
             image = Image.frombytes("I;16", (self.width, self.height), self.pixels.astype("<u2").tobytes())
-        image.info = {**self.text, **_pillow_metadata(self)}
+        image.info = {**_texts(self), **_pillow_metadata(self, "")}
         return image
 
 
@@ -279,6 +301,30 @@ def header(source: str | Path | bytes, *, limits: Limits | None = None) -> Heade
         raise ImageError(_reason(name, problem)) from problem
 
 
+def recipe(source: Picture | str | Path | bytes, *, limits: Limits | None = None) -> RunRecipe | None:
+    """How a picture was made, as its file tells, which may be anybody's; None where it tells nothing. Nothing is decoded.
+
+    Raises:
+        ImageError: as `header`.
+        SettingError: what it tells makes no sense.
+    """
+    if isinstance(source, Picture):
+        text, packet, made = source.text, source.xmp, source.recipe
+    else:
+        allowed, name, made = limits or _in_force(), "The picture", None
+        try:
+            if not isinstance(source, bytes):
+                name = _short(Path(source).name)
+            with _opened(name, _bytes(source, allowed), allowed, 1) as (image, parts, _):
+                text, packet = _text(parts.text or _pillow_text(image)), parts.xmp
+        except ImageError:
+            raise
+        except Exception as problem:
+            raise ImageError(_reason(name, problem)) from problem
+    told = text.get(RECIPE) or xmp.told(packet).recipe
+    return made or (RunRecipe.parse(told) if told else None)
+
+
 def _format(image: Image.Image) -> str:
     return {None: "PNG", "MPO": "JPEG"}.get(image.format, image.format or "PNG")
 
@@ -333,7 +379,8 @@ def _decode(name: str, data: bytes, allowed: Limits, frame: int | None) -> Pictu
         if parts.icc:  # CMYK is converted by it
             image.info["icc_profile"] = parts.icc
         pixels = codec.decode(image, parts.pixels)
-        return _picture(image, pixels, parts)
+        digest = hashlib.sha256(data).hexdigest()
+        return replace(_picture(image, pixels, parts), sha256=digest, frame=frame if count > 1 else None)
 
 
 @contextmanager
@@ -474,6 +521,8 @@ def _tiff_exif(image: TiffImagePlugin.TiffImageFile) -> bytes | None:
 
 def _pillow_text(image: Image.Image) -> dict[str, str]:
     found: dict[str, str] = dict(image.text) if isinstance(image, PngImagePlugin.PngImageFile) else {}
+    if isinstance(told := image.info.get(RECIPE), str):  # of a result that a caller holds as Pillow's image
+        found[RECIPE] = told
     comment = image.info.get("comment")
     if isinstance(comment, bytes):
         found["Comment"] = comment.decode("utf-8", "replace")
@@ -502,19 +551,40 @@ def _fitting_icc(picture: Picture) -> bytes | None:
     return picture.icc if picture.icc and picture.icc[16:20] == (b"GRAY" if picture.channels < 3 else b"RGB ") else None
 
 
-def _metadata(picture: Picture) -> dict[str, Any]:
+def _texts(picture: Picture) -> dict[str, str]:
+    """The text chunks of a PNG, with the recipe."""
+    told = picture.recipe.text(MOST_RECIPE) if picture.recipe else None
+    return {**picture.text, **({RECIPE: told} if told else {})}
+
+
+def _xmp(picture: Picture, kind: str) -> bytes | None:
+    """XMP with the recipe, but of a PNG, which has it as a text, and with the source of what was made."""
+    packet = picture.xmp and structure.upright_xmp(picture.xmp)
+    made = picture.recipe
+    if made is None:
+        return packet
+    bare = xmp.extended(packet, None, made.source)
+    most = SEGMENT["xmp"] - len(bare or b"") - AROUND_RECIPE if kind == "JPEG" else MOST_RECIPE
+    told = None if kind == "PNG" else made.text(most)
+    whole = xmp.extended(packet, told, made.source)
+    if kind == "JPEG" and len(whole or b"") > SEGMENT["xmp"]:  # then what the photo brought goes first
+        return bare if len(bare or b"") <= SEGMENT["xmp"] else packet
+    return whole
+
+
+def _metadata(picture: Picture, kind: str) -> dict[str, Any]:
     """What is written beside the pixels, true for them as they now are."""
     return {
         "exif": picture.exif and ifd.refit(picture.exif, picture.width, picture.height),
         "icc": _fitting_icc(picture),
-        "xmp": picture.xmp and structure.upright_xmp(picture.xmp),
+        "xmp": _xmp(picture, kind),
         "dpi": picture.dpi,
     }
 
 
-def _pillow_metadata(picture: Picture) -> dict[str, Any]:
+def _pillow_metadata(picture: Picture, kind: str) -> dict[str, Any]:
     """By the names that Pillow uses, in `info` and in `save`."""
-    known = _metadata(picture)
+    known = _metadata(picture, kind)
     known["icc_profile"] = known.pop("icc")
     known["exif"] = known["exif"] and b"Exif\0\0" + known["exif"]
     return {key: value for key, value in known.items() if value}
@@ -600,7 +670,15 @@ def beside(source: str | Path, word: str, suffix: str) -> Path:
     return path.with_name(stem + ending)
 
 
-def save(picture: Picture, path: str | Path, *, format: str | None = None, quality: int | None = None) -> Path:
+def save(
+    picture: Picture,
+    path: str | Path,
+    *,
+    format: str | None = None,
+    quality: int | None = None,
+    recipe: bool = True,
+    strip: bool = False,
+) -> Path:
     """Write the picture; a file that is already there is replaced whole or not at all.
 
     PNG and TIFF keep 16 bit; for the others it is rounded to 8. JPEG keeps the coefficients of blocks that have not
@@ -611,6 +689,8 @@ def save(picture: Picture, path: str | Path, *, format: str | None = None, quali
         format: "JPEG", "png", ".webp" …; by default as `output` tells.
         quality: 1 to 100, for JPEG, WebP and AVIF. By default a JPEG keeps its tables and subsampling, what came from a
             lossless file is lossless in WebP, and QUALITY holds for the rest. PNG, TIFF and BMP are always lossless.
+        recipe: whether the file says how a result was made; see `genrestore.replay`.
+        strip: leave out what the photo brought along: EXIF with its place, XMP, texts. Colours and orientation stay right.
 
     Raises:
         ImageError: as `output`, or the file cannot be written.
@@ -618,6 +698,7 @@ def save(picture: Picture, path: str | Path, *, format: str | None = None, quali
     """
     path = expanded(path)
     kind = output(picture, path, format=format)
+    picture = _as_wanted(picture, recipe, strip)
     part = path.with_name(f".{secrets.token_hex(8)}.part")  # in the same folder, for only there a rename is at once
     try:
         with part.open("xb") as file:
@@ -630,11 +711,23 @@ def save(picture: Picture, path: str | Path, *, format: str | None = None, quali
     return path
 
 
-def encode(picture: Picture, *, format: str | None = None, quality: int | None = None) -> bytes:
+def encode(
+    picture: Picture,
+    *,
+    format: str | None = None,
+    quality: int | None = None,
+    recipe: bool = True,
+    strip: bool = False,
+) -> bytes:
     """The bytes of the file that `save` would write, with the same arguments and errors."""
     file = io.BytesIO()
-    _write(picture, file, output(picture, format=format), quality)
+    _write(_as_wanted(picture, recipe, strip), file, output(picture, format=format), quality)
     return file.getvalue()
+
+
+def _as_wanted(picture: Picture, recipe: bool, strip: bool) -> Picture:
+    picture = picture.stripped() if strip else picture
+    return picture if recipe else picture.without_recipe()
 
 
 def _write(picture: Picture, file: BinaryIO, kind: str, quality: int | None) -> None:
@@ -644,14 +737,14 @@ def _write(picture: Picture, file: BinaryIO, kind: str, quality: int | None) -> 
         picture = picture.with_pixels(picture.colour)
     pixels = picture.pixels
     if kind == "PNG":
-        codec.write_png(file, pixels, **_metadata(picture), text=picture.text, cicp=picture.cicp)
+        codec.write_png(file, pixels, **_metadata(picture, kind), text=_texts(picture), cicp=picture.cicp)
         return
     if kind == "TIFF":
         if pixels.dtype == np.uint16 and picture.channels == 2:  # few programs read it, and Pillow does not
             pixels = pixels[..., (0, 0, 0, 1)]
-        codec.write_tiff(file, pixels, **_metadata(picture))
+        codec.write_tiff(file, pixels, **_metadata(picture, kind))
         return
-    options = _pillow_metadata(picture) | _coding(picture, kind, quality)
+    options = _pillow_metadata(picture, kind) | _coding(picture, kind, quality)
     drawn = None
     if kind == "JPEG":
         for name, longest in SEGMENT.items():

@@ -12,7 +12,7 @@ from genrestore import runtime, weights
 from genrestore.pictures import image as pictures
 from genrestore.pictures.image import Picture, Source
 from genrestore.pipelines.arguments import settled, whole
-from genrestore.pipelines.inpaint import repair, widened
+from genrestore.pipelines.inpaint import repair, signed_repair, widened
 from genrestore.pipelines.restore import restore
 from genrestore.tasks.damage import GROW, MILD
 from genrestore.tasks.inpaint import LARGEST_GROWTH
@@ -210,7 +210,10 @@ def old_photo(
     steps = [Step("given", source)]
     if hole.any():
         told = _portion(progress, 0.3, 0.5)
-        filled = repair(source, widened(hole, grow), seed=seed, progress=told, cancel=cancel).picture
+        wide = widened(hole, grow)
+        filled = signed_repair(
+            repair(source, wide, seed=seed, progress=told, cancel=cancel), source, "auto", {}, seed, {"mask": wide}
+        )
         steps.append(Step("filled", filled))
     if share > 0 and weights.list_models("restore"):
         told = _portion(progress, 0.8, 0.2)

@@ -6,6 +6,7 @@ from typing import Any
 from genrestore import runtime
 from genrestore.pictures import image as pictures
 from genrestore.pictures.image import Picture, Source
+from genrestore.pipelines.made import signed
 from genrestore.pipelines.upscale import Faithful, run
 
 
@@ -37,7 +38,8 @@ def translate(
         Cancelled: `cancel` was set.
     """
     source = pictures.load(image, frame=frame)
-    result = made(task, source, model, progress, preview, cancel, conditions)
+    result, backend = made(task, source, model, progress, preview, cancel, conditions)
+    result = signed(result, source, task, model, conditions, backend=backend)
     return result if isinstance(image, Picture) else result.pil()
 
 
@@ -49,11 +51,11 @@ def made(
     preview: runtime.Preview | None,
     cancel: threading.Event | None,
     conditions: dict[str, Any],
-) -> Picture:
-    """The whole change that a net of the task makes to a picture."""
+) -> tuple[Picture, str]:
+    """The whole change that a net of the task makes to a picture, and the backend that computed it."""
     chosen = runtime.load(model, task=task, pixels=source.width * source.height).under(**conditions)
     pixels = source.pixels.copy()
     into = pixels[..., : source.colour.shape[2]]
     told = progress or (lambda share, text: None)
     run(Faithful(**vars(chosen)), source.pixels, into, 1, told, cancel, preview)
-    return source.with_pixels(pixels)
+    return source.with_pixels(pixels), chosen.backend

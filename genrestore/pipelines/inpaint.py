@@ -21,6 +21,7 @@ from genrestore.pictures import image as pictures
 from genrestore.pictures.image import Picture, Source
 from genrestore.pipelines import colours, pace, rim, wide
 from genrestore.pipelines.arguments import whole
+from genrestore.pipelines.made import signed
 from genrestore.pipelines.rim import widened
 from genrestore.pipelines.wide import Box
 from genrestore.tasks.inpaint import EXEMPLAR, LARGEST_FEATHER, LARGEST_GROWTH, STRATEGIES
@@ -109,6 +110,9 @@ def inpaint(
         conditions=conditions, progress=progress, preview=preview, cancel=cancel,
     )  # fmt: skip
     picture = _laid(source, result.picture) if mask is None and not grow and feather is None else result.picture
+    settings = {"strategy": strategy, "grow": grow, "feather": feather, **conditions}
+    masks = {"mask": None if mask is None else marks, "forbid": spared}
+    picture = signed_repair(result._replace(picture=picture), source, model, settings, seed, masks)
     return picture if isinstance(image, Picture) else picture.pil()
 
 
@@ -129,6 +133,22 @@ class Part(NamedTuple):
 class Repair(NamedTuple):
     picture: Picture
     parts: tuple[Part, ...]  # the wide ones; what is thin goes without saying
+    backend: str = ""  # of the net; "" where none was used
+
+
+def signed_repair(
+    result: Repair,
+    source: Picture,
+    model: str,
+    settings: Mapping[str, Any],
+    seed: int,
+    masks: Mapping[str, np.ndarray | None],
+) -> Picture:
+    """The picture with its recipe; `masks` are "mask", "forbid" and, where it is not the mask grown by `grow`, "hole"."""
+    return signed(
+        result.picture, source, "inpaint", model, settings,
+        seed=seed, backend=result.backend, masks=masks, pieces=not result.backend,
+    )  # fmt: skip
 
 
 def repair(
@@ -169,14 +189,14 @@ def repair(
     if seen.picture is not source:
         pixels = source.pixels.copy()
         pixels[hole, :-1], pixels[hole, -1] = result.picture.pixels[hole], source.peak
-        result = Repair(source.with_pixels(pixels), result.parts)
+        result = result._replace(picture=source.with_pixels(pixels))
     if not (grow if feather is None else feather):
         return result
     parts = [box_slice(box) for box in regions(hole)]
     if feather is not None:
         opaque = seen.picture is not source
-        return Repair(rim.feathered(source, result.picture, hole, feather, parts, opaque), result.parts)
-    return Repair(rim.faded(source, result.picture, mask, hole, grow, parts), result.parts)
+        return result._replace(picture=rim.feathered(source, result.picture, hole, feather, parts, opaque))
+    return result._replace(picture=rim.faded(source, result.picture, mask, hole, grow, parts))
 
 
 class _Seen(NamedTuple):
@@ -243,11 +263,11 @@ def _repair(
 
         return tell
 
-    def by_net() -> np.ndarray:
-        """The picture with all filled that is not made of pieces."""
+    def by_net() -> tuple[np.ndarray, str]:
+        """The picture with all filled that is not made of pieces, and what computed it."""
         pixels = source.pixels.copy()
         if not boxes:
-            return pixels
+            return pixels, ""
         chosen = runtime.load(model, task="inpaint", pixels=sum(work[: len(boxes)]))
         drawn = {"seed": seed} if "seed" in [one.name for one in chosen.card.inputs] else {}
         chosen = chosen.under(**{**drawn, **conditions})
@@ -269,9 +289,9 @@ def _repair(
             report(1.0)
         if not invents(chosen):
             pace.learn("net", sum(work[: len(boxes)]), monotonic() - started)
-        return pixels
+        return pixels, chosen.backend
 
-    pixels = once(("net", bool(copied)), by_net)
+    pixels, backend = once(("net", bool(copied)), by_net)
     if settings is not None and copied:
         pixels = pixels.copy()
         settings = dataclasses.replace(settings, seed=seed)
@@ -281,7 +301,7 @@ def _repair(
             parts[at] = _copied(pixels, source, pieces, hole, parts[at], forbidden, settings, report, cancel, once)
             pace.learn("pieces", int(parts[at].pixels.sum()), monotonic() - started)
             report(1.0)
-    return Repair(source.with_pixels(pixels), tuple(parts))
+    return Repair(source.with_pixels(pixels), tuple(parts), backend)
 
 
 def see_through(source: Picture) -> np.ndarray:

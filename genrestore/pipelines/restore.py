@@ -10,6 +10,7 @@ from genrestore.pictures import image as pictures
 from genrestore.pictures.image import Picture, Source
 from genrestore.pipelines.arguments import settled
 from genrestore.pipelines.image_to_image import made
+from genrestore.pipelines.made import signed
 
 ROWS = 256  # that are weakened at once
 
@@ -44,10 +45,11 @@ def restore(
     """
     share = settled("restore", strength=strength)["strength"]
     source = pictures.load(image, frame=frame)
-    result = made("restore", source, model, progress, preview, cancel, conditions)
+    result, backend = made("restore", source, model, progress, preview, cancel, conditions)
     if share < 1:
         for top in range(0, source.height, ROWS):
             part = slice(top, top + ROWS)
             before, after = source.colour[part].astype(np.float32), result.colour[part]
             after[:] = np.rint(before + share * (after - before))
+    result = signed(result, source, "restore", model, {"strength": share, **conditions}, backend=backend)
     return result if isinstance(image, Picture) else result.pil()

@@ -2,7 +2,8 @@
 
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,14 @@ from PIL import Image
 
 from genrestore import runtime
 from genrestore.errors import SettingError
+from genrestore.pictures import image as pictures
+from genrestore.pictures.image import Picture
+from genrestore.pipelines import made
 from genrestore.pipelines.arguments import settled, whole
 from genrestore.tasks.sample import MOST
 from genrestore.tasks.task import LARGEST_SEED
 
+LARGEST_TIMES, LARGEST_SIDE = 4096, 4096  # of an enlarged picture: the factor, and pixels a side
 PROBES = 4  # places of the latent space at which `directions` looks
 PROBE_STEP = 0.5  # how far it moves there, in standard deviations of z
 
@@ -49,6 +54,64 @@ def sample(
     vectors = _random(chosen, n, seed, truncation) if latent is None else _given(chosen, latent)
     # One at a time: oneDNN rounds differently for other batch sizes, and equal seeds must give equal pixels.
     return [_picture(chosen, vector) for vector in vectors]
+
+
+def signed(
+    image: Image.Image,
+    model: str,
+    *,
+    seed: int = 0,
+    truncation: float = 1.0,
+    latent: Sequence[float] | None = None,
+    times: int = 1,
+    smooth: bool = False,
+    told: Mapping[str, Any] = MappingProxyType({}),
+    **more: Any,
+) -> Picture:
+    """A drawn picture with its recipe, `times` as large.
+
+    Args:
+        latent: what it was drawn of, where that is not the seed's alone.
+        told: the conditions.
+        more: what else the recipe should tell; nothing follows it.
+    """
+    settings = {
+        "truncation": truncation,
+        "latent": None if latent is None else [float(value) for value in latent],
+        **more,
+    }
+    if times > 1:
+        settings |= {"times": times, "smooth": smooth}
+    large = pictures.load(enlarged(image, times, smooth=smooth))
+    return made.signed(large, None, "sample", model, {**settings, "told": dict(told) or None}, seed=seed)
+
+
+def enlarged(image: Image.Image, times: int, *, smooth: bool) -> Image.Image:
+    """A small picture for large screens: each pixel a square, or smoothed."""
+    if times == 1:
+        return image
+    how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
+    return image.resize((image.width * times, image.height * times), how)
+
+
+def made_of(model: str, seed: int, settings: Mapping[str, Any]) -> Picture:
+    """A picture drawn as a recipe says, with its recipe.
+
+    Raises:
+        SettingError: a setting makes no sense.
+    """
+    told, times = settings.get("told") or {}, whole("times", settings.get("times", 1), 1, LARGEST_TIMES)
+    latent, truncation = settings.get("latent"), settings.get("truncation", 1.0)
+    if not isinstance(told, dict) or {"model", "n", "seed", "latent", "truncation"} & told.keys():
+        raise SettingError("The recipe's conditions make no sense; it cannot be followed.")
+    drawn = sample(model, 1, seed, latent=latent, truncation=truncation, **told)[0]
+    if max(drawn.size) * times > LARGEST_SIDE:
+        raise SettingError(f"times must be small enough for {LARGEST_SIDE} pixels a side, not {times}.")
+    kept = {name: settings[name] for name in ("a", "raw") if name in settings}
+    smooth = settings.get("smooth") is True
+    return signed(
+        drawn, model, seed=seed, truncation=truncation, latent=latent, times=times, smooth=smooth, told=told, **kept
+    )
 
 
 def seeds(n: int, seed: int) -> range:

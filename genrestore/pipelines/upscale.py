@@ -27,6 +27,7 @@ from genrestore.pictures import image as pictures
 from genrestore.pictures.image import Picture, Source
 from genrestore.pipelines import colours
 from genrestore.pipelines.arguments import number, settled, whole
+from genrestore.pipelines.made import signed
 
 LARGEST_SCALE = 16.0
 LARGEST_RESULT = 2.0  # times the megapixels that an input may have: a photo of a phone, 12 megapixels, fits at ×4
@@ -119,7 +120,10 @@ def upscale(
         _fill(pixels[..., -1:], _resized(_bands(source.alpha), source.height, target))
     if sum(work) >= 250_000:  # less says more about the start than about the speed
         _measured[card.sha256] = sum(work) / (monotonic() - started)
-    result = source.with_pixels(pixels)
+    asked = {"scale": float(scale) if width is None and height is None else None, "width": width, "height": height}
+    result = signed(
+        source.with_pixels(pixels), source, "upscale", model, {**asked, **conditions}, backend=chosen.backend
+    )
     return result if isinstance(image, Picture) else result.pil()
 
 

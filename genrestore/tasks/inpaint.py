@@ -49,6 +49,7 @@ class Inpaint(ImageToImage):
     done = "repaired"
     place = 10
     ways = (EXEMPLAR,)
+    source = "compositeWithTrainedAlgorithmicMedia"
     options = Options
     pictures = MappingProxyType(
         {

@@ -28,4 +28,5 @@ class Sample(Generation):
     done = "sample"
     place = 40
     options = Options
+    source = "trainedAlgorithmicMedia"
     use = 'genrestore.sample("{}", n=1)[0].save("sample.png")'

@@ -58,6 +58,7 @@ class Task(ABC):
         shown: pictures that are looked at while a net is trained.
         ways: what does it without a net, named in place of a model.
         invents: whether its nets could give back training pictures as their own.
+        source: what its results are in IPTC's words, one of `pictures.xmp.STRENGTHS`.
         pipeline: what the Hub calls such a task, for its filters.
         use: a line of Python that shows a call; {} is the model's reference.
     """
@@ -76,6 +77,7 @@ class Task(ABC):
     shown: ClassVar[int]
     ways: ClassVar[tuple[str, ...]] = ()
     invents: ClassVar[bool] = False
+    source: ClassVar[str] = "algorithmicallyEnhanced"
     pipeline: ClassVar[str] = "image-to-image"
     use: ClassVar[str] = ""
 

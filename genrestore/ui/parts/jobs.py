@@ -120,13 +120,14 @@ def cancel_at(triggers: Any, *events: Any) -> None:
     gr.on(triggers, None, cancels=list(events))
 
 
-def written(picture: image.Picture, name: str) -> Path:
-    """Write a result as `name` into a folder of its own in Gradio's cache, from where the page may offer it.
+def written(picture: image.Picture, name: str, **told: bool) -> Path:
+    """Write a result as `name` into a folder of its own in Gradio's cache, from where the page may offer it; `told` is of
+    `image.encode`.
 
     Raises:
         OSError: the disk is full; nothing of it stays there.
     """
-    return kept(image.encode(picture), name)
+    return kept(image.encode(picture, **told), name)  # pyright: ignore[reportArgumentType] (recipe and strip)
 
 
 def kept(data: bytes, name: str) -> Path:

@@ -18,7 +18,7 @@ from genrestore.errors import GenrestoreError, ModelError, SettingError
 from genrestore.pictures import image
 from genrestore.setting import Option, options
 from genrestore.tasks.task import Task
-from genrestore.ui.parts import chooser, compare, jobs, more, picker, slots
+from genrestore.ui.parts import chooser, compare, jobs, more, picker, recipes, slots
 from genrestore.ui.parts.compare import Compare
 from genrestore.ui.parts.mask_editor import MaskEditor
 from genrestore.ui.parts.toasts import with_toasts
@@ -44,10 +44,19 @@ class Seen(NamedTuple):
 class Job(jobs.Job):
     """One call."""
 
-    def __init__(self, tab: "Tab", source: Path, picture: image.Picture, kind: str | None, **settings: Any) -> None:
+    def __init__(
+        self,
+        tab: "Tab",
+        source: Path,
+        picture: image.Picture,
+        kind: str | None,
+        told: dict[str, bool] | None = None,
+        **settings: Any,
+    ) -> None:
         super().__init__(threading.Event())
         self.tab, self.source, self.picture = tab, source, picture
         self.kind = kind  # format of the file; None is the picture's own
+        self.tell = told or {}  # what the file says beside the picture
         self.settings = settings
         self.view: dict[str, Any] | None = None  # for the slider
         self.size = (0, 0)  # of the result
@@ -60,7 +69,7 @@ class Job(jobs.Job):
         result = replace(made, format=self.kind) if self.kind else made
         self.fraction = 1.0
         self.size = result.width, result.height
-        self.file = jobs.written(result, self.tab.name(self.source, self.picture, result))
+        self.file = jobs.written(result, self.tab.name(self.source, self.picture, result), **self.tell)
         whole = result.width * result.height <= compare.FULL * 1e6  # then the slider shows the file itself
         self.view = Compare.value(self.source, self.file if whole else result)
 
@@ -68,13 +77,14 @@ class Job(jobs.Job):
 class Tab:
     """The tab of a task. One whose call takes other things extends it.
 
-    Handlers are given the chosen picture, the format, the model, what `lay` and `lay_settings` laid out, and the fields of the
-    model's own conditions; they return or yield one entry for every name in OUTPUTS.
+    Handlers are given the chosen picture, the format, the model, what `lay` and `lay_settings` laid out, the fields of the
+    model's own conditions, and what files are to tell; they return or yield one entry for every name in OUTPUTS.
     """
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self.own = [one for one in options(task.options) if one.setting.group]
+        self.parts = 0  # that `lay` and `lay_settings` laid out
 
     # ---- what a task may have otherwise ----
 
@@ -110,7 +120,19 @@ class Tab:
         """The file's name."""
         return image.beside(source, self.task.done, image.suffix(after)).name
 
+    def again(self, settings: dict[str, Any]) -> list[Any]:
+        """What the components of `lay` and `lay_settings` are to show of a recipe's settings."""
+        return [_shown(one, settings) for one in self.own]
+
     # ---- handlers ----
+
+    def restored(self, request: gr.Request, value: object) -> list[Any]:
+        """What the list of models and the components are to show, where a result of this tab was chosen."""
+        nothing = [gr.skip()] * (1 + self.parts)
+        if not chooser.chosen(value):
+            return nothing
+        recipe = recipes.read(MaskEditor.file(value), self.task.name, request)
+        return nothing if recipe is None else [recipes.restored(recipe, request), *self.again(recipe.settings)]
 
     def arrived(self, value: object) -> list[Any]:
         """Another picture was chosen: show it. What was running for the one before is cancelled by the event itself."""
@@ -139,7 +161,7 @@ class Tab:
             path = MaskEditor.file(value)
             settings = self.asked(model, given)
             self.plan(seen(path), settings, kind, model)
-            job = Job(self, path, image.load(path), FORMATS[kind], model=model, **settings)
+            job = Job(self, path, image.load(path), FORMATS[kind], recipes.told(given[-1]), model=model, **settings)
             cancel = job.cancel
             yield _change(**_busy(jobs.W.text("starting", request)))
             started = time.monotonic()
@@ -185,8 +207,8 @@ class Tab:
         Raises:
             SettingError: a value is out of its range.
         """
-        count = len(given) - slots.COUNT
-        return {**self.settings(given[:count]), **slots.read(self.conditions(model), given[count:])}
+        count = len(given) - slots.COUNT - 1
+        return {**self.settings(given[:count]), **slots.read(self.conditions(model), given[count:-1])}
 
     def plan(self, found: Seen, settings: dict[str, Any], kind: str, model: str) -> None:
         """Raises:
@@ -212,6 +234,7 @@ class Tab:
                     more.more(name, model)
                     told = slots.laid(f"{name}-condition")
                     parts += self.lay_settings()
+                    told_in_file = recipes.field(name)
                 quote = self.lay_quote()
                 go = gr.Button(label(self.task.title), variant="primary", elem_id=f"{name}-go")
                 stop = gr.Button(W("stop"), visible=False, elem_id=f"{name}-stop")
@@ -221,7 +244,7 @@ class Tab:
                 download = gr.DownloadButton(visible=False, elem_id=f"{name}-download", elem_classes="picture-download")
 
         outputs = [source, stage, status, go, stop, download]  # in the order of OUTPUTS
-        settings = [source, kind, model, *parts, *told]
+        settings = [source, kind, model, *parts, *told, told_in_file]
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         running = go.click(self.waiting, None, outputs, queue=False, **quiet).then(
             with_toasts(self.run), settings, outputs, **quiet
@@ -230,6 +253,8 @@ class Tab:
         jobs.cancel_at([stop.click, source.upload], running)
         stop.click(self.stopped, None, outputs, queue=False, **quiet)
         source.upload(with_toasts(self.arrived), source, outputs, **quiet)
+        self.parts = len(parts)
+        source.upload(with_toasts(self.restored), source, [model, *parts], **quiet)
         model.change(with_toasts(self.taking), model, told, **quiet)
         if quote is not None:
             # One event for all, so that a quote that took long cannot come after a newer one. A result on the stage is among
@@ -252,6 +277,14 @@ def _field(one: Option, elem_id: str) -> Any:
     if one.kind == "float" and math.isfinite(low) and math.isfinite(high):
         return gr.Slider(low, high, value=one.usual, step=(high - low) / STEPS, **named)
     return gr.Number(one.usual, precision=0 if one.kind == "int" else None, **named)
+
+
+def _shown(one: Option, settings: dict[str, Any]) -> Any:
+    """What the component of an option is to show of a recipe's settings."""
+    try:
+        return gr.update(value=one.value(settings[one.name])) if one.name in settings else gr.skip()
+    except SettingError:
+        return gr.skip()
 
 
 def _change(**named: Any) -> list[Any]:

@@ -19,6 +19,7 @@ from genrestore.ui.words.sentences import translated
 
 SCALES = (2, 3, 4)
 SCALE = 4
+LARGEST_SIDE = 1 << 16  # pixels that a field is filled with
 
 W = Words("upscale")
 
@@ -42,6 +43,11 @@ class Tab(image_to_image.Tab):
     def settings(self, given: Sequence[Any]) -> dict[str, Any]:
         scale, width, height = given
         return {"scale": scale, "width": _whole(width), "height": _whole(height)}
+
+    def again(self, settings: dict[str, Any]) -> list[Any]:
+        scale, *size = (settings.get(name) for name in ("scale", "width", "height"))
+        sides = [gr.update(value=side if type(side) is int and 0 < side <= LARGEST_SIDE else 0) for side in size]
+        return [gr.update(value=int(scale)) if scale in SCALES else gr.skip(), *sides]
 
     def size(self, seen: Seen, settings: dict[str, Any], model: str) -> tuple[int, int]:
         cost = _cost(seen, settings, model)

@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import gradio as gr
 import numpy as np
 
-from genrestore.errors import ImageError, MaskError
+from genrestore.errors import ImageError, MaskError, SettingError
 from genrestore.pictures import image
 from genrestore.pipelines.growth import EDGE, HAND
+from genrestore.recipe import RunRecipe
 from genrestore.tasks.damage import Options
 from genrestore.tasks.inpaint import LARGEST_GROWTH
 from genrestore.ui.parts import jobs, toasts
@@ -21,6 +23,7 @@ from genrestore.ui.parts.mask_editor.questions import detail, frame, inspect, ma
 from genrestore.ui.words import Words
 
 W = Words("mask_editor")
+MOST_RECIPE = 256 << 10  # bytes of how a repair was made that the page keeps; large masks are left out of it
 UNFIT = "What was repaired so far does not fit this picture; open the photo again."
 SCRIPTS = (
     "state",
@@ -52,8 +55,9 @@ class MaskEditor:
     names of this question and of what is shown, "sure": whether more than half is meant}, or None while there is no picture.
     What is painted is grown by a margin unless the visitor wants none; the mask is what it grew to. `repair` is set off
     when the picture is to be repaired, `damage` and `clean` when an `old` photo is to be looked at or its grain taken out,
-    `resave` when what is repaired already is to be written in another format; the editor is their first input, and `asked` or
-    `latest` give it; so do `others`, which asks for other fills of a repair, and `take`, which puts one into the picture.
+    `resave` when what is repaired already is to be written in another format, `recall` when a result was opened that tells
+    how it was made; the editor is their first input, and `asked` or `latest` give it; so do `others`, which asks for other
+    fills of a repair, and `take`, which puts one into the picture.
     A handler returns `MaskEditor.answer(value, …)` to a `MaskEditor.ear(elem_id)` of its event, as often as there is something
     to tell; the page drops what answers a question that it no longer asks.
 
@@ -115,6 +119,11 @@ class MaskEditor:
         return f"async (_, ...others) => [await {_stage(elem_id)}.asked.{event}(), ...others]"
 
     @staticmethod
+    def again(elem_id: str) -> str:
+        """JavaScript that has what is repaired already written anew."""
+        return f"() => {_stage(elem_id)}.resave()"
+
+    @staticmethod
     def failed(elem_id: str, event: Literal["repair", "resave", "take"] = "repair") -> str:
         """JavaScript for when no answer will come."""
         return f"() => {_stage(elem_id)}.failed.{event}()"
@@ -174,7 +183,7 @@ class MaskEditor:
         if base.shape != (*_sheet(count), picture.channels) or base.dtype != pixels.dtype:
             raise ImageError(UNFIT)
         pixels[touched] = base.reshape(-1, picture.channels)[:count]
-        return picture.with_pixels(pixels), touched
+        return replace(picture, pixels=pixels, recipe=_recipe(entries(state).get("recipe"))), touched
 
     @staticmethod
     def told_apart(value: object) -> tuple[Hashable, ...]:
@@ -199,7 +208,12 @@ class MaskEditor:
         sheet = np.zeros((*_sheet(len(filled)), repaired.channels), filled.dtype)
         sheet.reshape(-1, repaired.channels)[: len(filled)] = filled
         base = jobs.written(image.Picture(sheet), "base.png")
-        return {"base": gr.FileData(path=str(base), orig_name=base.name).model_dump(), "touched": url(touched)}
+        told = repaired.recipe.text(MOST_RECIPE) if repaired.recipe else None
+        return {
+            "base": gr.FileData(path=str(base), orig_name=base.name).model_dump(),
+            "touched": url(touched),
+            "recipe": told,
+        }
 
     @staticmethod
     def refilled(value: object, now: image.Picture, touched: np.ndarray) -> image.Picture:
@@ -233,6 +247,14 @@ class MaskEditor:
         """
         asked = entries(value)
         return {"answer": {"run": asked.get("run"), "of": asked.get("of"), **facts}}
+
+
+def _recipe(text: object) -> RunRecipe | None:
+    """How it was made so far, as the page has kept it."""
+    try:
+        return RunRecipe.parse(text) if isinstance(text, str) else None
+    except SettingError:
+        return None
 
 
 def _sheet(count: int) -> tuple[int, int]:

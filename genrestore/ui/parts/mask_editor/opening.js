@@ -107,6 +107,7 @@ async function openPicture(blob, name, file = null, ask = server.inspect, source
     root.classList.remove("unsent");
     announce(say(words.opened, { w: mine.width, h: mine.height }));
     publish();
+    if (facts.told && !restoring) trigger("recall");
     if (!restoring) keepPhoto();
   } catch (problem) {
     if (number !== opened) return;

@@ -191,5 +191,6 @@ root.editor = {
   asked: { repair: asked, others: othersAsked, take: takeAsked },
   failed: { repair: failed, resave: unsaved, take: untaken },
   answered,
+  resave,
 };
 opening = restore();

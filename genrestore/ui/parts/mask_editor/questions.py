@@ -9,7 +9,7 @@ from gradio.context import LocalContext
 from PIL import Image
 
 from genrestore.errors import GenrestoreError
-from genrestore.pictures import image
+from genrestore.pictures import image, xmp
 from genrestore.pictures import select as selection
 from genrestore.ui.parts import browsers, frames
 from genrestore.ui.parts.compare import WEBP_SIDE
@@ -23,8 +23,8 @@ DETAIL = 16e6  # most pixels of what it gets of one for a closer look
 
 
 def inspect(file: object) -> dict[str, Any]:
-    """For the page: the size of the picture as the server reads it, and whether browsers do the same; or what is wrong. Of a
-    file with several frames, what `frame` tells of the first.
+    """For the page: the size of the picture as the server reads it, and whether browsers do the same, and whether it
+    tells how it was made; or what is wrong. Of a file with several frames, what `frame` tells of the first.
     """
     try:
         path = uploaded(file)
@@ -33,7 +33,9 @@ def inspect(file: object) -> dict[str, Any]:
         picture = recent.load(path)
     except GenrestoreError as problem:
         return {"problem": translated(problem)}
-    return {"width": picture.width, "height": picture.height, "alike": browsers.agree(path)}
+    facts = {"width": picture.width, "height": picture.height, "alike": browsers.agree(path)}
+    told = image.RECIPE in picture.text or xmp.told(picture.xmp).recipe is not None
+    return facts | ({"told": True} if told else {})
 
 
 def frame(asked: object) -> dict[str, Any]:

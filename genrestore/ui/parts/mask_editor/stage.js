@@ -116,6 +116,12 @@ function settle() {
   trigger("resave");
 }
 
+// Has every scene written anew once it is shown, because files are to tell more or less.
+function resave() {
+  for (const scene of picture ? allScenes() : []) scene.kind = "";
+  settle();
+}
+
 const unsaved = () => picture && rewrite(picture.scene.id);
 
 /** @type {(of: number, made?: Scene | null, problem?: string | null) => Promise<void>} */

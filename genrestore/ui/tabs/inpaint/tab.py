@@ -18,7 +18,7 @@ from genrestore.pictures import image
 from genrestore.setting import Option
 from genrestore.tasks.damage import Options
 from genrestore.tasks.inpaint import STRATEGIES
-from genrestore.ui.parts import compare, examples, jobs, mask_editor, more, picker, slots
+from genrestore.ui.parts import compare, examples, jobs, mask_editor, more, picker, recipes, slots
 from genrestore.ui.parts.mask_editor import MaskEditor
 from genrestore.ui.parts.mask_editor.recent import Recent
 from genrestore.ui.parts.toasts import with_toasts
@@ -49,8 +49,11 @@ class Written(NamedTuple):
     outside: int  # samples outside all marks
 
 
-def written(original: image.Picture, repaired: image.Picture, touched: np.ndarray, name: str, kind: str) -> Written:
-    """Write what repairs made of a photo, in one of FORMATS, and measure what differs where nothing was marked.
+def written(
+    original: image.Picture, repaired: image.Picture, touched: np.ndarray, name: str, kind: str, tell: object = None
+) -> Written:
+    """Write what repairs made of a photo, in one of FORMATS, and measure what differs where nothing was marked; `tell` is what
+    `recipes.field` says.
 
     Raises:
         ImageError: the format cannot hold it.
@@ -59,7 +62,7 @@ def written(original: image.Picture, repaired: image.Picture, touched: np.ndarra
     from genrestore.pipelines.inpaint import changed_outside
 
     output = replace(repaired, format=FORMATS[kind], lossless=True) if FORMATS[kind] else repaired
-    file = jobs.written(output, image.beside(Path(name), "repaired", image.suffix(output)).name)
+    file = jobs.written(output, image.beside(Path(name), "repaired", image.suffix(output)).name, **recipes.told(tell))
     decoded = image.load(file)
     by_repair, outside = changed_outside(original, repaired, touched)
     alike = decoded.pixels.shape == original.pixels.shape and decoded.pixels.dtype == original.pixels.dtype
@@ -78,7 +81,13 @@ class Job(jobs.Job):
     """One repair of what the visitor sees: the photo, or what repairs before have made of it."""
 
     def __init__(
-        self, value: dict[str, Any], kind: str, original: image.Picture, filled: np.ndarray, **settings: Any
+        self,
+        value: dict[str, Any],
+        kind: str,
+        original: image.Picture,
+        filled: np.ndarray,
+        tell: object = None,
+        **settings: Any,
     ) -> None:
         super().__init__(stops.of(value.get("run")))
         self.original = original
@@ -86,6 +95,7 @@ class Job(jobs.Job):
         self.filled = filled  # what the repair may change
         self.name = MaskEditor.file(value).name
         self.kind = kind  # one of FORMATS
+        self.tell = tell  # of `recipes.field`
         self.settings = settings  # of pipelines.inpaint.repair
         self.reasons: set[str] = set()  # of pipelines.inpaint.REASONS, why wide parts were filled as they were
         self.pieces = 0  # how many parts were made of pieces: there are other fills of those
@@ -96,7 +106,7 @@ class Job(jobs.Job):
     def work(self) -> None:
         repaired, touched = self.made()
         self.fraction = 1.0
-        self.written = written(self.original, repaired, touched, self.name, self.kind)
+        self.written = written(self.original, repaired, touched, self.name, self.kind, self.tell)
         self.state = MaskEditor.state(repaired, touched)
 
     def outcome(self, request: gr.Request) -> dict[str, Any]:
@@ -108,14 +118,18 @@ class Job(jobs.Job):
 
     def made(self) -> tuple[image.Picture, np.ndarray]:
         """What comes out, and what of the photo was changed so far, (H, W) bool."""
-        from genrestore.pipelines.inpaint import repair
+        from genrestore.pipelines.inpaint import repair, signed_repair
 
-        repaired, parts = repair(
-            self.now, **self.settings, progress=self.report, preview=self.preview, cancel=self.cancel
-        )
-        self.reasons = {part.reason for part in parts}
-        self.pieces = sum(part.copied for part in parts)
-        return repaired, self.before | self.filled
+        told: dict[str, Any] = {"progress": self.report, "preview": self.preview, "cancel": self.cancel}
+        made = repair(self.now, **self.settings, **told)
+        self.reasons = {part.reason for part in made.parts}
+        self.pieces = sum(part.copied for part in made.parts)
+        conditions = dict(self.settings.get("conditions", {}))
+        seed = conditions.pop("seed", 0)
+        settings = {name: self.settings[name] for name in ("strategy", "grow", "feather")} | conditions
+        masks = {"mask": self.settings["mask"], "hole": self.settings["hole"], "forbid": self.settings["forbidden"]}
+        signed = signed_repair(made, self.now, self.settings["model"], settings, seed, masks)
+        return signed, self.before | self.filled
 
 
 class Cleaning(Job):
@@ -161,7 +175,13 @@ class Finding(jobs.Job):
 
 @with_toasts
 def run(
-    value: dict[str, Any] | None, model: str, strategy: str, request: gr.Request, feather: str = AUTO, *told: Any
+    value: dict[str, Any] | None,
+    model: str,
+    strategy: str,
+    request: gr.Request,
+    feather: str = AUTO,
+    tell: Any = None,
+    *told: Any,
 ) -> Iterator[dict[str, Any]]:
     """Repair what is painted, and tell how far it is; a mistake is told on the stage, which may fill the screen.
 
@@ -172,16 +192,16 @@ def run(
 
         def begin() -> Job | dict[str, Any]:
             conditions = slots.read(_conditions(model), told) if told else {}
-            return _repair(value, {**_settings(model, strategy, feather), "conditions": conditions}, request)
+            return _repair(value, {**_settings(model, strategy, feather), "conditions": conditions}, tell, request)
 
         yield from _followed(value, begin, request)
 
 
 @with_toasts
-def clean(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[str, Any]]:
+def clean(value: dict[str, Any] | None, request: gr.Request, tell: Any = None) -> Iterator[dict[str, Any]]:
     """Take grain out of the picture, and tell how far it is."""
     if value is not None:
-        yield from _followed(value, lambda: _cleaning(value), request)
+        yield from _followed(value, lambda: _cleaning(value, tell), request)
 
 
 @with_toasts
@@ -191,9 +211,9 @@ def damage(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[s
         yield from _followed(value, lambda: Finding(value), request)
 
 
-def _cleaning(value: dict[str, Any]) -> Job:
+def _cleaning(value: dict[str, Any], tell: object) -> Job:
     picture = MaskEditor.photo(value)
-    return Cleaning(value, _kind(value), picture, np.zeros((picture.height, picture.width), bool), model="")
+    return Cleaning(value, _kind(value), picture, np.zeros((picture.height, picture.width), bool), tell, model="")
 
 
 def _settings(model: str, strategy: str, feather: str) -> dict[str, Any]:
@@ -218,12 +238,12 @@ def _conditions(model: str) -> tuple[Option, ...]:
         return ()
 
 
-def _repair(value: dict[str, Any], settings: dict[str, Any], request: gr.Request) -> Job | dict[str, Any]:
+def _repair(value: dict[str, Any], settings: dict[str, Any], tell: object, request: gr.Request) -> Job | dict[str, Any]:
     """The job that the stage asks for, or what speaks against it."""
     kind = _kind(value)
     picture, mask, marks = MaskEditor.read(value)
     image.output(picture, format=FORMATS[kind])  # says what the format cannot hold, before the work
-    return _doubt(value, mask, request) or Job(value, kind, picture, mask, **settings, **marks)
+    return _doubt(value, mask, request) or Job(value, kind, picture, mask, tell, **settings, **marks)
 
 
 def _followed(
@@ -274,15 +294,15 @@ def outlook(value: object) -> list[str]:
 
 
 @with_toasts
-def resaved(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[str, Any]]:
-    """Write what is repaired already in another format."""
+def resaved(value: dict[str, Any] | None, request: gr.Request, tell: Any = None) -> Iterator[dict[str, Any]]:
+    """Write what is repaired already in another format, or so that its file tells more or less."""
     if not isinstance(value, dict) or not value.get("state"):
         return
     try:
         original = MaskEditor.photo(value)
         now, touched = MaskEditor.reached(value, original)
         name, kind = MaskEditor.file(value).name, _kind(value)
-        done = written(original, now, touched, name, kind)
+        done = written(original, now, touched, name, kind, tell)
         yield MaskEditor.answer(value, rewritten=_scene(done, original, kind, request))
     except GenrestoreError as problem:
         yield MaskEditor.answer(value, unwritten=translated(problem, request))
@@ -293,7 +313,12 @@ def resaved(value: dict[str, Any] | None, request: gr.Request) -> Iterator[dict[
 
 @with_toasts
 def others(
-    value: dict[str, Any] | None, model: str, strategy: str, request: gr.Request, feather: str = AUTO
+    value: dict[str, Any] | None,
+    model: str,
+    strategy: str,
+    request: gr.Request,
+    feather: str = AUTO,
+    tell: Any = None,
 ) -> Iterator[dict[str, Any]]:
     """Look for other fills of a repair's wide parts, and tell each as it is found.
 
@@ -320,20 +345,38 @@ def others(
 
 
 @with_toasts
-def take(value: dict[str, Any] | None, request: gr.Request) -> Any:
+def take(value: dict[str, Any] | None, request: gr.Request, tell: Any = None) -> Any:
     """Put another fill in the place of one that is shown."""
+    from genrestore.pipelines.made import chosen_by_hand
+
     if not isinstance(value, dict) or not value.get("fill"):
         return gr.skip()
     try:
         original = MaskEditor.photo(value)
         now, touched = MaskEditor.reached(value, original)
-        repaired = MaskEditor.refilled(value, now, touched)
+        repaired = chosen_by_hand(MaskEditor.refilled(value, now, touched), "inpaint")
         kind = _kind(value)
-        done = written(original, repaired, touched, MaskEditor.file(value).name, kind)
+        done = written(original, repaired, touched, MaskEditor.file(value).name, kind, tell)
         state = MaskEditor.state(repaired, touched)
     except GenrestoreError as problem:
         return MaskEditor.answer(value, untaken=translated(problem, request))
     return MaskEditor.answer(value, taken={"state": state} | _scene(done, original, kind, request))
+
+
+@with_toasts
+def restored(value: dict[str, Any] | None, request: gr.Request) -> list[Any]:
+    """What the fields beside the stage are to show, where a result of this tab was opened."""
+    nothing = [gr.skip()] * 3
+    if value is None:
+        return nothing
+    recipe = recipes.read(MaskEditor.file(value), "inpaint", request)
+    if recipe is None:
+        return nothing
+    told, width = recipe.settings, recipe.settings.get("feather")
+    strategy = gr.update(value=told["strategy"]) if told.get("strategy") in STRATEGIES else gr.skip()
+    widths = {None: AUTO, **{width: str(width) for width in (0, *FEATHERS)}}
+    feather = gr.update(value=widths[width]) if width is None or (type(width) is int and width in widths) else gr.skip()
+    return [recipes.restored(recipe, request), strategy, feather]
 
 
 def _doubt(value: dict[str, Any], mask: np.ndarray, request: gr.Request) -> dict[str, Any] | None:
@@ -411,17 +454,18 @@ def build() -> gr.Dropdown:
         )
         widths = [(W("auto"), AUTO), (W("hard"), "0"), *((f"{width} px", str(width)) for width in FEATHERS)]
         feather = gr.Dropdown(widths, value=AUTO, label=W("feather"), min_width=160, elem_id="inpaint-feather")
+        tell = recipes.field("inpaint")
     with more_settings:  # below that row
         with gr.Row():
             told = slots.laid("inpaint-condition")
         more.more("inpaint", model)
-    settings = [editor, model, strategy, feather]
+    settings = [editor, model, strategy, feather, tell]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     repaired, saved = MaskEditor.ear(EDITOR), MaskEditor.ear(EDITOR)
     working: dict[str, Any] = {"js": MaskEditor.asked(EDITOR), "trigger_mode": "multiple", **quiet}
     for running in (
         editor.repair(run, [*settings, *told], repaired, **working),
-        editor.clean(clean, editor, repaired, **working),
+        editor.clean(clean, [editor, tell], repaired, **working),
         editor.damage(damage, editor, repaired, **working),
     ):
         running.failure(None, None, None, js=MaskEditor.failed(EDITOR), **quiet)
@@ -429,10 +473,12 @@ def build() -> gr.Dropdown:
         others, settings, MaskEditor.ear(EDITOR), js=MaskEditor.asked(EDITOR, "others"),
         trigger_mode="multiple", **quiet,
     )  # fmt: skip
-    taking = editor.take(take, editor, MaskEditor.ear(EDITOR), js=MaskEditor.asked(EDITOR, "take"), **quiet)
+    taking = editor.take(take, [editor, tell], MaskEditor.ear(EDITOR), js=MaskEditor.asked(EDITOR, "take"), **quiet)
     taking.failure(None, None, None, js=MaskEditor.failed(EDITOR, "take"), **quiet)
     latest = MaskEditor.latest(EDITOR)
-    saving = editor.resave(resaved, editor, saved, js=latest, trigger_mode="always_last", **quiet)
+    saving = editor.resave(resaved, [editor, tell], saved, js=latest, trigger_mode="always_last", **quiet)
     saving.failure(None, None, None, js=MaskEditor.failed(EDITOR, "resave"), **quiet)
     model.change(with_toasts(asking), model, told, **quiet)
+    editor.recall(restored, editor, [model, strategy, feather], js=latest, **quiet)
+    tell.change(None, None, None, js=MaskEditor.again(EDITOR), **quiet)
     return model

@@ -630,8 +630,29 @@ function obey() {
   if (wish !== state.model && known(wish)) choose(wish);
 }
 
+// Shows a result that is dropped here as it was made.
+/** @type {(file: File | undefined) => Promise<void>} */
+async function recall(file) {
+  if (!file) return;
+  try {
+    const { path, url } = await upload(file);
+    const answer = await server.recall({ path, url, orig_name: file.name, size: file.size, meta: { _type: "gradio.FileData" } });
+    if (!answer?.state) return tell(answer?.problem ?? words.lost);
+    state = { ...first(answer.state.model), ...answer.state };
+    if (state.a.length > FEW) shown = MANY;
+    seedFirst = state.seed - (state.seed % PAGE);
+    z = [];
+    rows.dimensions = [];
+    tell("");
+    changed();
+  } catch (problem) {
+    tell(genrestore.refusal(problem));
+  }
+}
+
 async function start() {
   connect();
+  genrestore.dropzone(element.closest('[role="tabpanel"]') ?? element, find(".live"), ({ files }) => recall(files[0]));
   layGrid();
   showValues();
   await readCatalogue();

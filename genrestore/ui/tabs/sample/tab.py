@@ -9,26 +9,27 @@ import base64
 import dataclasses
 import functools
 import io
-import json
 import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
 import gradio as gr
 import numpy as np
-from PIL import Image, PngImagePlugin
+from gradio.context import LocalContext
+from PIL import Image
 
 import genrestore
-from genrestore import errors
-from genrestore.card import Card
-from genrestore.errors import GenrestoreError, SettingError
-from genrestore.recipe import RunRecipe
+from genrestore import errors, weights
+from genrestore.card import Card, name_of
+from genrestore.errors import GenrestoreError, ModelError, SettingError
 from genrestore.setting import Option, checked
-from genrestore.ui.parts import more, picker
+from genrestore.ui.parts import more, picker, recipes
 from genrestore.ui.parts.component import component
+from genrestore.ui.parts.mask_editor.checks import uploaded
 from genrestore.ui.words import Words
 from genrestore.ui.words.sentences import translated
 
@@ -122,6 +123,11 @@ class State:
 
 def _card(name: object) -> Card:
     """The card of that name. Paths and Hub references are refused: a visitor must not choose what is read."""
+    if isinstance(name, str) and name_of(
+        name
+    ):  # without a look at each model, which cost a slider more than its picture
+        with suppress(ModelError):
+            return weights.resolve(name, "sample")
     cards = {card.name: card for card in genrestore.list_models("sample")}
     if not isinstance(name, str) or name not in cards:
         raise errors.unknown("model", _short(name), cards, f"Models are {', '.join(cards) or 'not trained yet'}.")
@@ -277,25 +283,47 @@ def enlarged(data: Any) -> dict[str, Any]:
 
 def _file(state: State, times: int, *, smooth: bool) -> dict[str, Any]:
     """{"name", "url"} of a PNG."""
+    from genrestore.pictures import image as pictures
+    from genrestore.pipelines.sample import signed
+
     image, z = _paint(state)
     size = image.width * times, image.height * times
     if max(size) > LARGEST:
         raise SettingError(f"{size[0]}×{size[1]} is too large; at most {LARGEST} pixels a side are made here.")
-    if times > 1:
-        image = image.resize(size, Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST)
-    card = _card(state.model)
-    settings = {
-        "truncation": state.truncation,
-        "a": state.a,
-        "raw": dict(state.raw),
-        "told": dict(state.told),
-        "latent": z.tolist(),
-    }
-    recipe = RunRecipe("sample", state.model, card.sha256, settings, state.seed, "", genrestore.__version__)
-    text = PngImagePlugin.PngInfo()
-    text.add_text("genrestore", json.dumps(recipe.to_json()))
+    made = signed(
+        image,
+        state.model,
+        seed=state.seed,
+        truncation=state.truncation,
+        latent=z.tolist(),
+        times=times,
+        smooth=smooth,
+        told=dict(state.told),
+        a=list(state.a),
+        raw={str(index): value for index, value in state.raw},
+    )
+    data = base64.b64encode(pictures.encode(made, format="PNG")).decode()
     label = f"-x{times}" if times > 1 else ""
-    return {"name": f"{state.model}-{state.seed}{label}.png", "url": _url(image, "PNG", pnginfo=text)}
+    return {"name": f"{state.model}-{state.seed}{label}.png", "url": f"data:image/png;base64,{data}"}
+
+
+@_answered
+def recall(data: Any) -> dict[str, Any]:
+    """The state of a result that was dropped here: {"state"}; or on which tab it was made."""
+    from genrestore.pictures import image as pictures
+
+    request = LocalContext.request.get(None)
+    recipe = pictures.recipe(uploaded(data))
+    if recipe is None:
+        return {"problem": recipes.W.text("drop", request)}
+    if recipe.task != "sample":
+        return {"problem": recipes.elsewhere(recipe, request)}
+    name = recipes.model(recipe)
+    if name is None:
+        return {"problem": recipes.W.text("model", request)}
+    told = {key: recipe.settings[key] for key in ("truncation", "a", "raw", "told") if key in recipe.settings}
+    state = State.from_json({"model": name, "seed": recipe.seed, **told})
+    return {"state": {**dataclasses.asdict(state), "raw": dict(state.raw), "told": dict(state.told)}}
 
 
 def png(state: dict[str, Any]) -> tuple[str, bytes]:
@@ -314,7 +342,7 @@ def build() -> gr.HTML:
     live = component(
         "tabs/sample/live",
         shared=("parts/controls",),
-        server_functions=[catalogue, picture, strip, download, enlarged],
+        server_functions=[catalogue, picture, strip, download, enlarged, recall],
         elem_id="live",
         words=W.by_language(),
         seeds=SEEDS,
