@@ -2,7 +2,7 @@
 
 import dataclasses
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -44,11 +44,13 @@ presets: dict[str, Preset] = {}
 
 @dataclass(frozen=True)
 class Adopted:
-    """A net that is not trained here, and is built of its tensors: `of_state(config, state)` is a class method of it."""
+    """A net that is not trained here. A class method of it makes it of its tensors, `of_state(config, state)`; or, of one whose
+    config lists `files` beside the weight, of those, `of_folder(config, folder)`."""
 
     net: Any
     config: Any  # a frozen dataclass
     tasks: tuple[str, ...]  # that such nets can be made for; each says by its `task` which one is its own
+    needs: Callable[[Mapping[str, Any], int, str], float] | None = None  # bytes, of config, parameters and device
 
 
 adopted: dict[str, Adopted] = {}  # architecture → how its nets are made
@@ -59,12 +61,12 @@ def channels(config: Any) -> int:
     return getattr(config, "channels", 3)
 
 
-def adopt(*tasks: str, config: Any) -> Callable[[Net], Net]:
+def adopt(*tasks: str, config: Any, needs: Any = None) -> Callable[[Net], Net]:
     """Enter the decorated net as one that others trained."""
 
     def enter(net: Net) -> Net:
         assert architecture(net) not in adopted, f"two nets call themselves {architecture(net)!r}"
-        adopted[architecture(net)] = Adopted(net, config, tasks)
+        adopted[architecture(net)] = Adopted(net, config, tasks, needs)
         return net
 
     return enter

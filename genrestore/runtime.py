@@ -12,7 +12,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -21,12 +21,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
 from genrestore import backends, machine, setting, tasks, weights, zerogpu
 from genrestore.card import Card, SizeRule
 from genrestore.data.text import letters
-from genrestore.errors import Cancelled, ModelError, SettingError
+from genrestore.errors import ModelError, SettingError, stop_if
+from genrestore.models import adopted
+from genrestore.pictures.image import pil_of
 from genrestore.setting import Option, checked
 
 log = logging.getLogger(__name__)
@@ -51,6 +54,8 @@ def one_core() -> None:
 
 
 Progress = Callable[[float, str], None]
+Preview = Callable[[Image.Image], None]
+Watch = Callable[[float, Tensor], None]  # the share of a call that is done, and the picture (1, C, sH, sW) so far
 
 PRECISIONS = ("fast", "exact")
 KEPT_BYTES = 1 << 30  # of loaded nets together, in the memory of each device
@@ -81,6 +86,7 @@ class Model:
     choice: machine.Choice | None = None  # of a picture net on a processor: what was measured, if it was
     conditions: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of its calls, see `under`
     precision: str = "fast"  # that was asked for
+    watch: Watch | None = None  # is told of each step of a net that works in steps
 
     def under(self, **conditions: Any) -> Self:
         """The model with conditions for its calls, of those that its net declares: texts, levels, numbers of steps.
@@ -91,6 +97,10 @@ class Model:
         told = checked(setting.conditions(self.net), conditions, self.card.name)
         return replace(self, conditions={**self.conditions, **told}) if told else self
 
+    def watched(self, watch: Watch) -> Self:
+        """The model whose calls tell of each step, if its net works in steps; what `watch` raises ends the call."""
+        return replace(self, watch=watch) if hasattr(self.net, "steps") else self
+
     @property
     def size_rule(self) -> SizeRule:
         return SizeRule.of(self.net, self.conditions)
@@ -100,6 +110,8 @@ class Model:
         whole numbers and switches as they are."""
         if not self.conditions:  # as of nearly every call, of which a large picture takes many
             return {}
+        if getattr(self.net, "as_said", False):
+            return dict(self.conditions)
         known = {one.name: one for one in setting.conditions(self.net)}
         return {name: _row(known[name], value, rows, self.device) for name, value in self.conditions.items()}
 
@@ -145,6 +157,8 @@ class Model:
                 )
             except Exception as problem:  # the visitor's share is used up, or the GPU went away: it is done here, later
                 log.warning("No GPU was lent to %s (%s).", self.card.name, problem)
+        if self.watch is not None:
+            return self._watched(image, *more).to(self.device)
         inputs = self._inputs(image, *more)
         with torch.inference_mode(), self._arithmetic():
             out = self.net(*inputs, **self._told(len(image)))
@@ -153,7 +167,7 @@ class Model:
             own = out.untyped_storage().data_ptr() not in [tensor.untyped_storage().data_ptr() for tensor in inputs]
             return out.clamp_(0, 1) if own else out.clamp(0, 1)
 
-    def steps(self, image: Tensor, *more: Tensor) -> Iterator[Tensor]:
+    def steps(self, image: Tensor, *more: Tensor) -> Generator[Tensor, None, None]:
         """As a call; of a net that works in steps (`steps`, a generator) the picture after each, and last the result."""
         height, width = image.shape[-2:]
         inputs = self._inputs(image, *more)
@@ -162,13 +176,28 @@ class Model:
             return
         with torch.inference_mode(), self._arithmetic():
             made = self.net.steps(*inputs, **self._told(len(image)))
-        while True:
-            with torch.inference_mode(), self._arithmetic():  # not while others compute between two steps
-                out = next(made, None)
-            if out is None:
-                return
-            scale = out.shape[-1] // inputs[0].shape[-1]
-            yield out[..., : height * scale, : width * scale].float().clamp(0, 1).cpu()
+        try:
+            while True:
+                with torch.inference_mode(), self._arithmetic():  # not while others compute between two steps
+                    out = next(made, None)
+                if out is None:
+                    return
+                scale = out.shape[-1] // inputs[0].shape[-1]
+                yield out[..., : height * scale, : width * scale].float().clamp(0, 1).cpu()
+        finally:
+            made.close()  # at once, for whoever waits for the net
+
+    def _watched(self, image: Tensor, *more: Tensor) -> Tensor:
+        assert self.watch is not None
+        length, done = getattr(self.net, "length", None), 0
+        count = length(**self.conditions) if length is not None else 0
+        out = image
+        with closing(self.steps(image, *more)) as steps:
+            for picture in steps:
+                waiting = picture.shape == image.shape and bool((picture == image).all())  # others are served
+                done, out = done + (not waiting), picture
+                self.watch(min(done / count, 1.0) if count else 0.0, out)
+        return out
 
     def _inputs(self, *tensors: Tensor) -> list[Tensor]:
         return [_pad(_unit(tensor.to(self.device)), self.size_rule) for tensor in tensors]
@@ -342,9 +371,11 @@ def _check_memory(card: Card, where: torch.device) -> None:
     """Raises:
     ModelError: the net and its smallest tile would not fit into what is free.
     """
-    rule, free = card.size_rule, available(where)
+    rule, free, entry = card.size_rule, available(where), adopted(card.architecture)
     tile = (max(LEAST_TILE, rule.minimum) + 2 * (rule.receptive + BLEND)) ** 2 if rule.memory else 0
     needed = COPIES * 4 * card.parameters + tile * rule.memory
+    if entry is not None and entry.needs is not None:
+        needed = entry.needs(card.config, card.parameters, where.type)
     if needed > free:
         raise ModelError(
             f"{card.name} needs about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free; close other programs, "
@@ -354,7 +385,11 @@ def _check_memory(card: Card, where: torch.device) -> None:
 
 def _load(card: Card, precision: str, where: torch.device, entry: _Entry) -> Model:
     _check_memory(card, where)
-    net = weights.check(card).to(where)
+    net = weights.check(card)
+    if hasattr(net, "settled"):  # which knows better in what precision, and how
+        net = net.settled(where, available(where))
+        return Model(card, net, where, f"torch {'fp16' if where.type == 'cuda' else 'fp32'} on {where.type}")
+    net = net.to(where)
     if all(value.dim() != 5 for value in net.state_dict().values()):  # of which there are no channels to be last
         net = net.to(memory_format=torch.channels_last)
     if where.type == "cuda" and precision == "fast" and not hasattr(net, "tolerance"):  # which bfloat16 may exceed
@@ -552,6 +587,7 @@ def rows(
     *,
     tile: int | None = None,
     progress: Progress | None = None,
+    preview: Preview | None = None,
     cancel: threading.Event | None = None,
 ) -> Iterator[Tensor]:
     """Run an enlarging or restoring net on a picture of any size; yields the result's rows (1, C, h, W) from top to bottom.
@@ -571,25 +607,34 @@ def rows(
     tile = tile or model.tile
     down, across = tiles(height, tile), tiles(width, tile)
     carried: Tensor | None = None  # the lower fade of the row of tiles above
-    for i, (top, bottom) in enumerate(down):
+    count = len(down) * len(across)
+    done = 0
+
+    def watch(share: float, picture: Tensor) -> None:
+        stop_if(cancel)
+        if preview is not None:
+            preview(pil_of(picture))
+        if progress is not None:
+            progress((done + share) / count, f"tile {done + 1} of {count}")
+
+    for top, bottom in down:
         band: Tensor | None = None
         scale = 1
         y0, y1 = max(0, top - BLEND), min(height, bottom + BLEND)
-        for j, (left, right) in enumerate(across):
-            if cancel is not None and cancel.is_set():
-                raise Cancelled("Cancelled; nothing was written.")
+        for left, right in across:
+            stop_if(cancel)
             x0, x1 = max(0, left - BLEND), min(width, right + BLEND)
             a, b = max(0, top - halo) // grid * grid, min(height, bottom + halo)
             c, d = max(0, left - halo) // grid * grid, min(width, right + halo)
-            out = model.on_device(image[..., a:b, c:d])
+            out = model.watched(watch).on_device(image[..., a:b, c:d])
             scale = out.shape[-1] // (d - c)
             out = out[..., (y0 - a) * scale : (y1 - a) * scale, (x0 - c) * scale : (x1 - c) * scale]
             if band is None:
                 band = torch.empty(1, out.shape[1], out.shape[2], width * scale, device=out.device)
             _lay(band[..., x0 * scale : x1 * scale], out, 2 * BLEND * scale, left > 0, right < width)
+            done += 1
             if progress is not None:
-                done = i * len(across) + j + 1
-                progress(done / (len(down) * len(across)), f"tile {done} of {len(down) * len(across)}")
+                progress(done / count, f"tile {done} of {count}")
         assert band is not None, "a picture has at least one column"
         blend, last = 2 * BLEND * scale, bottom == height
         if carried is not None:
@@ -622,6 +667,7 @@ def enlarge(
     *,
     tile: int | None = None,
     progress: Progress | None = None,
+    preview: Preview | None = None,
     cancel: threading.Event | None = None,
 ) -> None:
     """Run an enlarging or restoring net on samples, in tiles (see `rows`), straight into the result.
@@ -643,7 +689,7 @@ def enlarge(
     while True:
         try:
             with large_work():
-                _enlarge(model, image, target, peak, tile, progress, cancel)
+                _enlarge(model, image, target, peak, tile, progress, preview, cancel)
             return
         except torch.OutOfMemoryError:
             if tile <= LEAST_TILE:
@@ -662,12 +708,13 @@ def _enlarge(
     peak: int,
     tile: int,
     progress: Progress | None,
+    preview: Preview | None,
     cancel: threading.Event | None,
 ) -> None:
     """(1, C, H, W) samples on the device → (sH, sW, C) samples on the host."""
     down = _Down(model.device) if model.device.type == "cuda" else None
     y = 0
-    for band in rows(model, image.expand(1, 3, -1, -1), tile=tile, progress=progress, cancel=cancel):
+    for band in rows(model, image.expand(1, 3, -1, -1), tile=tile, progress=progress, preview=preview, cancel=cancel):
         out = band if image.shape[1] == 3 else band.mean(1, keepdim=True)
         samples = out[0].mul_(peak).round_().permute(1, 2, 0)
         place = target[y : y + len(samples)]

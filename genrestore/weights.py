@@ -286,6 +286,17 @@ def save(net: Any, card: Card, folder: Path, *, half: bool = True) -> Card:
     return card
 
 
+def listing(card: Card, folder: Path) -> Card:
+    """Write the model.safetensors and card.json of a net whose files lie in `folder` already; returns the card."""
+    from safetensors.torch import save_file
+
+    header = {"architecture": card.architecture, "config": card.config, "task": card.task}
+    save_file({}, folder / "model.safetensors", metadata={HEADER: json.dumps(header)})
+    card = dataclasses.replace(card, sha256=digest(folder / "model.safetensors"), folder=folder)
+    card.write(folder)
+    return card
+
+
 def scale_of(net: Any) -> int:
     """How many times wider and higher its pictures become."""
     return getattr(net.config, "scale", 1)
@@ -321,6 +332,8 @@ def load_net(path: Path, card: Card | None = None) -> Any:
                     f"{path} holds another {architecture} than its card says; download or train the weight again."
                 )
             shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 (not a dict)
+            if (net := _gathered(path, architecture, config, card)) is not None:
+                return net
             net = _empty(
                 path, architecture, config, shapes, card, lambda: {key: file.get_tensor(key) for key in shapes}
             )
@@ -338,6 +351,37 @@ def load_net(path: Path, card: Card | None = None) -> Any:
     return net.eval()
 
 
+def _gathered(path: Path, architecture: str, config: dict[str, Any], card: Card | None) -> Any:
+    """The net of a header that is made of other files beside it; None of the usual ones."""
+    from genrestore.models import adopted, build, tasks_of
+
+    entry = adopted(architecture)
+    if entry is None or not hasattr(entry.net, "of_folder"):
+        return None
+    if card is not None and card.task not in tasks_of(architecture):
+        raise ModelError(f"{path} holds a {architecture}, which is no model to {card.task}; its card is wrong.")
+    net = build(architecture, config, folder=path.parent)
+    if card is not None and net.task != card.task:
+        raise ModelError(f"{path} holds a net to {net.task}, which is no model to {card.task}; its card is wrong.")
+    return net
+
+
+def files(card: Card) -> list[Path]:
+    """The files that hold a weight: its own, and those beside it that the config of a net of several files lists."""
+    assert card.folder is not None, "a card of a shelf was read from a folder"
+    listed = card.config.get("files", ())
+    names = [line.partition(" ")[2] for line in listed if isinstance(line, str)] if isinstance(listed, list) else []
+    return [card.weights, *(card.folder / name for name in names)]
+
+
+def size(card: Card) -> int:
+    """Bytes of the weight; 0 where it is gone."""
+    try:
+        return sum(path.stat().st_size for path in files(card))
+    except (OSError, ValueError):
+        return 0
+
+
 def check(card: Card) -> Any:
     """Hold a weight against its card: sha256, header, tensors, net; returns the net.
 
@@ -353,7 +397,7 @@ def check(card: Card) -> Any:
         raise ModelError(f"{path} is not the file its card describes (sha256 differs); download or train it again.")
     net = load_net(path, card)
     held = sum(parameter.numel() for parameter in net.parameters())
-    if held != card.parameters:
+    if held != card.parameters and len(files(card)) == 1:  # of several, buffers were counted with them
         raise ModelError(f"{path} holds {held:,} parameters and its card says {card.parameters:,}; its card is wrong.")
     return net
 

@@ -131,7 +131,7 @@ def test_options_have_the_names_and_defaults_of_the_python_functions(command: st
     function = inspect.signature(getattr(genrestore, command)).parameters
     here = inspect.signature(getattr(importlib.import_module(f"genrestore.cli.{command}"), command)).parameters
     shared = set(function) & set(here)
-    assert set(function) - shared <= {"image", "conditions", "progress", "cancel"}
+    assert set(function) - shared <= {"image", "conditions", "preview", "progress", "cancel"}
     for name in shared - {"mask"}:
         assert here[name].default == function[name].default, name
 

@@ -254,7 +254,7 @@ folder = Path(utils.get_upload_folder()) / "test"
 folder.mkdir(parents=True, exist_ok=True)
 photo.save(folder / "photo.png")
 value = {"file": gr.FileData(path=str(folder / "photo.png"), orig_name="photo.png").model_dump()}
-given = [1.0, 4, *[None] * (slots.COUNT - 1), None]
+given = [1.0, *[None] * slots.ROOM["text"], 4, *[None] * (slots.COUNT - slots.ROOM["text"] - 1), None]
 last = [*tab.run(request, value, "png", "toy-steps", *given)][-1]
 file = last[image_to_image.OUTPUTS.index("download")].value["path"]
 told["by the page"] = [Path(file).name, bool((np.asarray(Image.open(file)) == results[1]).all())]

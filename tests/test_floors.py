@@ -12,7 +12,7 @@ FLOORS = [
     {"errors", "paths"},
     {"setting", "console", "licences", "locks", "machine", "references", "zerogpu"},
     {"card", "recipe"},
-    {"pictures", "registry", "nets", "metrics"},
+    {"pictures", "model_index", "registry", "nets", "metrics"},
     {"data", "tasks"},
     {"models", "fill"},
     {"weights", "backends"},

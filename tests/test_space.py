@@ -268,8 +268,8 @@ def test_every_import_is_among_the_requirements() -> None:
         for module in _imported(file):
             if module not in sys.stdlib_module_names and module != "genrestore":
                 missing |= {module} if not came & set(map(_plain, owners.get(module, [module]))) else set()
-    # The extras `distributed`, `mcp` and `tensorboard`, and what ZeroGPU brings.
-    assert missing <= {"accelerate", "mcp", "tensorboard", "spaces"}, missing
+    # The extras `diffusion`, `distributed`, `mcp` and `tensorboard`, and what ZeroGPU brings.
+    assert missing <= {"accelerate", "diffusers", "mcp", "tensorboard", "spaces", "transformers"}, missing
 
 
 def _plain(name: str) -> str:

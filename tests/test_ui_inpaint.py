@@ -707,7 +707,8 @@ def forged(page: Any, value: object) -> str:
             const repairs = ([target, name]) => target === id && name === "repair";
             const event = config.dependencies.find((part) => part.targets.some(repairs));
             const session_hash = Math.random().toString(36).slice(2);
-            const data = [value, "auto", "crop", "auto", ["recipe", "photo"]];
+            const tell = ["recipe", "photo"];
+            const data = [value, "auto", "crop", "auto", tell, ...Array(event.inputs.length - 5).fill(null)];
             const body = JSON.stringify({data, fn_index: event.id, session_hash, event_data: null, trigger_id: id});
             const post = {method: "POST", headers: {"content-type": "application/json"}, body};
             const joined = await fetch("/gradio_api/queue/join", post);

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from genrestore.errors import ModelError
+from genrestore.model_index import INDEX, NETS, chosen
 from genrestore.references import WEIGHT, Reference
 
 LIBRARY = "genrestore"
@@ -34,6 +35,26 @@ def is_anothers(config: Any) -> bool:
     """Whether a config.json says that its weight is of a library whose nets nothing here can read."""
     told = isinstance(config, dict) and {"model_type", "architectures", "_class_name"} & set(config)
     return bool(told) and config.get("library_name") != LIBRARY
+
+
+def is_pipeline(wanted: Reference, files: Collection[str]) -> bool:
+    """Whether a repository that was named without a file holds a pipeline of diffusers."""
+    return wanted.file == WEIGHT and INDEX in files and CARD not in files
+
+
+def pickled(wanted: Reference, files: Collection[str]) -> ModelError | None:
+    """What to say of a pipeline whose tensors are there as pickles alone; None of others."""
+    nets = [f"{net}/" for net in NETS if any(name.startswith(f"{net}/") for name in files)]
+    bare = [
+        net for net in nets if not any(name.startswith(net) for name in chosen(files) if name.endswith(".safetensors"))
+    ]
+    if not bare:
+        return None
+    there = ", ".join(name for name in sorted(files) if name.startswith(bare[0]) and not name.endswith(".json"))
+    return ModelError(
+        f"{wanted} has its {bare[0][:-1]} in no whole .safetensors file (it holds {there[:200] or 'nothing'}). Pickles are "
+        "programs and are not run; take a repository with safetensors."
+    )
 
 
 def unusable(wanted: Reference, files: Collection[str]) -> ModelError:

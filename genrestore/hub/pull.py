@@ -26,6 +26,7 @@ from genrestore.hub import client, kinds, listed
 from genrestore.hub.client import Unreachable
 from genrestore.hub.kinds import CARD, CONFIG, SAMPLE
 from genrestore.locks import Lock
+from genrestore.model_index import INDEX, chosen, need, read_index
 from genrestore.paths import home, pulled
 from genrestore.references import COMMIT, MAIN, WEIGHT, Reference
 from genrestore.registry import adopted
@@ -157,7 +158,9 @@ def look(wanted: Reference) -> Offer:
         only = kinds.checkpoints(wanted, names)
         weight = only[0].file if len(only) == 1 else weight
     wished = [weight]
-    if wanted.beside + CARD in names:
+    if kinds.is_pipeline(wanted, names):
+        weight, wished = INDEX, [*chosen(names)]
+    elif wanted.beside + CARD in names:
         wished = [wanted.beside + CARD, weight, wanted.beside + SAMPLE]
     elif weight == wanted.beside + WEIGHT:  # so other libraries name theirs, too, and tell beside it that it is theirs
         wished = [wanted.beside + CONFIG, weight]
@@ -169,6 +172,11 @@ def usable(offer: Offer) -> None:
     """Raises:
     ModelError: what would come is no weight of ours nor a checkpoint, or is another file than the one that was listed.
     """
+    if offer.weight == INDEX:
+        need()
+        if (problem := kinds.pickled(offer.wanted, offer.holds)) is not None:
+            raise problem
+        return
     if offer.weight not in offer.holds:
         raise kinds.missing(offer.wanted) if offer.carded else kinds.unusable(offer.wanted, offer.holds)
     if not (offer.carded or kinds.is_checkpoint(offer.weight)):
@@ -202,7 +210,8 @@ def _sound(wanted: Reference, name: str = "") -> Card | None:
     """The card of what was pulled under the reference, or of what `name` means here, if its weight is still the one."""
     try:
         card = weights.resolve(name or f"file:{pulled() / wanted.folder}")
-        return card if weights.digest(card.weights) == card.sha256 else None
+        stated = [card.sha256, *(str(line).partition(" ")[0] for line in card.config.get("files", ()))]
+        return card if [*map(weights.digest, weights.files(card))] == stated else None
     except (GenrestoreError, OSError):
         return None
 
@@ -255,7 +264,7 @@ def _room(offer: Offer) -> None:
 
     for place in (Path(constants.HF_HUB_CACHE), home()):
         there = next((folder for folder in (place, *place.parents) if folder.exists()), None)
-        needed = offer.bytes if offer.carded else CONVERTED * offer.bytes
+        needed = offer.bytes if offer.carded or offer.weight == INDEX else CONVERTED * offer.bytes
         free = shutil.disk_usage(there).free if there else needed + SPARE
         if free < needed + SPARE:
             raise ModelError(
@@ -433,6 +442,18 @@ def forget(wanted: Reference, card: Card) -> None:
         for one in {wanted, _came(wanted, card)}:
             for path in _cached(one, card.revision).values():
                 evict(path)
+        if len(weights.files(card)) > 1:
+            _forget_all(wanted, card.revision)
+
+
+def _forget_all(wanted: Reference, commit: str) -> None:
+    """Take the files of a pipeline out of the client's cache, by whatever names they have there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if isinstance(index := try_to_load_from_cache(wanted.repository, INDEX, revision=commit), str):
+        root = Path(index).parent
+        for name in chosen([path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]):
+            evict(root / name)
 
 
 def _came(wanted: Reference, card: Card) -> Reference:
@@ -484,7 +505,11 @@ def _installed(
                 card = dataclasses.replace(card, size_rule=SizeRule.of(net, {}), inputs=conditions(net))
         else:
             came = Reference(wanted.repository, commit, files.weight)
-            card = _converted(came, source, aside, licence, progress, cancel)
+            card = (
+                _pipeline(came, files, aside, licence)
+                if files.weight == INDEX
+                else _converted(came, source, aside, licence, progress, cancel)
+            )
         dataclasses.replace(card, revision=commit).write(aside)
         if files.has(wanted.beside + SAMPLE):
             _portrait(files[wanted.beside + SAMPLE], aside / SAMPLE)
@@ -578,6 +603,21 @@ def _measured(card: Card, name: str, progress: Progress | None, cancel: threadin
     from genrestore.community import convert
 
     return convert.measured_anew(card, name, _measuring(progress), cancel)
+
+
+def _pipeline(came: Reference, files: "_Fetched | _Lying", aside: Path, licence: str) -> Card:
+    """A pipeline of diffusers, aside.
+
+    Args:
+        came: its index, at its commit.
+    """
+    from genrestore.community.diffusion import assembled
+
+    read_index(files[INDEX])  # before the large ones come
+    own = came.repository.partition("/")[2]
+    brought = {name: files[name] for name in chosen(files.holds)}
+    named = own if name_of(own) else "unnamed"
+    return assembled(brought, aside, name=named, licence=licence, source=str(came))
 
 
 def _made(wanted: Reference, weight: Path, licence: str) -> Card:

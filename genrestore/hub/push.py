@@ -109,6 +109,10 @@ def packed(name: str, repository: str, *, private: bool = False) -> Parcel:
     """
     repository = repository_of(repository)
     replaced = _there(repository, private)
+    if len(weights.files(weights.resolve(name))) > 1:
+        raise ModelError(
+            f"{name} is a pipeline of others, in many files; it can't be sent, but others can pull it, too."
+        )
     card = verify_model(name)
     weight, removed = _weight(card)
     clean, left_out = scrubbed(card)

@@ -24,7 +24,7 @@ def facts(card: Card) -> list[tuple[str, str]]:
         *(("trained on", _source(source.name, source.count, source.licence)) for source in card.data),
         ("net", card.architecture), ("architecture", _origin(card, "architecture")),
         ("scale", f"×{card.scale}" if card.scale > 1 else ""), ("parameters", f"{card.parameters:,}"),
-        ("size", pull.megabytes(size(card))), ("licence", licence_told(card.license) or "not stated"),
+        ("size", pull.megabytes(weights.size(card))), ("licence", licence_told(card.license) or "not stated"),
         ("origin", _origin(card, "source")), ("file", _origin(card, "file")),
         ("sha256 of the file", _origin(card, "sha256")), ("taken in by", _origin(card, "converter")),
         ("time", _spent(card)), ("on this computer", _here(card)), ("paper", card.paper),
@@ -37,14 +37,6 @@ def facts(card: Card) -> list[tuple[str, str]]:
 def score(metric: Metric) -> str:
     """A measured number with what it was measured on, such as "Set5 PSNR 31.65 dB"."""
     return f"{metric.set} {metric.name} {metric.told}"
-
-
-def size(card: Card) -> int:
-    """Bytes of the weight; 0 where it is gone."""
-    try:
-        return card.weights.stat().st_size
-    except OSError:
-        return 0
 
 
 def whose(card: Card) -> Whose:

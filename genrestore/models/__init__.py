@@ -4,10 +4,11 @@ import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from genrestore import errors, registry
-from genrestore.registry import Preset
+from genrestore.registry import Adopted, Preset
 
 LARGEST = 65_536  # of a number in a config
 
@@ -31,8 +32,11 @@ def find(name: str) -> Preset:
     return registry.presets[name]
 
 
-def build(architecture: str, config: dict[str, Any], state: Callable[[], dict[str, Any]] = dict) -> Any:
-    """A net with fresh weights, from the two facts a weight file's header holds; of its tensors, where it has no preset.
+def build(
+    architecture: str, config: dict[str, Any], state: Callable[[], dict[str, Any]] = dict, folder: Path | None = None
+) -> Any:
+    """A net with fresh weights, from the two facts a weight file's header holds; of its tensors, where it has no preset, or
+    of what lies in `folder`, where it is of several files.
 
     Raises:
         ModelError: no model file defines that architecture, or it has no such settings.
@@ -48,7 +52,9 @@ def build(architecture: str, config: dict[str, Any], state: Callable[[], dict[st
             raise errors.ModelError(f"These settings do not fit {architecture}: {key} = {repr(value)[:40]}.")
     try:
         made = type(entry.config)(**values)
-        return entry.net(made) if isinstance(entry, Preset) else entry.net.of_state(made, state())
+        if isinstance(entry, Preset):
+            return entry.net(made)
+        return entry.net.of_folder(made, folder) if folder is not None else entry.net.of_state(made, state())
     except (TypeError, ValueError, IndexError, ArithmeticError, RuntimeError) as problem:
         reason = " ".join(str(problem).split())[:200]
         raise errors.ModelError(f"These settings do not fit {architecture}: {reason}.") from problem
@@ -61,6 +67,11 @@ def _alike(value: Any, usual: Any) -> bool:
     if type(usual) is float:
         return type(value) in (int, float) and abs(value) <= LARGEST
     return type(value) is type(usual) and (type(usual) is not int or 0 <= value <= LARGEST)
+
+
+def adopted(architecture: str) -> Adopted | None:
+    """How a net is made that others trained; None of those that are trained here."""
+    return registry.adopted.get(architecture)
 
 
 def tasks_of(architecture: str) -> set[str]:

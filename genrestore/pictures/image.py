@@ -817,6 +817,12 @@ def from_tensor(tensor: "Tensor", like: Picture) -> Picture:
     return like.with_pixels(pixels)
 
 
+def pil_of(tensor: "Tensor") -> Image.Image:
+    """A PIL image of (1, 3, H, W) in [0, 1]."""
+    pixels = (tensor.detach()[0] * 255).round().clamp(0, 255).byte().permute(1, 2, 0)
+    return Image.fromarray(pixels.cpu().numpy())
+
+
 def load_mask(source: Source, size: tuple[int, int], called: str = "mask") -> npt.NDArray[np.bool_]:
     """(H, W) bool, True = fill: the mask of any mode for a picture of `size` (width, height).
 

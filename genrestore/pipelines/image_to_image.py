@@ -17,6 +17,7 @@ def translate(
     model: str = "auto",
     frame: int | None = None,
     progress: runtime.Progress | None = None,
+    preview: runtime.Preview | None = None,
     cancel: threading.Event | None = None,
     **conditions: Any,
 ) -> Any:
@@ -27,6 +28,7 @@ def translate(
     Args:
         image: a Picture, a PIL image, a path, or the bytes of a file; any size, 8 or 16 bits.
         frame: of an animation or a document of pages, the one to take, from 1 on.
+        preview: called with a PIL image of the part that is worked on after each step of a net that works in steps.
         conditions: what the net takes besides, see `runtime.Model.under`.
 
     Returns: a Picture for a Picture, a PIL image for anything else.
@@ -36,7 +38,7 @@ def translate(
         Cancelled: `cancel` was set.
     """
     source = pictures.load(image, frame=frame)
-    result, backend = made(task, source, model, progress, cancel, conditions)
+    result, backend = made(task, source, model, progress, preview, cancel, conditions)
     result = signed(result, source, task, model, conditions, backend=backend)
     return result if isinstance(image, Picture) else result.pil()
 
@@ -46,6 +48,7 @@ def made(
     source: Picture,
     model: str,
     progress: runtime.Progress | None,
+    preview: runtime.Preview | None,
     cancel: threading.Event | None,
     conditions: dict[str, Any],
 ) -> tuple[Picture, str]:
@@ -53,5 +56,6 @@ def made(
     chosen = runtime.load(model, task=task, pixels=source.width * source.height).under(**conditions)
     pixels = source.pixels.copy()
     into = pixels[..., : source.colour.shape[2]]
-    run(Faithful(**vars(chosen)), source.pixels, into, 1, progress or (lambda share, text: None), cancel)
+    told = progress or (lambda share, text: None)
+    run(Faithful(**vars(chosen)), source.pixels, into, 1, told, cancel, preview)
     return source.with_pixels(pixels), chosen.backend

@@ -59,6 +59,7 @@ def inpaint(
     forbid: Source | None = None,
     frame: int | None = None,
     progress: runtime.Progress | None = None,
+    preview: runtime.Preview | None = None,
     cancel: threading.Event | None = None,
     **conditions: Any,
 ) -> Any:
@@ -76,7 +77,8 @@ def inpaint(
             of pieces; the name of a net has that net fill all.
         strategy: "crop" works on a crop round each hole and costs what the holes cost; "whole" shows a net all of the
             picture, LARGEST pixels a side at once: a larger one in pieces of that size, which see no further.
-        seed: of the random choices where pieces are searched; another one gives another fill. The present nets draw nothing.
+        seed: of the random choices where pieces are searched, or of a net that draws; another one gives another fill. The
+            shipped nets draw nothing.
         grow: pixels by which the mask is widened, at most LARGEST_GROWTH: a rim of what should go spoils every fill. What is
             sound in the wider part shines through, the more the farther out; `pipelines.growth`
             tells how many pixels suit a mask that was drawn by hand.
@@ -84,6 +86,7 @@ def inpaint(
             where the mask is narrow; at most LARGEST_FEATHER. 0: the fill ends hard. None: as `grow` says, and hard without.
         forbid: a mask of what must not be copied into wide parts, such as a second person.
         frame: of an animation or a document of pages, the one to take, from 1 on.
+        preview: called with a PIL image of each hole and its surroundings after each step of a net that works in steps.
         conditions: what the net takes besides, see `runtime.Model.under`.
 
     Returns: a Picture for a Picture, a PIL image for anything else.
@@ -104,7 +107,7 @@ def inpaint(
     spared = None if forbid is None else pictures.load_mask(forbid, size, FORBID)
     result = repair(
         source, marks, model=model, strategy=strategy, seed=seed, grow=grow, feather=feather, forbidden=spared,
-        conditions=conditions, progress=progress, cancel=cancel,
+        conditions=conditions, progress=progress, preview=preview, cancel=cancel,
     )  # fmt: skip
     picture = _laid(source, result.picture) if mask is None and not grow and feather is None else result.picture
     settings = {"strategy": strategy, "grow": grow, "feather": feather, **conditions}
@@ -163,6 +166,7 @@ def repair(
     forbidden: np.ndarray | None = None,
     conditions: Mapping[str, Any] = MappingProxyType({}),
     progress: runtime.Progress | None = None,
+    preview: runtime.Preview | None = None,
     cancel: threading.Event | None = None,
     once: Once = anew,
 ) -> Repair:
@@ -180,7 +184,8 @@ def repair(
         less = "mark less" if mask.all() or not grow else "mark less, or grow it by less"
         raise MaskError(f"The marked area covers the whole picture, so nothing is left to repair from; {less}.")
     seen = once("seen", lambda: _seen(source, hole, strategy, forbidden))
-    result = _repair(*seen, model, conditions, strategy, seed, fill, only, progress, cancel or threading.Event(), once)
+    stopped = cancel or threading.Event()
+    result = _repair(*seen, model, conditions, strategy, seed, fill, only, progress, stopped, once, preview)
     if seen.picture is not source:
         pixels = source.pixels.copy()
         pixels[hole, :-1], pixels[hole, -1] = result.picture.pixels[hole], source.peak
@@ -226,6 +231,7 @@ def _repair(
     progress: runtime.Progress | None,
     cancel: threading.Event,
     once: Once,
+    preview: runtime.Preview | None,
 ) -> Repair:
     """All of a hole filled, transparency like the colours."""
     settings = FILLS[fill]
@@ -262,17 +268,27 @@ def _repair(
         pixels = source.pixels.copy()
         if not boxes:
             return pixels, ""
-        chosen = runtime.load(model, task="inpaint", pixels=sum(work[: len(boxes)])).under(**conditions)
+        chosen = runtime.load(model, task="inpaint", pixels=sum(work[: len(boxes)]))
+        drawn = {"seed": seed} if "seed" in [one.name for one in chosen.card.inputs] else {}
+        chosen = chosen.under(**{**drawn, **conditions})
         started = monotonic()
         for k, box in enumerate(boxes):
             report = teller(k, f"hole {k + 1} of {len(boxes)}")
             there = box_slice(box)
             crop = source.with_pixels(np.ascontiguousarray(source.pixels[there]))
-            fill = partial(_repaired, chosen, crop, torch.from_numpy(hole[there]), report, cancel)
+
+            def step(share: float, picture: Tensor, report: Callable[[float], None] = report) -> None:
+                stop_if(cancel)
+                if preview is not None:
+                    preview(pictures.pil_of(picture))
+                report(share)
+
+            fill = partial(_repaired, chosen.watched(step), crop, torch.from_numpy(hole[there]), report, cancel)
             repaired = wide.on_one_core(fill, cancel) if small else fill()
             pixels[there][rest[there]] = repaired.pixels[rest[there]]
             report(1.0)
-        pace.learn("net", sum(work[: len(boxes)]), monotonic() - started)
+        if not invents(chosen):
+            pace.learn("net", sum(work[: len(boxes)]), monotonic() - started)
         return pixels, chosen.backend
 
     pixels, backend = once(("net", bool(copied)), by_net)
@@ -571,9 +587,17 @@ def _repaired(
         alpha = _opacity(chosen, opacity, hole, report, cancel)
         known = known & (opacity[0, 0] >= colours.VISIBLE)
     rgb = colour.expand(1, 3, -1, -1)
-    filled = colours.within(_fill(chosen, rgb, hole, report, cancel), rgb, known)
+    filled = _fill(chosen, rgb, hole, report, cancel)
+    grey = bool((rgb == rgb[:, :1])[..., known].all())
+    if grey or not invents(chosen):
+        filled = colours.within(filled, rgb, known)
     out = filled if colour.shape[1] == 3 else filled.mean(1, keepdim=True)
     return pictures.from_tensor(out if alpha is None else torch.cat([out, alpha], 1), crop)
+
+
+def invents(chosen: runtime.Model) -> bool:
+    """Whether the net makes what it is told to, which may have any colour, and must be made all at once."""
+    return getattr(chosen.net, "invents", False)
 
 
 def _opacity(chosen: runtime.Model, alpha: Tensor, hole: Tensor, report: Any, cancel: threading.Event | None) -> Tensor:
@@ -592,7 +616,7 @@ def _fill(chosen: runtime.Model, image: Tensor, hole: Tensor, report: Any, cance
     """(1, 3, H, W) and (H, W) bool → (1, 3, H, W); a large picture is filled in overlapping pieces that fade into each other."""
     height, width = hole.shape
     mask = hole[None, None].float()
-    if max(height, width) <= LARGEST:
+    if max(height, width) <= LARGEST or invents(chosen):
         stop_if(cancel)
         return chosen(image, mask)
 

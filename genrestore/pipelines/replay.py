@@ -22,7 +22,7 @@ from genrestore.references import SCHEME
 from genrestore.tasks.task import Generation
 
 # What a call takes that no recipe decides.
-NOT_TOLD = {"image", "model", "mask", "forbid", "frame", "n", "seed", "latent", "progress", "cancel"}
+NOT_TOLD = {"image", "model", "mask", "forbid", "frame", "n", "seed", "latent", "preview", "progress", "cancel"}
 SHORT = 12  # digits of a sha256 in a sentence
 
 

@@ -22,6 +22,7 @@ def restore(
     strength: float = 1.0,
     frame: int | None = None,
     progress: runtime.Progress | None = None,
+    preview: runtime.Preview | None = None,
     cancel: threading.Event | None = None,
     **conditions: Any,
 ) -> Any:
@@ -33,6 +34,7 @@ def restore(
         image: a Picture, a PIL image, a path, or the bytes of a file; any size, 8 or 16 bits.
         strength: how much of the change is made, 0 to 1.
         frame: of an animation or a document of pages, the one to take, from 1 on.
+        preview: called with a PIL image of the part that is worked on after each step of a net that works in steps.
         conditions: what the net takes besides, see `runtime.Model.under`.
 
     Returns: a Picture for a Picture, a PIL image for anything else.
@@ -43,7 +45,7 @@ def restore(
     """
     share = settled("restore", strength=strength)["strength"]
     source = pictures.load(image, frame=frame)
-    result, backend = made("restore", source, model, progress, cancel, conditions)
+    result, backend = made("restore", source, model, progress, preview, cancel, conditions)
     if share < 1:
         for top in range(0, source.height, ROWS):
             part = slice(top, top + ROWS)

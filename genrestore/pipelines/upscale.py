@@ -65,6 +65,7 @@ def upscale(
     strength: float = 0.0,
     frame: int | None = None,
     progress: runtime.Progress | None = None,
+    preview: runtime.Preview | None = None,
     cancel: threading.Event | None = None,
     **conditions: Any,
 ) -> Any:
@@ -80,6 +81,7 @@ def upscale(
         width, height: of the result; one alone keeps the proportions.
         strength: how much texture may be invented, 0 to 1; only models trained against a critic take more than 0.
         frame: of an animation or a document of pages, the one to take, from 1 on.
+        preview: called with a PIL image of the part that is worked on after each step of a net that works in steps.
         conditions: what the net takes besides, see `runtime.Model.under`.
 
     Returns: a Picture for a Picture, a PIL image for anything else.
@@ -112,7 +114,7 @@ def upscale(
 
         count = source.colour.shape[2]
         into = pixels[..., :count] if size == target else np.empty((size[1], size[0], count), pixels.dtype)
-        run(net, now, into, card.scale, report, cancel)
+        run(net, now, into, card.scale, report, cancel, preview)
         now, done = into, done + part
     if source.alpha is not None:
         _fill(pixels[..., -1:], _resized(_bands(source.alpha), source.height, target))
@@ -217,15 +219,16 @@ def run(
     scale: int,
     progress: runtime.Progress,
     cancel: threading.Event | None,
+    preview: runtime.Preview | None = None,
 ) -> None:
     """One run of the net over the whole picture, (H, W, C) with or without alpha → (h, w, 1 or 3), at most sH × sW."""
     height, width, channels = pixels.shape
     size = into.shape[1], into.shape[0]
     exact = size == (scale * width, scale * height)
     if exact and channels == 3:
-        runtime.enlarge(net, pixels, into, progress=progress, cancel=cancel)
+        runtime.enlarge(net, pixels, into, progress=progress, preview=preview, cancel=cancel)
         return
-    bands = runtime.rows(net, _tensor(pixels), progress=progress, cancel=cancel)
+    bands = runtime.rows(net, _tensor(pixels), progress=progress, preview=preview, cancel=cancel)
     _fill(into, bands if exact else _resized(bands, scale * height, size))
 
 

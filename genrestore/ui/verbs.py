@@ -304,7 +304,7 @@ def _changed(task: ImageToImage, job: Job, given: dict[str, Any], settings: dict
     picture = image.load(given["image"], frame=given["frame"])
     size = tab.size(Seen(picture.width, picture.height, picture), settings, model)
     image.output(picture, format=kind, size=size)  # says what the format cannot hold, before the work
-    result = find(task.name)(picture, model=model, **settings, **told, progress=job.report, cancel=job.cancel)
+    result = find(task.name)(picture, model=model, **{**settings, **told}, progress=job.report, cancel=job.cancel)
     made = result if isinstance(result, image.Picture) else image.Picture(np.where(result, WHITE, BLACK)[..., None])
     if kind:
         made = replace(made, format=kind, lossless=made.lossless or task.exact)
@@ -404,7 +404,7 @@ def _described(task: str, card: Card) -> dict[str, Any]:
         "task": task,
         "endpoint": f"/{tasks.find(task).function}",
         "parameters": card.parameters,
-        "bytes": card.weights.stat().st_size,
+        "bytes": weights.size(card),
         "license": card.license,
         "about": card.intended,
         "limits": card.limits,

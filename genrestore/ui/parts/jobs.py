@@ -1,5 +1,7 @@
 """A picture being made in a thread of its own, so that the page can follow it and stop it."""
 
+import base64
+import io
 import secrets
 import shutil
 import threading
@@ -11,12 +13,14 @@ from typing import Any
 
 import gradio as gr
 from gradio import utils
+from PIL import Image
 
 from genrestore.pictures import image
 from genrestore.ui.words import Words
 
 W = Words("jobs")
 STOPS, LONGEST_NAME = 1000, 64  # jobs that can be stopped at a time, far more than wait; letters of a name
+GLIMPSE = 160  # pixels of its longer side
 BEAT = 0.2  # seconds between two looks at a running job; a cancelled one is told to stop within it
 
 
@@ -31,6 +35,7 @@ class Job(threading.Thread):
         self.fraction = 0.0  # done, 0 to 1
         self.first: tuple[float, float] | None = None  # fraction and moment of the first report; loading came before
         self.told: float | None = None  # seconds left, as they were last told
+        self.glimpse = ""  # the address of a small picture of what it is at
         self.problem: Exception | None = None
         self.file: Path | None = None  # for the download, once the job is done
 
@@ -47,6 +52,13 @@ class Job(threading.Thread):
     def report(self, fraction: float, text: str) -> None:
         self.first = self.first or (fraction, time.monotonic())
         self.fraction = fraction
+
+    def preview(self, picture: Image.Image) -> None:
+        """Told after each step of a net that works in steps."""
+        small, data = picture.copy(), io.BytesIO()
+        small.thumbnail((GLIMPSE, GLIMPSE))
+        small.save(data, "WEBP", quality=80)
+        self.glimpse = f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
 
     def left(self) -> float | None:
         """Seconds until the net is done, never more than were told before; None while too little is done to tell."""
@@ -138,6 +150,7 @@ def duration(seconds: float, request: gr.Request | None) -> str:
     return W.text("minutes", request, n=round(seconds / 60))
 
 
-def bar(fraction: float, text: str) -> str:
-    """HTML of a progress bar and its text."""
-    return f'<progress value="{fraction:.3f}" aria-label="{text}"></progress> {text}'
+def bar(fraction: float, text: str, glimpse: str = "") -> str:
+    """HTML of a progress bar and its text, and of a small picture of what is being made."""
+    shown = f'<img src="{glimpse}" alt="">' if glimpse else ""
+    return f'<progress value="{fraction:.3f}" aria-label="{text}"></progress> {text}{shown}'

@@ -8,7 +8,7 @@ import gradio as gr
 from genrestore.setting import Option
 from genrestore.ui.words.sentences import translated
 
-ROOM = {"number": 4, "text": 2, "switch": 2}  # of each kind
+ROOM = {"text": 2, "number": 4, "switch": 2}  # of each kind
 COUNT = sum(ROOM.values())
 KIND = {"int": "number", "float": "number", "str": "text", "bool": "switch"}
 

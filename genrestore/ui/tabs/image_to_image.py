@@ -64,7 +64,8 @@ class Job(jobs.Job):
     def work(self) -> None:
         from genrestore.pipelines import find
 
-        made = find(self.tab.task.name)(self.picture, **self.settings, progress=self.report, cancel=self.cancel)
+        told: dict[str, Any] = {"progress": self.report, "preview": self.preview, "cancel": self.cancel}
+        made = find(self.tab.task.name)(self.picture, **self.settings, **told)
         result = replace(made, format=self.kind) if self.kind else made
         self.fraction = 1.0
         self.size = result.width, result.height
@@ -165,7 +166,7 @@ class Tab:
             yield _change(**_busy(jobs.W.text("starting", request)))
             started = time.monotonic()
             for _ in job.follow():
-                yield _change(status=jobs.bar(job.fraction, job.stage(request)))
+                yield _change(status=jobs.bar(job.fraction, job.stage(request), job.glimpse))
             assert job.file is not None
             seconds, size = f"{time.monotonic() - started:.1f}", told_bytes(job.file.stat().st_size)
             done = W.text("done", request, size=told_size(*job.size), seconds=seconds, bytes=size)

@@ -238,7 +238,7 @@ class MaskEditor:
         """What a handler tells of the question in `value`.
 
         Args:
-            facts: while it works `fraction` (0 to 1) and `text`; at its end `scene`, what it made of the picture; of `damage`,
+            facts: while it works `fraction` (0 to 1), `text` and `glimpse`; at its end `scene`, what it made of it; of `damage`,
                 `marks`, a mask; or
                 `problem`, a sentence, with `ask` where the visitor may mean it all the same; or nothing, if it failed. To
                 `resave`, `rewritten` with the new parts of that scene, or `unwritten` with the problem, None if it failed.

@@ -61,14 +61,14 @@ const failed = () => pending && answered({ run: pending.run });
 
 // What a handler tells; of a repair that is no longer wanted, because there is another picture or it was cancelled, nothing.
 /** @type {(answer: any) => Promise<unknown>} */
-async function answered({ run, of, text, fraction, scene, marks, problem, ask, rewritten, unwritten, ...other }) {
+async function answered({ run, of, text, fraction, glimpse, scene, marks, problem, ask, rewritten, unwritten, ...other }) {
   if (rewritten || unwritten !== undefined) return rewrite(of, rewritten, unwritten);
   if (other.taken || other.untaken) return took({ of, ...other });
   if (other.offers) return found({ of, ...other });
   const mine = pending;
   const before = picture?.scene;
   if (!mine || run !== mine.run || mine.ended) return;
-  if (text) return progress(fraction, text);
+  if (text) return progress(fraction, text, glimpse);
   mine.ended = true;
   try {
     if (scene) await replace(scene, mine.used ?? undefined, () => mine === pending);
@@ -217,8 +217,12 @@ function warn(sentences) {
   find(".outlook").replaceChildren(...sentences.map((text) => Object.assign(document.createElement("p"), { textContent: text })));
 }
 
-/** @type {(fraction: number | null, text: string) => void} */
-function progress(fraction, text) {
+// `glimpse` is the address of a small picture of what is being made, where there is one.
+/** @type {(fraction: number | null, text: string, glimpse?: string) => void} */
+function progress(fraction, text, glimpse) {
+  const shown = find(".progress img");
+  shown.hidden = !glimpse;
+  if (glimpse) shown.src = glimpse;
   const bar = find(".progress progress");
   if (fraction) bar.value = fraction;
   else bar.removeAttribute("value"); // nobody knows yet

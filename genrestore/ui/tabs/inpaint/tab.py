@@ -12,11 +12,13 @@ from gradio import processing_utils, utils
 from gradio.context import LocalContext
 
 import genrestore
-from genrestore.errors import GenrestoreError, SettingError
+from genrestore import weights
+from genrestore.errors import GenrestoreError, ModelError, SettingError
 from genrestore.pictures import image
+from genrestore.setting import Option
 from genrestore.tasks.damage import Options
 from genrestore.tasks.inpaint import STRATEGIES
-from genrestore.ui.parts import compare, examples, jobs, mask_editor, more, picker, recipes
+from genrestore.ui.parts import compare, examples, jobs, mask_editor, more, picker, recipes, slots
 from genrestore.ui.parts.mask_editor import MaskEditor
 from genrestore.ui.parts.mask_editor.recent import Recent
 from genrestore.ui.parts.toasts import with_toasts
@@ -118,12 +120,15 @@ class Job(jobs.Job):
         """What comes out, and what of the photo was changed so far, (H, W) bool."""
         from genrestore.pipelines.inpaint import repair, signed_repair
 
-        made = repair(self.now, **self.settings, progress=self.report, cancel=self.cancel)
+        told: dict[str, Any] = {"progress": self.report, "preview": self.preview, "cancel": self.cancel}
+        made = repair(self.now, **self.settings, **told)
         self.reasons = {part.reason for part in made.parts}
         self.pieces = sum(part.copied for part in made.parts)
-        told = {name: self.settings[name] for name in ("strategy", "grow", "feather")}
+        conditions = dict(self.settings.get("conditions", {}))
+        seed = conditions.pop("seed", 0)
+        settings = {name: self.settings[name] for name in ("strategy", "grow", "feather")} | conditions
         masks = {"mask": self.settings["mask"], "hole": self.settings["hole"], "forbid": self.settings["forbidden"]}
-        signed = signed_repair(made, self.now, self.settings["model"], told, 0, masks)
+        signed = signed_repair(made, self.now, self.settings["model"], settings, seed, masks)
         return signed, self.before | self.filled
 
 
@@ -176,13 +181,20 @@ def run(
     request: gr.Request,
     feather: str = AUTO,
     tell: Any = None,
+    *told: Any,
 ) -> Iterator[dict[str, Any]]:
     """Repair what is painted, and tell how far it is; a mistake is told on the stage, which may fill the screen.
 
+    `told` are the fields of the model's own conditions.
     Gradio closes this generator when the visitor leaves; the job is stopped then.
     """
     if value is not None:  # else it was cancelled before it began
-        yield from _followed(value, lambda: _repair(value, _settings(model, strategy, feather), tell, request), request)
+
+        def begin() -> Job | dict[str, Any]:
+            conditions = slots.read(_conditions(model), told) if told else {}
+            return _repair(value, {**_settings(model, strategy, feather), "conditions": conditions}, tell, request)
+
+        yield from _followed(value, begin, request)
 
 
 @with_toasts
@@ -213,6 +225,19 @@ def _settings(model: str, strategy: str, feather: str) -> dict[str, Any]:
     }
 
 
+def asking(model: str) -> list[Any]:
+    """Another model was chosen: the fields of its conditions."""
+    return slots.shown(_conditions(model))
+
+
+def _conditions(model: str) -> tuple[Option, ...]:
+    """What the model takes besides; nothing where there is no such model, which its use will say."""
+    try:
+        return weights.resolve(model, "inpaint").inputs
+    except ModelError:
+        return ()
+
+
 def _repair(value: dict[str, Any], settings: dict[str, Any], tell: object, request: gr.Request) -> Job | dict[str, Any]:
     """The job that the stage asks for, or what speaks against it."""
     kind = _kind(value)
@@ -232,7 +257,7 @@ def _followed(
             yield MaskEditor.answer(value, **job)
             return
         for _ in job.follow():
-            yield MaskEditor.answer(value, fraction=job.fraction, text=job.stage(request))
+            yield MaskEditor.answer(value, fraction=job.fraction, text=job.stage(request), glimpse=job.glimpse)
         yield MaskEditor.answer(value, **job.outcome(request))
     except GenrestoreError as problem:
         yield MaskEditor.answer(value, problem=translated(problem, request))
@@ -431,13 +456,15 @@ def build() -> gr.Dropdown:
         feather = gr.Dropdown(widths, value=AUTO, label=W("feather"), min_width=160, elem_id="inpaint-feather")
         tell = recipes.field("inpaint")
     with more_settings:  # below that row
+        with gr.Row():
+            told = slots.laid("inpaint-condition")
         more.more("inpaint", model)
     settings = [editor, model, strategy, feather, tell]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     repaired, saved = MaskEditor.ear(EDITOR), MaskEditor.ear(EDITOR)
     working: dict[str, Any] = {"js": MaskEditor.asked(EDITOR), "trigger_mode": "multiple", **quiet}
     for running in (
-        editor.repair(run, settings, repaired, **working),
+        editor.repair(run, [*settings, *told], repaired, **working),
         editor.clean(clean, [editor, tell], repaired, **working),
         editor.damage(damage, editor, repaired, **working),
     ):
@@ -451,6 +478,7 @@ def build() -> gr.Dropdown:
     latest = MaskEditor.latest(EDITOR)
     saving = editor.resave(resaved, [editor, tell], saved, js=latest, trigger_mode="always_last", **quiet)
     saving.failure(None, None, None, js=MaskEditor.failed(EDITOR, "resave"), **quiet)
+    model.change(with_toasts(asking), model, told, **quiet)
     editor.recall(restored, editor, [model, strategy, feather], js=latest, **quiet)
     tell.change(None, None, None, js=MaskEditor.again(EDITOR), **quiet)
     return model

@@ -204,7 +204,7 @@ def _short(card: Card) -> dict[str, Any]:
         "title": translated(card.title or card.name),
         "task": translated(task.title),
         "tab": translated(tasks.find(task.tab).title),
-        "size": megabytes(shelf.size(card)),
+        "size": megabytes(weights.size(card)),
         "licence": translated(licence_told(card.license)),
         "about": translated(known.about if known else card.intended),
         "score": {"value": best.told, "name": best.name, "set": best.set} if best else None,
