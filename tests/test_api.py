@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -415,7 +416,8 @@ def test_an_agent_uses_the_verbs(server: serve.Server, client: httpx.Client, fol
                 assert re.search("[一-鿿]", said) and "\n" not in said, said
             assert "nothing" in (await use("nothing"))[0]
 
-    asyncio.run(talk())
+    with ThreadPoolExecutor(1) as pool:  # a browser of other tests has a loop of its own in this thread
+        pool.submit(asyncio.run, talk()).result()
 
 
 def test_a_tool_s_call_is_that_of_whoever_asked(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
