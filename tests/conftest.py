@@ -56,6 +56,10 @@ STANDING = """new Promise((stands) => {
 COLD = (
     "from genrestore import ui; ui._warm = lambda: None; from app import main; import sys; main(['app', *sys.argv[1:]])"
 )
+HURRY = """
+    const wait = window.setTimeout;
+    window.setTimeout = (act, ms, ...rest) => wait(act, 1000 <= ms && ms <= 3000 ? ms / 5 : ms, ...rest);
+"""
 START_SECONDS = 90  # generous: other tests may hold both cores
 
 
@@ -215,7 +219,10 @@ def contexts(browser: Any) -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def open_page(contexts: Callable[..., Any], app_url: str) -> Callable[..., Any]:
-    """open_page(path="/", **options) → a loaded page of a newcomer's; `page.problems` lists its console errors."""
+    """open_page(path="/", **options) → a loaded page of a newcomer's; `page.problems` lists its console errors.
+
+    On one in a `hurry` what is asked every few seconds is asked five times as often.
+    """
 
     def ended(problem: str) -> bool:
         """Gradio says so of its own streams as a page is left, just before the next is asked for or after."""
@@ -228,7 +235,7 @@ def open_page(contexts: Callable[..., Any], app_url: str) -> Callable[..., Any]:
         if message.type == "error" and not (page.leaving and ended(problem)):
             page.problems.append(problem)
 
-    def go(path: str = "/", *, address: str = app_url, **options: Any) -> Any:
+    def go(path: str = "/", *, address: str = app_url, hurry: bool = False, **options: Any) -> Any:
         context = contexts(**options)
         context.clear_cookies()
         page = context.new_page()
@@ -249,6 +256,8 @@ def open_page(contexts: Callable[..., Any], app_url: str) -> Callable[..., Any]:
         page.on("domcontentloaded", arrive)
         page.on("console", lambda message: note(page, message))
         page.on("pageerror", lambda problem: page.problems.append(str(problem)))
+        if hurry:
+            page.add_init_script(HURRY)
         page.goto(address + path)
         page.get_by_role("tab").first.wait_for()
         return page

@@ -31,7 +31,7 @@ FILLS = ".candidates .fills button"
 
 @pytest.fixture
 def stage(same_page: Any, tmp_path: Path) -> Stage:
-    stage = Stage(same_page)
+    stage = Stage(same_page, others=True)
     stage.open(photo(tmp_path / "photo.png"))
     stage.size(30)
     return stage
@@ -173,7 +173,7 @@ def test_every_fill_and_step_has_words_of_its_own() -> None:
 
 
 def test_an_example_says_what_may_go_from_it(page: Any) -> None:
-    stage = Stage(page)
+    stage = Stage(page, others=True)
     stage.root.locator(".examples button").first.click()
     stage.root.get_by_role("button", name="Mark the collar").click()
     page.wait_for_function("() => !document.querySelector('[data-do=repair]').disabled")

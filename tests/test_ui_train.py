@@ -656,8 +656,8 @@ class Tab:
 
 
 @pytest.fixture
-def tab(page: Any) -> Tab:
-    return Tab(page)
+def tab(visit: Callable[..., Any]) -> Tab:
+    return Tab(visit(hurry=True))
 
 
 def uploads(app_folder: Path) -> dict[str, bytes]:
