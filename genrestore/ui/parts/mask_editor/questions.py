@@ -58,24 +58,20 @@ def frame(asked: object) -> dict[str, Any]:
 
 def preview(file: object) -> dict[str, Any]:
     """For the editor: a small copy of a picture that the browser cannot draw, such as a TIFF, or may not turn."""
-    try:
-        picture = recent.load(uploaded(file))
-    except GenrestoreError as problem:
-        return {"problem": translated(problem)}
-    return _sent(drawable(picture))
+    return _copy(file, closer=False)
 
 
 def detail(file: object) -> dict[str, Any]:
     """For the editor: a copy that holds every pixel of such a picture, up to DETAIL of them."""
+    return _copy(file, closer=True)
+
+
+def _copy(file: object, *, closer: bool) -> dict[str, Any]:
     try:
         picture = recent.load(uploaded(file))
     except GenrestoreError as problem:
         return {"problem": translated(problem)}
-    return _sent(drawable(picture, closer=True))
-
-
-def _sent(drawn: tuple[bytes, str]) -> dict[str, Any]:
-    data, kind = drawn
+    data, kind = drawable(picture, closer=closer)
     return {"url": f"data:image/{kind};base64," + base64.b64encode(data).decode("ascii")}
 
 
